@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Load-time configuration, set between open and load; the verifier removes what it switches off. */
+#ifndef SLUICE_BPF_SHARED_CONFIG_H
+#define SLUICE_BPF_SHARED_CONFIG_H
+
+#include "types.h"
+
+struct dp_config {
+    __u64 netns_cookie; /* cgroup programs run for every namespace; they act in this one */
+    __u32 compartment;
+    __u32 mark_bit;     /* set on re-injected inbound packets of per-packet layers, cleared when seen */
+};
+
+/* Map `nics`, hash by ifindex: interfaces that carry our programs. */
+struct dp_nic {
+    __u32 xdp; /* 1: INBOUND_IPPACKET is judged in XDP; 0: in TC ingress (generic mode, lo) */
+    __u32 loopback;
+};
+
+/* Map `ports`, hash by ifindex of the near end: whose port it is. */
+struct dp_port {
+    __u32 host;
+    __u32 pad;
+};
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A flow: one 5-tuple in one compartment, with its verdict, the generation that gave it and its owner.
+
+     (none) ──▶ ASKED ──▶ HELD ──▶ DRAINING ──▶ PERMITTED
+                  │ │       │          ▲             │ (old generation: judged again on the next packet)
+                  │ └───────┼──────────┘             ▼
+                  └─────────┴───────────────────▶ BLOCKED
+
+   ASKED: an upcall is out, the watchdog runs. HELD: the callout pended, its deadline (if any) runs.
+   DRAINING: permitted, but packets that went up are still on their way down. */
+#ifndef SLUICE_BPF_SHARED_FLOW_H
+#define SLUICE_BPF_SHARED_FLOW_H
+
+#include "policy.h"
+
+struct dp_flow_key {
+    struct dp_addr local, remote;  /* host-order halves, IPv4 mapped */
+    __u16 local_port, remote_port; /* host order; ICMP echo: identifier, 0 */
+    __u8 protocol;
+    __u8 pad[3];
+};
+DP_ASSERT(sizeof(struct dp_flow_key) == 40, "layout");
+
+enum dp_flow_state {
+    DP_FLOW_NONE = 0,
+    DP_FLOW_ASKED,
+    DP_FLOW_HELD,
+    DP_FLOW_DRAINING,
+    DP_FLOW_PERMITTED,
+    DP_FLOW_BLOCKED,
+};
+
+enum dp_direction { DP_DIRECTION_OUTBOUND = 0, DP_DIRECTION_INBOUND = 1 };
+
+enum dp_flow_flag {
+    DP_FLOW_MID_STREAM = 1 << 0,     /* first packet seen was not the first of the connection */
+    DP_FLOW_FIN_LOCAL = 1 << 1,
+    DP_FLOW_FIN_REMOTE = 1 << 2,
+    DP_FLOW_RST = 1 << 3,
+    DP_FLOW_REPLIED = 1 << 4,        /* a packet of the other direction was seen */
+    DP_FLOW_KEEP_DATA = 1 << 5,      /* callout with DP_CALLOUT_KEEP_PENDED_DATA pended it */
+    DP_FLOW_REAUTHORIZE = 1 << 6,    /* the open upcall asks again: it may not pend */
+    DP_FLOW_EXPIRED = 1 << 7,        /* ended by deadline or watchdog */
+    DP_FLOW_PERMIT_ON_LOSS = 1 << 8, /* outcome of the filter whose callout was asked */
+    DP_FLOW_LOOPBACK = 1 << 9,
+};
+
+/* Who opened the socket; taken in the cgroup hooks, kept in socket storage and copied into the flow. 0 = unknown. */
+struct dp_process {
+    __u64 start_ns; /* boot time of the process, tells a pid from its reuse */
+    __u64 exe_inode;
+    __u64 cgroup;
+    __u32 exe_dev;
+    __u32 tgid;
+    __u32 uid;
+    __u32 gid;
+};
+DP_ASSERT(sizeof(struct dp_process) == 40, "layout");
+
+struct dp_flow {
+    __u32 state; /* enum dp_flow_state; changed by compare-and-swap only */
+    __u32 flags; /* DP_FLOW_* */
+    __u64 ticket; /* of the first packet that is out; unique in a namespace, grows; also the flow's id */
+    __u64 generation;
+    __u64 created_ns, asked_ns, seen_ns; /* CLOCK_MONOTONIC; asked_ns: the open upcall or hold began */
+    __u64 deadline_ns; /* 0: none */
+    __u64 cookie;      /* socket cookie, 0: unknown */
+    __u64 packets, bytes;
+    __u32 host;        /* asked; key of `hosts` */
+    __u32 ifindex;     /* the NIC it uses */
+    __u32 mark, priority;
+    __u32 up, down;    /* packets sent up / accounted for from below while pending or draining */
+    __u32 queue_bytes; /* behind the first held packet */
+    __u16 layer;
+    __u8 direction;    /* enum dp_direction */
+    __u8 reason;       /* enum dp_reason of a block */
+    struct dp_process process;
+    struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
+};
+DP_ASSERT(sizeof(struct dp_flow) == 264, "layout");
+
+/* Map `exes`, LRU hash: path of an executable by identity, found while its process lived. */
+struct dp_exe_key {
+    __u64 inode;
+    __u32 dev;
+    __u32 pad;
+};
+#define DP_EXE_PATH_MAX 256
+struct dp_exe {
+    __u32 length; /* without the terminating NUL; 0: could not be read */
+    char path[DP_EXE_PATH_MAX];
+    __u32 pad;
+};
+DP_ASSERT(sizeof(struct dp_exe) == 264, "layout");
+
+/* Socket storage `sockets`. */
+struct dp_socket {
+    struct dp_process process;
+    __u32 needs_user; /* a filter that needs user space matched in a cgroup hook */
+    __s32 syncnt;     /* TCP_SYNCNT to restore once established; 0: leave */
+};
+DP_ASSERT(sizeof(struct dp_socket) == 48, "layout");
+
+/* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM. */
+struct dp_refusal_key {
+    __u64 cookie;
+    struct dp_addr remote;
+    __u32 remote_port;
+    __u32 pad;
+};
+struct dp_refusal {
+    __u64 generation;
+    __u64 until_ns;
+};
+
+#define DP_FLOWS_MAX 262144
+#define DP_UDP_IDLE_NS (60ULL * 1000000000)
+#define DP_CLOSED_LINGER_NS (10ULL * 1000000000)
+#define DP_BLOCKED_LINGER_NS (10ULL * 1000000000)
+
+#endif
