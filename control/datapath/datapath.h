@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything of ours in the kernel for one network namespace: programs, maps, links, pins. One thread.
+// Failures leave things as they were before the call. Descriptors and map handles are owned here.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "compiler/compile.h"
+#include "datapath/netns.h"
+#include "datapath/port_device.h"
+#include "shared/config.h"
+#include "shared/flow.h"
+#include "shared/port.h"
+
+namespace sluice::datapath {
+
+struct NicInfo {
+    std::string name;
+    std::uint32_t ifindex = 0;
+    std::string mode;                  // "native" or "generic"
+    std::string attach;                // "tcx" or "clsact", with "+xdp" or "+xdp-dispatcher" when native
+    std::vector<std::string> programs; // names of ours on it
+};
+
+enum class XdpMode { automatic, native, generic };
+
+struct Counter { std::string group, name; std::uint64_t packets = 0, bytes = 0; }; // group: "reason" or "layer"
+
+class Datapath {
+public:
+    struct Options {
+        std::uint32_t compartment = 1;
+        std::string cgroup_root;       // empty: the cgroup2 root found in mountinfo
+        std::string pin_root = "/sys/fs/bpf/sluice";
+        std::uint32_t mark_bit = 0x08000000;
+    };
+
+    // Loads programs and maps, fills what must be filled, pins; attaches nothing to devices yet. The image of `plan`
+    // is in force before the first program is attached. EEXIST if the namespace has pins already.
+    static Result<std::unique_ptr<Datapath>> create(NetNs ns, const Options &options, const compiler::Plan &plan);
+    // Takes over what is pinned for this namespace. ENOENT: nothing pinned. EPROTO: another layout version.
+    static Result<std::unique_ptr<Datapath>> adopt(NetNs ns, const Options &options);
+    // Pin directories (netns inodes) under the root; those whose namespace is gone can be swept.
+    static std::vector<std::uint64_t> pinned(const std::string &pin_root);
+    static void sweep(const std::string &pin_root, std::uint64_t netns_inode);
+    ~Datapath(); // leaves everything pinned and attached
+
+    [[nodiscard]] const NetNs &ns() const;
+    [[nodiscard]] std::uint32_t compartment() const;
+    [[nodiscard]] std::string pin_dir() const;
+
+    // lo and the cgroup programs come with the first NIC and go with the last. `note`: one line worth telling (fall-back).
+    Result<NicInfo> attach_nic(const std::string &name, XdpMode mode, std::string &note); // EEXIST, ENODEV
+    Result<void> detach_nic(const std::string &name);                                    // ENOENT
+    [[nodiscard]] std::vector<NicInfo> nics() const;
+    void forget_missing_devices(); // NICs that were removed: their pins and records go
+    // Everything away: links, pins, sysctls restored. The object is then empty.
+    Result<void> remove();
+
+    Result<void> publish(const compiler::Plan &plan);
+    Result<void> set_callout(std::uint32_t id, const dp_callout &value);
+    [[nodiscard]] std::optional<dp_callout> callout(std::uint32_t id) const;
+    Result<void> set_host(std::uint32_t id, const dp_host &value);
+    [[nodiscard]] std::optional<dp_host> host(std::uint32_t id) const;
+    Result<void> delete_host(std::uint32_t id);
+    Result<std::unique_ptr<PortDevice>> make_port(std::uint32_t host, std::uint32_t frames, PortHandover &handover); // fills `ports`
+    Result<std::unique_ptr<PortDevice>> adopt_port(std::uint32_t host, Fd memfd, NetNs far);
+    void delete_port(std::uint32_t near_ifindex);
+
+    // Stops when visit returns false. The value is a copy; it may be older than the next call.
+    void each_flow(const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const;
+    [[nodiscard]] std::optional<dp_flow> flow(const dp_flow_key &key) const;
+    void delete_flow(const dp_flow_key &key);
+    void each_ticket(const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const;
+    void delete_ticket(std::uint64_t ticket);
+    [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const; // empty: unknown
+
+    [[nodiscard]] std::vector<Counter> counters() const;
+    [[nodiscard]] std::map<std::uint64_t, std::uint64_t> filter_hits() const;
+
+private:
+    struct State;
+    explicit Datapath(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+} // namespace sluice::datapath

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The objects of a policy and an immutable snapshot of all of them. Pure values: no clock, map, lock or socket.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/guid.h"
+#include "policy/value.h"
+
+namespace sluice::policy {
+
+// Which session owns an object: 0 = none (static).
+using SessionId = std::uint64_t;
+
+struct Condition {
+    Guid field;
+    std::uint32_t match = 0; // FWP_MATCH_*
+    Value value;
+};
+
+struct SubLayer {
+    Guid key;
+    std::string name, description;
+    std::uint32_t flags = 0;
+    std::uint16_t weight = 0;
+    Guid provider;
+    SessionId owner = 0;
+};
+
+// The management object of a callout.
+struct Callout {
+    Guid key;
+    std::string name, description;
+    std::uint32_t flags = 0;
+    Guid provider;
+    std::uint16_t layer = 0; // FWPS_LAYER_*
+    std::uint32_t id = 0;    // run-time id, index in the map `callouts`, 1 .. DP_CALLOUTS_MAX-1
+    SessionId owner = 0;
+};
+
+struct Filter {
+    std::uint64_t id = 0;
+    Guid key;
+    std::string name, description;
+    std::uint32_t flags = 0; // FWPM_FILTER_FLAG_*
+    std::uint16_t layer = 0; // FWPS_LAYER_*
+    Guid sublayer;
+    Value weight;                 // as given: empty, uint8 0-15, uint64
+    std::uint64_t effective_weight = 0;
+    std::vector<Condition> conditions;
+    std::uint32_t action = 0; // FWP_ACTION_*
+    Guid callout;             // for callout actions
+    std::uint64_t raw_context = 0;
+    Guid provider;
+    SessionId owner = 0;
+};
+
+struct Policy {
+    std::uint64_t generation = 0;
+    std::uint64_t next_filter_id = 1; // never reused
+    std::uint32_t next_callout_id = 1;
+    std::map<Guid, SubLayer> sublayers;
+    std::map<Guid, Callout> callouts;
+    std::map<std::uint64_t, Filter> filters; // by id
+    // Run-time id of every callout key that was ever registered or added; ids are not reused.
+    std::map<Guid, std::uint32_t> callout_ids;
+};
+
+} // namespace sluice::policy
