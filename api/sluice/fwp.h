@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The native door: every type, constant and function of the interface and nothing that libc or
+ * the C++ library defines too. Sources written for Windows include the headers of its own
+ * driver kit instead, which stand beside this one in wdk/. */
+#pragma once
+
+#include "detail/base.h"
+
+#include "fwp_address.h"
+#include "fwp_buffers.h"
+#include "fwp_constants.h"
+#include "fwp_fields.h"
+#include "fwp_guids.h"
+#include "fwp_layers.h"
+#include "fwp_objects.h"
+#include "fwp_status.h"
+#include "fwp_values.h"
+#include "fwpm_functions.h"
+#include "fwpm_types.h"
+#include "fwps_callout.h"
+#include "fwps_functions.h"
+#include "fwps_types.h"
+#include "object_functions.h"
+
+#include "fwp_versions.h"
