@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/wfp.h"
+
+#include <algorithm>
+#include <cstring>
+#include <iterator>
+
+#include <sluice/detail/fwp_tables.hpp>
+
+#include "shared/verdict.h"
+
+namespace sluice::policy {
+
+namespace {
+
+Guid to_guid(const GUID &g) {
+    Guid out{g.Data1, g.Data2, g.Data3, {}};
+    std::copy(std::begin(g.Data4), std::end(g.Data4), out.data4.begin());
+    return out;
+}
+
+const tables::Layer *find_layer(std::uint16_t id) {
+    for (const tables::Layer &layer : tables::layers) {
+        // An id without a GUID is reserved: nothing can be added there.
+        if (layer.id == id && layer.management_name != nullptr) return &layer;
+    }
+    return nullptr;
+}
+
+} // namespace
+
+Guid table_key(const char *name) {
+    for (const tables::Condition &condition : tables::conditions) {
+        if (std::strcmp(condition.name, name) == 0) return to_guid(condition.key);
+    }
+    for (const tables::NamedGuid &named : tables::named_guids) {
+        if (std::strcmp(named.name, name) == 0) return to_guid(named.key);
+    }
+    return {};
+}
+
+std::string field_name(const Guid &field) {
+    for (const tables::Condition &condition : tables::conditions) {
+        if (to_guid(condition.key) == field) return condition.name;
+    }
+    return field.text();
+}
+
+bool layer_known(std::uint16_t layer) { return find_layer(layer) != nullptr; }
+
+std::string layer_name(std::uint16_t layer) {
+    const tables::Layer *found = find_layer(layer);
+    return found != nullptr ? found->management_name : std::to_string(layer);
+}
+
+bool layer_has_field(std::uint16_t layer, const Guid &field) {
+    const tables::Layer *found = find_layer(layer);
+    if (found == nullptr) return false;
+    for (std::uint16_t i = 0; i < found->field_count; ++i) {
+        const tables::Field &at = tables::fields[found->first_field + i];
+        if (at.condition >= 0 && to_guid(tables::conditions[at.condition].key) == field) return true;
+    }
+    return false;
+}
+
+bool layer_supported(std::uint16_t layer) {
+    switch (layer) {
+    case DP_LAYER_INBOUND_IPPACKET_V4:
+    case DP_LAYER_INBOUND_IPPACKET_V6:
+    case DP_LAYER_ALE_AUTH_CONNECT_V4:
+    case DP_LAYER_ALE_AUTH_CONNECT_V6:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool layer_is_v6(std::uint16_t layer) {
+    return layer == DP_LAYER_INBOUND_IPPACKET_V6 || layer == DP_LAYER_ALE_AUTH_CONNECT_V6;
+}
+
+} // namespace sluice::policy
