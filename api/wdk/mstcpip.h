@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Control codes of redirected sockets (SIO_*_WFP_CONNECTION_REDIRECT_*). */
+#pragma once
+
+#include "winsock2.h"

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The driver model; see wdm.h. */
+#pragma once
+
+#include "wdm.h"
