@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Host or sluiced dies in the middle; what was held ends as its filter says, and policy goes on."""
+import errno
+import os
+import pathlib
+import signal
+import time
+import unittest
+
+from harness import *
+
+FORKER = BUILD / "tests/netns/libforker.so"
+
+
+class HostDeath(SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.sink = self.serve()
+
+    def holds_end(self, permit, end, environment=None, held_for=1.0):
+        """A TCP connect and a UDP datagram are held; end(host) ends the host; both end as the filter says."""
+        host = self.host(environment=environment)
+        self.daemon.ask(4, port=80, permit_on_loss=permit)
+        cap = self.capture()
+        tcp = self.attempt()
+        udp = self.datagram_socket(4)
+        udp.sendto(b"held", (SERVER4, 80))
+        wait_for(lambda: len(self.daemon.holds()) == 2, "both are held")
+        time.sleep(held_for)
+        self.assertIsNone(tcp.ended)
+        now = time.time()
+        end(host)
+        error = tcp.wait(5)
+        self.assert_soon(tcp.ended - now, 1.5, f"the hold ended after its host's end by")
+        if permit:
+            self.assertEqual(error, 0)
+            datagram = wait_for(lambda: self.sink.datagrams, "the held datagram arrives", 2)[0]
+            self.assertEqual(datagram[1], b"held")
+            self.assertEqual(len(cap.syns(80)), 1)
+            time.sleep(0.3)
+            self.assertEqual(len(self.sink.datagrams), 1)
+        else:
+            self.assertEqual(errno.errorcode[error], "ECONNREFUSED")
+            time.sleep(0.3)
+            self.assertEqual(cap.packets(TCP, dport=80) + cap.packets(UDP, dport=80), [])
+        self.assertEqual(wait_for(lambda: not self.daemon.holds(), "no hold is left"), True)
+        return host
+
+    # ctest: vm
+    def test_killed_block(self):
+        self.holds_end(False, Host.kill)
+
+    # ctest: vm
+    def test_killed_permit(self):
+        self.holds_end(True, Host.kill)
+
+    # ctest: slow
+    def test_killed_permit_after_40_s(self):
+        self.holds_end(True, Host.kill, held_for=40)
+
+    # ctest: vm
+    def test_ended_by_sigterm_block(self):
+        self.holds_end(False, lambda host: host.signal(signal.SIGTERM))
+
+    # ctest: vm
+    def test_stopped_block(self):
+        self.holds_end(False, lambda host: host.signal(signal.SIGSTOP))
+
+    # ctest: vm
+    def test_stopped_permit(self):
+        host = self.holds_end(True, lambda host: host.signal(signal.SIGSTOP))
+        # it finds its connection closed when it continues, and connects anew
+        host.signal(signal.SIGCONT)
+        host.wait(["ask_v4"])
+        attempt = self.attempt()
+        self.permit(self.daemon.wait_hold())
+        self.assertEqual(attempt.wait(), 0)
+
+    def forked(self, permit):
+        if not FORKER.exists():
+            self.skipTest("libforker.so is not built")
+        note = self.directory / "child"
+        children = []
+
+        def end(host):
+            host.signal(signal.SIGRTMIN + 5)
+            child = int(wait_for(lambda: note.exists() and note.read_text(), "the host has forked"))
+            children.append(child)
+            self.addCleanup(lambda: os.kill(child, signal.SIGKILL))
+            host.kill()
+        self.holds_end(permit, end, {"LD_PRELOAD": str(FORKER), "FORKER_NOTE": str(note),
+                                     "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        os.kill(children[0], 0)  # the child still holds the copies
+
+    # ctest: vm
+    def test_killed_while_a_child_holds_its_descriptors_block(self):
+        self.forked(False)
+
+    # ctest: vm
+    def test_killed_while_a_child_holds_its_descriptors_permit(self):
+        self.forked(True)
+
+    # ctest: vm
+    def test_without_its_host_a_callout_filter_refuses_or_permits_at_once(self):
+        host = self.host()
+        self.daemon.ask(4, port=80)
+        self.daemon.ask(6, port=80, permit_on_loss=True)
+        host.kill()
+        wait_for(lambda: not [c for c in self.daemon.list("callout") if c["registered"]], "callouts are unregistered")
+        self.assertEqual(errno.errorcode[self.attempt(SERVER4).wait(2)], "EPERM")
+        self.assertEqual(self.attempt(SERVER6).wait(2), 0)
+        # a host that comes back is asked again
+        self.host()
+        attempt = self.attempt(SERVER4)
+        self.permit(self.daemon.wait_hold())
+        self.assertEqual(attempt.wait(), 0)
+
+    # ctest: vm
+    def test_two_hosts_fall_apart_alone(self):
+        """The end of one host touches only what it was asked about."""
+        first = self.host()
+        self.daemon.ask(4, port=80)
+        attempt = self.attempt()
+        hold = self.daemon.wait_hold()
+        other = self.host("allow_after.so", callouts=("allow_after_v4",))
+        other.kill()
+        time.sleep(1)
+        self.assertIsNone(attempt.ended)
+        self.permit(hold)
+        self.assertEqual(attempt.wait(), 0)
+        self.assertIsNone(first.process.poll())
+
+
+class DaemonDeath(SluiceTest):
+    def setUp(self):
+        super().setUp()
+        self.serve()
+        self.serve(port=443)
+        self.serve(port=8080)
+
+    # ctest: vm
+    def test_killed_filters_stay_enforced_and_flows_go_on(self):
+        self.daemon.filter("ale_auth_connect_v4", port=443)
+        flow = self.attempt(port=8080)
+        self.assertEqual(flow.wait(), 0)
+        self.daemon.kill()
+        self.assertEqual(self.attempt(port=443).wait(), errno.EPERM)
+        self.assertEqual(self.attempt(port=8080).wait(), 0)
+        flow.socket.sendall(b"still here")
+        self.assertEqual(flow.socket.recv(10), b"still here")
+        self.daemon.start()
+        self.assertEqual([n["name"] for n in self.daemon.list("nic") if n["name"] != "lo"], ["nic0"])
+        self.assertEqual(self.attempt(port=443).wait(), errno.EPERM)
+        flow.socket.sendall(b"still here")
+        self.assertEqual(flow.socket.recv(10), b"still here")
+
+    # ctest: vm
+    def test_killed_holds_stay_and_are_decided_after_the_restart(self):
+        self.host()
+        self.daemon.ask(4, port=80)
+        cap = self.capture()
+        permitted, blocked = self.attempt(), None
+        hold = self.daemon.wait_hold()
+        blocked = self.attempt()
+        wait_for(lambda: len(self.daemon.holds()) == 2, "two holds")
+        self.daemon.kill()
+        during = self.attempt()
+        time.sleep(2)
+        self.assertIsNone(permitted.ended)
+        self.assertIsNone(during.ended, "a connect while sluiced is dead is held by the host")
+        self.daemon.start()
+        holds = wait_for(lambda: len(h := self.daemon.holds()) == 3 and h, "three holds after the restart")
+        self.assertIn(hold["id"], [h["id"] for h in holds])
+        port = {h["id"]: int(h["local"].rsplit(":", 1)[1]) for h in holds}
+        for h in holds:
+            (self.block if port[h["id"]] == blocked.port else self.permit)(h)
+        self.assertEqual((permitted.wait(), during.wait(), blocked.wait()), (0, 0, errno.ECONNREFUSED))
+        self.assertEqual(len(cap.syns(80)), 2)
+        # and the host goes on
+        again = self.attempt()
+        self.permit(self.daemon.wait_hold())
+        self.assertEqual(again.wait(), 0)
+
+    # ctest: vm
+    def test_sigterm_keeps_policy_in_force(self):
+        self.daemon.filter("ale_auth_connect_v4", port=443)
+        self.assertEqual(self.daemon.stop(), 0)
+        self.assertEqual(self.attempt(port=443).wait(), errno.EPERM)
+        self.daemon.start()
+        self.assertEqual(self.attempt(port=443).wait(), errno.EPERM)
+        self.assertEqual(len(self.daemon.list("filter")), 1)
+
+    def test_both_killed_refuses_as_policy_says_and_both_come_back(self):
+        host = self.host()
+        self.daemon.ask(4, port=80)
+        self.daemon.filter("ale_auth_connect_v4", port=443)
+        held = self.attempt()
+        self.daemon.wait_hold()
+        iperf = Iperf(self, 12)
+        iperf.wait_running(self)
+        self.daemon.kill()
+        host.kill()
+        self.assertEqual(self.attempt(port=443).wait(), errno.EPERM)
+        refused = self.attempt()
+        self.assertNotEqual(refused.wait(20), 0, "a connect that nobody can judge")
+        measured("a new connect was refused after", refused.ended - refused.began, "s")
+        self.daemon.start()
+        self.assertNotEqual(held.wait(5), 0, "the old hold ended as its filter says")
+        self.host()
+        attempt = self.attempt()
+        self.permit(self.daemon.wait_hold())
+        self.assertEqual(attempt.wait(), 0)
+        rates = iperf.report()
+        self.assertGreater(min(rates[1:-1]), 50e6, f"the established transfer dipped: {rates}")
+
+    # ctest: vm
+    def test_host_killed_while_sluiced_is_dead(self):
+        host = self.host()
+        self.daemon.ask(4, port=80, permit_on_loss=True)
+        attempt = self.attempt()
+        self.daemon.wait_hold()
+        self.daemon.kill()
+        host.kill()
+        self.daemon.start()
+        self.assertEqual(attempt.wait(20), 0, "permitted as its filter says")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
