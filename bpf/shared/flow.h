@@ -11,6 +11,8 @@
 #ifndef SLUICE_BPF_SHARED_FLOW_H
 #define SLUICE_BPF_SHARED_FLOW_H
 
+#include <linux/bpf.h> /* struct bpf_spin_lock */
+
 #include "policy.h"
 
 struct dp_flow_key {
@@ -58,8 +60,10 @@ struct dp_process {
 DP_ASSERT(sizeof(struct dp_process) == 40, "layout");
 
 struct dp_flow {
-    __u32 state; /* enum dp_flow_state; changed by compare-and-swap only */
+    struct bpf_spin_lock lock; /* state, flags, counters up and down; zero in user space */
+    __u32 state; /* enum dp_flow_state */
     __u32 flags; /* DP_FLOW_* */
+    __u32 vlan;  /* 0, or 0x10000 | tag control information of the packet that is out */
     __u64 ticket; /* of the first packet that is out; unique in a namespace, grows; also the flow's id */
     __u64 generation;
     __u64 created_ns, asked_ns, seen_ns; /* CLOCK_MONOTONIC; asked_ns: the open upcall or hold began */
@@ -77,7 +81,7 @@ struct dp_flow {
     struct dp_process process;
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 264, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 272, "layout");
 
 /* Map `exes`, LRU hash: path of an executable by identity, found while its process lived. */
 struct dp_exe_key {
@@ -88,10 +92,18 @@ struct dp_exe_key {
 #define DP_EXE_PATH_MAX 256
 struct dp_exe {
     __u32 length; /* without the terminating NUL; 0: could not be read */
-    char path[DP_EXE_PATH_MAX];
+    char path[2 * DP_EXE_PATH_MAX]; /* the second half is room to write into */
     __u32 pad;
 };
-DP_ASSERT(sizeof(struct dp_exe) == 264, "layout");
+DP_ASSERT(sizeof(struct dp_exe) == 520, "layout");
+
+/* Map `fragments`, LRU hash: the flow of a fragmented packet, learned from its first fragment. */
+struct dp_fragment_key {
+    struct dp_addr source, destination;
+    __u32 id;
+    __u32 protocol;
+};
+DP_ASSERT(sizeof(struct dp_fragment_key) == 40, "layout");
 
 /* Socket storage `sockets`. */
 struct dp_socket {

@@ -86,24 +86,31 @@ struct dp_ticket {
     __u16 layer;
     __u16 packet_bytes;
     __u32 permit_on_loss;
+    __u32 vlan;
+    __u32 pad;
     struct dp_key key;
     struct dp_eval eval;
 };
-DP_ASSERT(sizeof(struct dp_ticket) == 200, "layout");
+DP_ASSERT(sizeof(struct dp_ticket) == 208, "layout");
 #define DP_TICKETS_MAX 16384
 
 /* From the XDP to the TC program of a port's near end, in data_meta. */
 struct dp_port_meta {
     __u32 magic;
-    __u16 op; /* enum dp_port_op */
-    __u16 pad;
+    __u32 op; /* enum dp_port_op */
     __u32 ifindex;
     __u32 mark;
     __u32 priority;
-    __u32 pad2;
+    __u32 vlan; /* as in dp_flow */
+    __u64 ticket; /* DP_PORT_ASK at a packet layer: the new ticket */
 };
-DP_ASSERT(sizeof(struct dp_port_meta) == 24, "layout");
-enum dp_port_op { DP_PORT_SEND = 1, DP_PORT_RECEIVE = 2, DP_PORT_REJECT = 3 };
+DP_ASSERT(sizeof(struct dp_port_meta) == 32, "data_meta holds 32 bytes on every kernel");
+enum dp_port_op {
+    DP_PORT_SEND = 1,    /* out of the NIC */
+    DP_PORT_RECEIVE = 2, /* into the stack by the NIC */
+    DP_PORT_REJECT = 3,  /* RST or ICMP to the local socket, by the NIC */
+    DP_PORT_ASK = 4,     /* another callout is to be asked */
+};
 
 /* One frame of a port: 4096 bytes of UMEM. */
 #define DP_FRAME_BYTES 4096

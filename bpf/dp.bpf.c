@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The data plane of one network namespace: every program but the NIC's XDP one and the far ends of ports. */
+#include "hooks/ale_connect.h"
+#include "hooks/port_down.h"
+#include "hooks/port_tc.h"
+#include "hooks/sockops.h"
+#include "hooks/tc_egress.h"
+#include "hooks/tc_ingress.h"
+
+char _license[] SEC("license") = "Dual BSD/GPL";

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Flows behind a small interface, so that another table can take the hash map's place. */
+#ifndef SLUICE_BPF_LIB_FLOW_TABLE_H
+#define SLUICE_BPF_LIB_FLOW_TABLE_H
+
+#include "lib/parse.h"
+
+DP_INLINE void dp_flow_key_fill(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
+{
+    __builtin_memset(k, 0, sizeof *k);
+    k->local = outbound ? p->source : p->destination;
+    k->remote = outbound ? p->destination : p->source;
+    k->local_port = outbound ? p->source_port : p->destination_port;
+    k->remote_port = outbound ? p->destination_port : p->source_port;
+    k->protocol = p->protocol;
+}
+
+/* The flow key of a packet, with fragments judged like their first one. Returns why it has none. */
+DP_INLINE int dp_flow_key_of(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
+{
+    struct dp_fragment_key f = {
+        .source = p->source, .destination = p->destination, .id = p->fragment_id,
+        .protocol = p->protocol | (outbound ? 0x100 : 0)}; /* on lo a packet passes both ways */
+    struct dp_flow_key *first;
+
+    if (p->fragment == DP_FRAGMENT_LATER) {
+        first = bpf_map_lookup_elem(&fragments, &f);
+        if (!first) return DP_REASON_FRAGMENT;
+        *k = *first;
+        return DP_REASON_NONE;
+    }
+    dp_flow_key_fill(k, p, outbound);
+    if (p->fragment == DP_FRAGMENT_FIRST && bpf_map_update_elem(&fragments, &f, k, BPF_ANY))
+        return DP_REASON_FRAGMENT;
+    return DP_REASON_NONE;
+}
+
+DP_INLINE struct dp_flow *dp_flow_find(const struct dp_flow_key *k)
+{
+    return bpf_map_lookup_elem(&flows, k);
+}
+
+DP_INLINE void dp_flow_delete(const struct dp_flow_key *k)
+{
+    bpf_map_delete_elem(&flows, k);
+}
+
+/* NULL: no room, or another CPU was first (`raced`). */
+DP_INLINE struct dp_flow *dp_flow_insert(const struct dp_flow_key *k, const struct dp_flow *value)
+{
+    if (bpf_map_update_elem(&flows, k, value, BPF_NOEXIST)) return 0;
+    return bpf_map_lookup_elem(&flows, k);
+}
+
+DP_INLINE void dp_flow_tcp_flags(struct dp_flow *f, const struct dp_packet *p, int outbound)
+{
+    __u32 add = 0;
+
+    if (p->protocol != DP_PROTO_TCP) return;
+    if (p->tcp_flags & DP_TCP_RST) add |= DP_FLOW_RST;
+    if (p->tcp_flags & DP_TCP_FIN) add |= outbound ? DP_FLOW_FIN_LOCAL : DP_FLOW_FIN_REMOTE;
+    if (add) __sync_fetch_and_or(&f->flags, add);
+}
+
+DP_INLINE void dp_flow_touch(struct dp_flow *f, const struct dp_packet *p, int outbound)
+{
+    f->seen_ns = bpf_ktime_get_coarse_ns();
+    __sync_fetch_and_add(&f->packets, 1);
+    __sync_fetch_and_add(&f->bytes, p->bytes);
+    if (outbound == (f->direction == DP_DIRECTION_INBOUND) && !(f->flags & DP_FLOW_REPLIED))
+        __sync_fetch_and_or(&f->flags, DP_FLOW_REPLIED);
+    dp_flow_tcp_flags(f, p, outbound);
+}
+
+/* The connection that the entry stood for is over or another one; a SYN now begins a new one. */
+DP_INLINE int dp_flow_is_over(const struct dp_flow *f)
+{
+    __u32 fins = DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE;
+    return (f->flags & DP_FLOW_RST) || (f->flags & fins) == fins;
+}
+
+#endif

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Up the port: header in front of the packet, redirect to the host's device. */
+#ifndef SLUICE_BPF_LIB_UPCALL_H
+#define SLUICE_BPF_LIB_UPCALL_H
+
+#include <linux/pkt_cls.h>
+
+#include "lib/flow_table.h"
+
+DP_INLINE struct dp_host *dp_host_alive(__u32 id)
+{
+    struct dp_host *h = id ? bpf_map_lookup_elem(&hosts, &id) : 0;
+    return h && h->alive && h->port_ifindex ? h : 0;
+}
+
+DP_INLINE void dp_upcall_begin(struct dp_upcall *up, __u8 kind, const struct dp_packet *p)
+{
+    __builtin_memset(up, 0, sizeof *up);
+    up->magic = DP_UPCALL_MAGIC;
+    up->version = DP_LAYOUT_VERSION;
+    up->kind = kind;
+    up->header_bytes = sizeof *up;
+    up->compartment = cfg.compartment;
+    up->ip_offset = p->l3;
+    up->l4_offset = p->l4;
+}
+
+DP_INLINE void dp_upcall_eval(struct dp_upcall *up, const struct dp_eval *e)
+{
+    up->generation = e->generation;
+    up->filter_id = e->filter_id;
+    up->callout = e->callout;
+    up->action = e->action;
+    up->rights = e->rights;
+}
+
+DP_INLINE void dp_upcall_counted(struct dp_host *h, __u32 callout, __u8 kind, __u64 bytes)
+{
+    struct dp_callout *c;
+
+    __sync_fetch_and_add(&h->upcalls_total, 1);
+    if (kind == DP_UPCALL_CLASSIFY) {
+        c = bpf_map_lookup_elem(&callouts, &callout);
+        if (c) __sync_fetch_and_add(&c->classify_total, 1);
+    }
+    dp_count(DP_REASON_UPCALL, bytes);
+}
+
+/* Puts the header (and the path of the program) in front of the packet and redirects. Returns a TC action; on failure
+   the packet is dropped and the reason is counted and left in *reason. */
+DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 host, __u32 *reason)
+{
+    struct dp_host *h = dp_host_alive(host);
+    struct dp_exe_key exe_key = {.inode = up->process.exe_inode, .dev = up->process.exe_dev};
+    struct dp_exe *exe = 0;
+    __u32 bytes = sizeof *up, ifindex;
+
+    *reason = DP_REASON_PORT_GONE;
+    if (!h) goto drop;
+    ifindex = h->port_ifindex;
+    if (up->kind == DP_UPCALL_CLASSIFY && exe_key.inode) exe = bpf_map_lookup_elem(&exes, &exe_key);
+    if (exe) {
+        up->flags |= DP_UPCALL_HAS_PATH;
+        bytes += DP_EXE_PATH_MAX;
+    }
+    up->header_bytes = bytes;
+    *reason = DP_REASON_PORT_FRAME_TOO_BIG;
+    if (skb->gso_segs <= 1 && skb->len + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
+    *reason = DP_REASON_INTERNAL;
+    if (skb->vlan_present && bpf_skb_vlan_pop(skb)) goto drop;
+    if (bpf_skb_change_head(skb, bytes, 0)) goto drop;
+    if (bpf_skb_store_bytes(skb, 0, up, sizeof *up, 0)) goto drop;
+    if (exe && bpf_skb_store_bytes(skb, sizeof *up, exe->path, DP_EXE_PATH_MAX, 0)) goto drop;
+    dp_upcall_counted(h, up->callout, up->kind, skb->len);
+    *reason = DP_REASON_NONE;
+    return bpf_redirect(ifindex, 0);
+drop:
+    dp_count(*reason, skb->len);
+    return TC_ACT_SHOT;
+}
+
+DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f, const struct dp_flow_key *k)
+{
+    up->ticket = f->ticket;
+    up->flow = f->ticket;
+    up->ifindex = f->ifindex;
+    up->layer = f->layer;
+    up->direction = f->direction;
+    up->created_ns = f->created_ns;
+    up->process = f->process;
+    up->key = *k;
+    if (f->flags & DP_FLOW_LOOPBACK) up->condition_flags |= DP_CONDITION_IS_LOOPBACK;
+    if (f->flags & DP_FLOW_REAUTHORIZE)
+        up->condition_flags |= DP_CONDITION_IS_REAUTHORIZE;
+    else
+        up->flags |= DP_UPCALL_MAY_PEND;
+    if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
+}
+
+/* A ticket for a packet at a packet layer; 0: none can be had, counted. */
+DP_INLINE __u64 dp_ticket_issue(struct dp_ticket *t, __u64 bytes)
+{
+    struct dp_callout *c = bpf_map_lookup_elem(&callouts, &t->eval.callout);
+    __u64 number = dp_ticket_number();
+
+    t->host = c ? c->host : 0;
+    t->asked_ns = bpf_ktime_get_ns();
+    t->permit_on_loss = !!(t->eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED);
+    if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) {
+        dp_count(DP_REASON_TICKETS_FULL, bytes);
+        return 0;
+    }
+    return number;
+}
+
+DP_INLINE void dp_upcall_ticket(struct dp_upcall *up, const struct dp_ticket *t, __u64 number)
+{
+    up->ticket = number;
+    up->ifindex = t->ifindex;
+    up->layer = t->layer;
+    up->direction = DP_DIRECTION_INBOUND;
+    up->created_ns = t->asked_ns;
+    up->condition_flags = t->key.condition_flags;
+    up->key.local = t->key.local;
+    up->key.remote = t->key.remote;
+    up->key.local_port = t->key.local_port;
+    up->key.remote_port = t->key.remote_port;
+    up->key.protocol = t->key.protocol;
+    dp_upcall_eval(up, &t->eval);
+}
+
+#endif

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every map of a data plane. Writer and reader of each: ARCHITECTURE.md, "Maps". */
+#ifndef SLUICE_BPF_MAPS_H
+#define SLUICE_BPF_MAPS_H
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+
+#include "shared/config.h"
+#include "shared/flow.h"
+#include "shared/port.h"
+
+const volatile struct dp_config cfg = {};
+
+struct dp_image {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_INNER_MAP);
+    __uint(max_entries, DP_LAYERS_MAX);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, sizeof(struct dp_row));
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __array(values, struct dp_image);
+} policy SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_FLOWS_MAX);
+    __type(key, struct dp_flow_key);
+    __type(value, struct dp_flow);
+} flows SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_TICKETS_MAX);
+    __type(key, __u64);
+    __type(value, struct dp_ticket);
+} tickets SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, DP_CALLOUTS_MAX);
+    __type(key, __u32);
+    __type(value, struct dp_callout);
+} callouts SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, struct dp_host);
+} hosts SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, struct dp_port);
+} ports SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, struct dp_nic);
+} nics SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct dp_socket);
+} sockets SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 4096);
+    __type(key, struct dp_exe_key);
+    __type(value, struct dp_exe);
+} exes SEC(".maps");
+
+/* What a new entry of `exes` starts as; never written. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_exe);
+} empty_exe SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct dp_refusal_key);
+    __type(value, struct dp_refusal);
+} refusals SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct dp_fragment_key);
+    __type(value, struct dp_flow_key);
+} fragments SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} sequence SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DP_REASONS);
+    __type(key, __u32);
+    __type(value, struct dp_reason_count);
+} reasons SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DP_LAYERS_MAX *DP_LAYER_SLOTS);
+    __type(key, __u32);
+    __type(value, struct dp_layer_count);
+} layers SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 131072);
+    __type(key, __u64);
+    __type(value, __u64);
+} filter_hits SEC(".maps");
+
+/* What does not fit the stack. The programs that use it (XDP, TC) run with bottom halves disabled and do not nest. */
+struct dp_scratch {
+    struct dp_upcall up;
+    struct dp_ticket ticket;
+    struct dp_key key;
+    struct dp_eval eval;
+    __u8 flow[sizeof(struct dp_flow)]; /* as bytes: a lock may stand in `flows` only */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_scratch);
+} scratch SEC(".maps");
+
+#endif
