@@ -71,6 +71,7 @@ public:
     Result<std::unique_ptr<PortDevice>> make_port(std::uint32_t host, std::uint32_t frames, PortHandover &handover); // fills `ports`
     Result<std::unique_ptr<PortDevice>> adopt_port(std::uint32_t host, Fd memfd, NetNs far);
     void delete_port(std::uint32_t near_ifindex);
+    [[nodiscard]] std::map<std::uint32_t, std::uint32_t> ports() const; // near ifindex -> host, also without an owner
 
     // Stops when visit returns false. The value is a copy; it may be older than the next call.
     void each_flow(const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const;

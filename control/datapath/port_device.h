@@ -22,7 +22,7 @@ public:
     [[nodiscard]] std::uint32_t frames() const { return frames_; }
     [[nodiscard]] std::span<std::byte> bytes() const { return {base_, std::size_t(frames_) * DP_FRAME_BYTES}; }
 private:
-    Umem() = default;
+    Umem() = default; // no memory
     Fd memfd_;
     std::byte *base_ = nullptr;
     std::uint32_t frames_ = 0;

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of a data plane: policy, hosts and ports, flows and tickets.
+#include <algorithm>
+#include <bpf/bpf.h>
+#include <cerrno>
+
+#include "datapath/datapath_state.h"
+#include "datapath/netlink.h"
+#include "datapath/rollback.h"
+
+namespace sluice::datapath {
+namespace {
+
+// The kernel's map-in-map check wants the flags of the template in maps.bpf.h.
+Result<Fd> make_image(const std::vector<dp_row> &rows) {
+    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
+    const auto count = std::uint32_t(rows.size());
+    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(std::uint32_t), sizeof(dp_row), count,
+                            &opts));
+    if (!image) return Error{errno, "create the policy's image"};
+    std::vector<std::uint32_t> keys(count);
+    for (std::uint32_t i = 0; i < count; i++) keys[i] = i;
+    std::uint32_t written = count;
+    if (bpf_map_update_batch(image.get(), keys.data(), rows.data(), &written, nullptr) != 0)
+        return Error{errno, "fill the policy's image"};
+    return image;
+}
+
+} // namespace
+
+Result<void> Datapath::publish(const compiler::Plan &plan) {
+    if (plan.image.size() < DP_LAYERS_MAX) return Error{EINVAL, "publish a plan without index rows"};
+    auto image = make_image(plan.image);
+    if (!image) return image.error();
+    auto &hits = state_->filter_hits;
+    Rollback undo;
+    for (const std::uint64_t id : plan.filter_ids) {
+        auto made = hits.set_all(id, 0, BPF_NOEXIST);
+        if (made) undo.add([&hits, id] { hits.erase(id); });
+        else if (made.error().code != EEXIST) return made;
+    }
+    const auto value = std::uint32_t(image->get());
+    if (auto swapped = state_->policy.set(0, value); !swapped) return swapped;
+    undo.keep();
+    std::vector<std::uint64_t> current = plan.filter_ids;
+    std::sort(current.begin(), current.end());
+    for (const std::uint64_t id : hits.keys())
+        if (!std::binary_search(current.begin(), current.end(), id)) hits.erase(id);
+    return {};
+}
+
+Result<void> Datapath::set_callout(std::uint32_t id, const dp_callout &value) {
+    return state_->callouts.set(id, value);
+}
+
+std::optional<dp_callout> Datapath::callout(std::uint32_t id) const {
+    return state_->callouts.find(id);
+}
+
+Result<void> Datapath::set_host(std::uint32_t id, const dp_host &value) {
+    return state_->hosts.set(id, value);
+}
+
+std::optional<dp_host> Datapath::host(std::uint32_t id) const { return state_->hosts.find(id); }
+Result<void> Datapath::delete_host(std::uint32_t id) { return state_->hosts.erase(id); }
+
+Result<std::unique_ptr<PortDevice>> Datapath::make_port(std::uint32_t host, std::uint32_t frames,
+                                                        PortHandover &handover) {
+    const PortDevice::Programs programs{state_->port_down.get(), state_->port_apply.get(),
+                                        state_->port_guard.get()};
+    auto port = PortDevice::make(state_->ns, host, frames, programs, handover);
+    if (!port) return port;
+    auto entered = state_->ports.set((*port)->near_ifindex(), {host, 0});
+    if (!entered) return entered.error(); // the port goes with its owner
+    return port;
+}
+
+Result<std::unique_ptr<PortDevice>> Datapath::adopt_port(std::uint32_t host, Fd memfd, NetNs far) {
+    auto port = PortDevice::adopt(state_->ns, host, std::move(memfd), std::move(far));
+    if (!port) return port;
+    const auto known = state_->ports.find((*port)->near_ifindex());
+    if (known && known->host == host) return port;
+    (*port)->release(); // whosever it is
+    return Error{ENOENT, "take over a port that the data plane does not know", std::to_string(host)};
+}
+
+void Datapath::delete_port(std::uint32_t near_ifindex) {
+    const auto known = state_->ports.find(near_ifindex);
+    if (!known) return;
+    (void)state_->ns.enter([&]() -> Result<void> {
+        const auto link = netlink::link(near_ifindex);
+        if (!link || link->name != "slc" + std::to_string(known->host)) return {};
+        return netlink::delete_link(near_ifindex);
+    });
+    (void)state_->ports.erase(near_ifindex);
+}
+
+std::map<std::uint32_t, std::uint32_t> Datapath::ports() const {
+    std::map<std::uint32_t, std::uint32_t> all;
+    state_->ports.each([&](std::uint32_t ifindex, const dp_port &port) {
+        all.emplace(ifindex, port.host);
+        return true;
+    });
+    return all;
+}
+
+void Datapath::each_flow(
+    const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const {
+    state_->flows.each(visit);
+}
+
+std::optional<dp_flow> Datapath::flow(const dp_flow_key &key) const {
+    return state_->flows.find(key);
+}
+
+void Datapath::delete_flow(const dp_flow_key &key) { (void)state_->flows.erase(key); }
+
+void Datapath::each_ticket(
+    const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const {
+    state_->tickets.each(visit);
+}
+
+void Datapath::delete_ticket(std::uint64_t ticket) { (void)state_->tickets.erase(ticket); }
+
+std::string Datapath::exe_path(std::uint32_t dev, std::uint64_t inode) const {
+    const auto exe = state_->exes.find({inode, dev, 0});
+    if (!exe) return {};
+    return std::string(exe->path, std::min<std::size_t>(exe->length, DP_EXE_PATH_MAX - 1));
+}
+
+} // namespace sluice::datapath

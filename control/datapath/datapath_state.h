@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of Datapath, shared by its source files: the pins, opened.
+#pragma once
+
+#include "datapath/bpf_map.h"
+#include "datapath/datapath.h"
+#include "datapath/loader.h"
+#include "datapath/nic.h"
+#include "datapath/pin_dir.h"
+
+namespace sluice::datapath {
+
+struct Datapath::State {
+    NetNs ns;
+    Options options;
+    PinDir pins;
+    dp_config config{};
+
+    BpfMap<std::uint32_t, StateRecord> state;
+    BpfMap<std::uint32_t, DeviceRecord> devices;
+    BpfMap<std::uint32_t, std::uint32_t> policy; // value: an image's descriptor, or its id when read
+    BpfMap<dp_flow_key, dp_flow> flows;
+    BpfMap<std::uint64_t, dp_ticket> tickets;
+    BpfMap<std::uint32_t, dp_callout> callouts;
+    BpfMap<std::uint32_t, dp_host> hosts;
+    BpfMap<std::uint32_t, dp_port> ports;
+    BpfMap<std::uint32_t, dp_nic> nics;
+    BpfMap<dp_exe_key, dp_exe> exes;
+    PerCpuMap<std::uint32_t, dp_reason_count> reasons;
+    PerCpuMap<std::uint32_t, dp_layer_count> layers;
+    PerCpuMap<std::uint64_t, std::uint64_t> filter_hits;
+    Fd port_down, port_apply, port_guard; // programs of the near ends of ports
+
+    Result<void> open_pins();
+
+    // Inside the namespace:
+    Result<void> attach_shared(); // lo and the cgroup programs
+    void detach_shared();
+    Result<void> attach_lo(std::uint32_t ifindex);
+    void detach_lo();
+    Result<NicInfo> attach(const std::string &name, XdpMode mode, std::string &note);
+    Result<void> add_nic(std::uint32_t ifindex, const std::string &name, XdpMode mode,
+                         std::string &note);
+    void detach(std::uint32_t ifindex, const DeviceRecord &record);
+    void forget(std::uint32_t ifindex, const DeviceRecord &record);
+    void delete_ports();
+
+    [[nodiscard]] std::map<std::uint32_t, DeviceRecord> records() const; // without lo
+    [[nodiscard]] std::optional<std::pair<std::uint32_t, DeviceRecord>>
+    find_record(const std::string &name) const;
+};
+
+NicInfo describe(std::uint32_t ifindex, const DeviceRecord &record);
+
+} // namespace sluice::datapath
