@@ -37,10 +37,10 @@ struct InspectPackets {
     ++seen;
     const auto packet = first_packet(indicated);
     if (!packet) return soft_permit();
-    const bool v4 = packet->ip[0] >> 4 == 4;
-    const UINT8 protocol = packet->ip[v4 ? 9 : 6];
-    const bool echo = v4 ? protocol == 1 && packet->transport[0] == 8 : protocol == 58 && packet->transport[0] == 128;
-    const UINT32 length = v4 ? packet->ip[2] << 8 | packet->ip[3] : (packet->ip[4] << 8 | packet->ip[5]) + 40;
+    const bool ipv4 = packet->ip[0] >> 4 == 4;
+    const UINT8 protocol = packet->ip[ipv4 ? 9 : 6];
+    const bool echo = ipv4 ? protocol == 1 && packet->transport[0] == 8 : protocol == 58 && packet->transport[0] == 128;
+    const UINT32 length = ipv4 ? packet->ip[2] << 8 | packet->ip[3] : (packet->ip[4] << 8 | packet->ip[5]) + 40;
     if (!echo || (length - packet->ip_bytes) % 2 == 0) return soft_permit();
     ++dropped;
     return block();
