@@ -42,7 +42,7 @@ SLACK = float(os.environ.get("SLUICE_TEST_SLACK", "1"))
 SLUICED = BUILD / "control/daemon/sluiced"
 SLUICE = BUILD / "control/cli/sluice"
 SLUICE_HOST = BUILD / "control/host/sluice-host"
-EXAMPLES = BUILD / "api/examples"
+PLUGINS, EXAMPLES = BUILD / "plugins", BUILD / "examples"
 
 CLIENT4, SERVER4, CLIENT6, SERVER6 = "10.91.0.1", "10.91.0.2", "fd91::1", "fd91::2"
 TCP, UDP, ICMP6 = 6, 17, 58
@@ -406,7 +406,7 @@ class Host:
 
     def __init__(self, daemon, plugin="ask.so", user=None, environment=None, callouts=("ask_v4", "ask_v6"), wait=True):
         plugin = pathlib.Path(plugin)
-        plugin = plugin if plugin.is_absolute() else EXAMPLES / plugin
+        plugin = plugin if plugin.is_absolute() else PLUGINS / plugin
         command = [str(SLUICE_HOST), str(plugin), "--socket", str(daemon.socket)]
         if user:
             command += ["--user", user]

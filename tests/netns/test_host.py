@@ -53,7 +53,7 @@ class Rights(SluiceTest):
 
     # ctest: vm
     def test_a_stranger_is_no_host(self):
-        plugin = EXAMPLES / "ask.so"
+        plugin = PLUGINS / "ask.so"
         done = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(SLUICE_HOST), str(plugin),
                                  "--socket", str(self.daemon.socket)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(end_process, done)
@@ -68,7 +68,7 @@ class Supervision(SluiceTest):
     # ctest: vm
     def test_load_list_unload(self):
         self.serve()
-        self.daemon.do("plugin", "load", EXAMPLES / "ask.so", "--name", "ask", "--user", "nobody")
+        self.daemon.do("plugin", "load", PLUGINS / "ask.so", "--name", "ask", "--user", "nobody")
         pid = wait_for(lambda: (p := self.plugin()) and p["pid"], "the plugin's host runs")
         wait_for(lambda: {"ask_v4", "ask_v6"} <= {c["name"] for c in self.daemon.list("callout") if c["registered"]},
                  "its callouts are registered")
@@ -85,7 +85,7 @@ class Supervision(SluiceTest):
     # ctest: vm
     def test_a_killed_plugin_is_started_again(self):
         self.serve()
-        self.daemon.do("plugin", "load", EXAMPLES / "ask.so", "--name", "ask")
+        self.daemon.do("plugin", "load", PLUGINS / "ask.so", "--name", "ask")
         pid = wait_for(lambda: (p := self.plugin()) and p["pid"], "the plugin's host runs")
         wait_for(lambda: [c for c in self.daemon.list("callout") if c["registered"]], "registered")
         self.daemon.ask(4, port=80)
@@ -101,7 +101,7 @@ class Supervision(SluiceTest):
     # ctest: vm
     def test_errors_are_one_clear_line(self):
         for arguments in (("plugin", "load", "/nonexistent.so", "--name", "x"),
-                          ("plugin", "load", EXAMPLES / "ask.so", "--name", "x", "--user", "no-such-user"),
+                          ("plugin", "load", PLUGINS / "ask.so", "--name", "x", "--user", "no-such-user"),
                           ("plugin", "unload", "x"), ("hold", "permit", "123456789"), ("filter", "delete", "123456789")):
             result = self.daemon.run(*arguments)
             self.assertEqual((result.status, result.err.count("\n")), (1, 1), f"{arguments}: {result}")

@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data plane in the kernel, without a daemon. Each test has namespaces of its own:
+//
+//     [ far namespace ]  peer0 ──── nic0  [ the data plane's namespace ]  slc<host> ──── far0  [ port's namespace ]
+#include <array>
+#include <atomic>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <gtest/gtest.h>
+#include <linux/capability.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_xdp.h>
+#include <net/if.h>
+#include <poll.h>
+#include <set>
+#include <sstream>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "datapath/datapath.h"
+#include "datapath/features.h"
+
+namespace sluice::datapath {
+namespace {
+
+using namespace std::chrono_literals;
+
+int run(const std::string &command) { return std::system(command.c_str()); }
+
+std::string output(const std::string &command) {
+    std::string text;
+    FILE *pipe = popen(command.c_str(), "r");
+    if (pipe == nullptr) return text;
+    std::array<char, 4096> part;
+    for (std::size_t n; (n = fread(part.data(), 1, part.size(), pipe)) > 0;) text.append(part.data(), n);
+    pclose(pipe);
+    return text;
+}
+
+bool eventually(const std::function<bool()> &holds) {
+    for (int i = 0; i < 100; i++) {
+        if (holds()) return true;
+        std::this_thread::sleep_for(50ms);
+    }
+    return false;
+}
+
+// Ids of the kernel's BPF objects whose name or type is of ours.
+std::set<std::string> ours_in_kernel() {
+    std::set<std::string> all;
+    for (const char *kind : {"prog", "map"}) {
+        std::istringstream lines(output(std::string("bpftool ") + kind + " list 2>/dev/null"));
+        for (std::string line; std::getline(lines, line);) {
+            const bool ours = line.find("name dp_") != std::string::npos ||
+                              line.find("name flows") != std::string::npos ||
+                              line.find("name image") != std::string::npos ||
+                              line.find("name devices") != std::string::npos ||
+                              line.find("name reasons") != std::string::npos;
+            if (ours) all.insert(kind + std::string(" ") + line.substr(0, line.find(':')));
+        }
+    }
+    return all;
+}
+
+bool freplace() {
+    for (const Feature &feature : features())
+        if (feature.name == "freplace") return feature.works;
+    return false;
+}
+
+compiler::Plan plan(std::uint64_t generation, std::vector<std::uint64_t> ids = {}, std::size_t rows = 0) {
+    compiler::Plan made;
+    made.generation = generation;
+    made.filter_ids = std::move(ids);
+    made.image.resize(DP_LAYERS_MAX + rows);
+    for (std::size_t i = 0; i < DP_LAYERS_MAX; i++) {
+        const dp_layer_index index{generation, DP_LAYERS_MAX, 0, {}};
+        std::memcpy(&made.image[i], &index, sizeof index);
+    }
+    return made;
+}
+
+class DatapathTest : public ::testing::Test {
+protected:
+    void SetUp() override {
+        if (geteuid() != 0) GTEST_SKIP() << "needs root";
+        static std::atomic<int> serial{0};
+        const std::string tag = std::to_string(getpid()) + "-" + std::to_string(serial++);
+        name_ = "sldp-" + tag;
+        peer_ = "slpe-" + tag;
+        ASSERT_EQ(run("ip netns add " + name_ + " && ip netns add " + peer_ + " && ip -n " + name_ +
+                      " link add nic0 type veth peer name peer0 netns " + peer_ + " && ip -n " + name_ +
+                      " addr add 192.0.2.1/24 dev nic0 && ip -n " + peer_ +
+                      " addr add 192.0.2.2/24 dev peer0 && ip -n " + name_ + " link set nic0 up && ip -n " +
+                      name_ + " link set lo up && ip -n " + peer_ + " link set peer0 up"), 0);
+        options_.pin_root = "/sys/fs/bpf/sldp-" + tag;
+        before_ = ours_in_kernel();
+    }
+
+    void TearDown() override {
+        if (name_.empty()) return;
+        plane_.reset();
+        for (const auto inode : Datapath::pinned(options_.pin_root)) Datapath::sweep(options_.pin_root, inode);
+        run("ip netns del " + name_ + "; ip netns del " + peer_);
+    }
+
+    NetNs ns() {
+        auto ns = NetNs::from_fd(Fd(open(("/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC)));
+        EXPECT_TRUE(ns) << (ns ? "" : ns.error().text());
+        return std::move(*ns);
+    }
+
+    void create() {
+        auto made = Datapath::create(ns(), options_, plan(1));
+        ASSERT_TRUE(made) << made.error().text();
+        plane_ = std::move(*made);
+    }
+
+    void attach(XdpMode mode = XdpMode::automatic) {
+        std::string note;
+        auto attached = plane_->attach_nic("nic0", mode, note);
+        ASSERT_TRUE(attached) << attached.error().text();
+        nic_ = *attached;
+        note_ = note;
+    }
+
+    void adopt() {
+        plane_.reset();
+        auto made = Datapath::adopt(ns(), options_);
+        ASSERT_TRUE(made) << made.error().text();
+        plane_ = std::move(*made);
+    }
+
+    // What the namespace and the machine show of us; equal before and after.
+    std::string traces() {
+        const std::string in = "ip netns exec " + name_ + " ";
+        return output("tc -n " + name_ + " qdisc show; tc -n " + name_ + " filter show dev nic0 ingress; tc -n " +
+                      name_ + " filter show dev nic0 egress; ip -n " + name_ +
+                      " -o link | sed 's/state.*//'; ip -n " + name_ + " route; ip -n " + name_ + " rule; " + in +
+                      "cat /proc/sys/net/ipv4/conf/lo/accept_local /proc/sys/net/ipv4/conf/lo/route_localnet; ls -R " +
+                      options_.pin_root + " /sys/fs/bpf 2>/dev/null");
+    }
+
+    bool ping() { return run("ip netns exec " + peer_ + " ping -c 1 -W 2 192.0.2.1 >/dev/null") == 0; }
+    int in_ns(const std::string &command) { return run("nsenter --net=/run/netns/" + name_ + " " + command); }
+
+    std::string name_, peer_, note_;
+    Datapath::Options options_;
+    std::unique_ptr<Datapath> plane_;
+    NicInfo nic_;
+    std::set<std::string> before_;
+};
+
+std::uint64_t packets(const Datapath &plane, const std::string &name) {
+    for (const Counter &counter : plane.counters())
+        if (counter.name == name) return counter.packets;
+    ADD_FAILURE() << "no counter " << name;
+    return 0;
+}
+
+TEST_F(DatapathTest, LeavesNothingWhenRemoved) {
+    const std::string before = traces();
+    create();
+    attach();
+    PortHandover handover;
+    auto port = plane_->make_port(900001, 64, handover);
+    ASSERT_TRUE(port) << port.error().text();
+    EXPECT_NE(traces(), before);
+    ASSERT_TRUE(plane_->detach_nic("nic0"));
+    EXPECT_TRUE(plane_->nics().empty());
+    ASSERT_TRUE(plane_->remove());
+    handover = {};
+    EXPECT_EQ(traces(), before);
+    (*port)->release(); // its device went with the rest
+    port->reset();
+    EXPECT_TRUE(eventually([&] { return ours_in_kernel() == before_; }));
+}
+
+TEST_F(DatapathTest, RemovesWithNicsLoaded) {
+    const std::string before = traces();
+    create();
+    attach();
+    ASSERT_TRUE(plane_->remove());
+    EXPECT_EQ(traces(), before);
+    EXPECT_TRUE(eventually([&] { return ours_in_kernel() == before_; }));
+}
+
+TEST_F(DatapathTest, AttachesAsTheKernelCan) {
+    create();
+    attach();
+    bool tcx = false;
+    for (const Feature &feature : features())
+        if (feature.name == "tcx") tcx = feature.works;
+    EXPECT_EQ(nic_.mode, "native") << note_;
+    EXPECT_EQ(nic_.attach, std::string(tcx ? "tcx" : "clsact") + (freplace() ? "+xdp-dispatcher" : "+xdp"));
+    EXPECT_EQ(nic_.programs.size(), 3u);
+    EXPECT_EQ(note_, "");
+    EXPECT_TRUE(ping());
+}
+
+TEST_F(DatapathTest, GenericModeHasNoXdp) {
+    create();
+    attach(XdpMode::generic);
+    EXPECT_EQ(nic_.mode, "generic");
+    EXPECT_EQ(output("ip -n " + name_ + " link show nic0").find("xdp"), std::string::npos);
+    EXPECT_TRUE(ping());
+}
+
+TEST_F(DatapathTest, FallsBackToGenericWhereNativeIsRefused) {
+    ASSERT_EQ(run("ip -n " + name_ + " link set nic0 mtu 9000; ip -n " + peer_ + " link set peer0 mtu 9000"), 0);
+    create();
+    std::string note;
+    auto native = plane_->attach_nic("nic0", XdpMode::native, note);
+    EXPECT_FALSE(native);
+    EXPECT_TRUE(plane_->nics().empty());
+    attach();
+    EXPECT_EQ(nic_.mode, "generic");
+    EXPECT_NE(note_.find("nic0"), std::string::npos) << note_;
+    EXPECT_EQ(note_.find('\n'), std::string::npos);
+}
+
+TEST_F(DatapathTest, RefusesWithOneLineAndChangesNothing) {
+    create();
+    const std::string before = traces();
+    std::string note;
+    EXPECT_EQ(plane_->attach_nic("nosuch0", XdpMode::automatic, note).error().code, ENODEV);
+    EXPECT_EQ(plane_->attach_nic("a-name-that-is-too-long", XdpMode::automatic, note).error().code, ENODEV);
+    EXPECT_EQ(plane_->attach_nic("lo", XdpMode::automatic, note).error().code, EINVAL);
+    EXPECT_EQ(plane_->detach_nic("nic0").error().code, ENOENT);
+    EXPECT_EQ(traces(), before);
+    attach();
+    EXPECT_EQ(plane_->attach_nic("nic0", XdpMode::automatic, note).error().code, EEXIST);
+    auto second = Datapath::create(ns(), options_, plan(1));
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code, EEXIST);
+}
+
+TEST_F(DatapathTest, LoComesWithTheFirstAndGoesWithTheLastNic) {
+    ASSERT_EQ(run("ip -n " + name_ + " link add nic.5 type veth peer name peer1 netns " + peer_), 0);
+    const std::string setting = "grep -q 1 /proc/sys/net/ipv4/conf/lo/route_localnet";
+    create();
+    EXPECT_NE(in_ns(setting), 0);
+    attach();
+    std::string note;
+    ASSERT_TRUE(plane_->attach_nic("nic.5", XdpMode::automatic, note)); // a dot, which bpffs refuses in names
+    EXPECT_EQ(plane_->nics().size(), 2u);
+    EXPECT_EQ(in_ns(setting), 0);
+    ASSERT_TRUE(plane_->detach_nic("nic0"));
+    EXPECT_EQ(in_ns(setting), 0);
+    EXPECT_TRUE(std::filesystem::exists(plane_->pin_dir() + "/l_connect4_cgroup"));
+    ASSERT_TRUE(plane_->detach_nic("nic.5"));
+    EXPECT_NE(in_ns(setting), 0);
+    EXPECT_FALSE(std::filesystem::exists(plane_->pin_dir() + "/l_connect4_cgroup"));
+}
+
+TEST_F(DatapathTest, KeepsASettingOfLoThatWasOn) {
+    ASSERT_EQ(in_ns("sysctl -qw net.ipv4.conf.lo.route_localnet=1"), 0);
+    create();
+    attach();
+    ASSERT_TRUE(plane_->detach_nic("nic0"));
+    EXPECT_EQ(in_ns("grep -q 1 /proc/sys/net/ipv4/conf/lo/route_localnet"), 0);
+    EXPECT_EQ(in_ns("grep -q 0 /proc/sys/net/ipv4/conf/lo/accept_local"), 0);
+}
+
+TEST_F(DatapathTest, LeavesClsactAndFiltersOfOthers) {
+    const std::string tc = "tc -n " + name_;
+    ASSERT_EQ(run(tc + " qdisc add dev nic0 clsact && " + tc +
+                  " filter add dev nic0 egress pref 7 matchall action pass"), 0);
+    const std::string before = traces();
+    create();
+    attach();
+    ASSERT_TRUE(plane_->remove());
+    EXPECT_EQ(traces(), before);
+}
+
+TEST_F(DatapathTest, KeepsAQdiscThatOthersUseMeanwhile) {
+    create();
+    attach();
+    run("tc -n " + name_ + " qdisc add dev nic0 clsact 2>/dev/null");
+    ASSERT_EQ(run("tc -n " + name_ + " filter add dev nic0 egress pref 7 matchall action pass"), 0);
+    ASSERT_TRUE(plane_->remove());
+    EXPECT_NE(output("tc -n " + name_ + " filter show dev nic0 egress").find("pref 7"), std::string::npos);
+}
+
+TEST_F(DatapathTest, IsTakenOverFromThePins) {
+    const std::string before = traces();
+    create();
+    attach();
+    ASSERT_TRUE(plane_->publish(plan(2, {5, 6})));
+    ASSERT_TRUE(plane_->set_callout(3, {7, 0, 11, 0, 0}));
+    const std::string pinned = traces();
+    adopt();
+    EXPECT_EQ(traces(), pinned);
+    ASSERT_EQ(plane_->nics().size(), 1u);
+    EXPECT_EQ(plane_->nics()[0].attach, nic_.attach);
+    EXPECT_EQ(plane_->nics()[0].name, "nic0");
+    EXPECT_EQ(plane_->compartment(), options_.compartment);
+    EXPECT_EQ(plane_->callout(3)->local_id, 11u);
+    EXPECT_EQ(plane_->filter_hits().size(), 2u);
+    EXPECT_TRUE(ping());
+    ASSERT_TRUE(plane_->remove());
+    EXPECT_EQ(traces(), before);
+}
+
+TEST_F(DatapathTest, SaysWhatIsNotThereAndWhatIsOfAnotherLayout) {
+    EXPECT_EQ(Datapath::adopt(ns(), options_).error().code, ENOENT);
+    create();
+    const std::string pin = plane_->pin_dir() + "/layout";
+    plane_.reset();
+    const std::uint32_t key = 0, other = DP_LAYOUT_VERSION + 1;
+    const Fd layout(bpf_obj_get(pin.c_str()));
+    ASSERT_EQ(bpf_map_update_elem(layout.get(), &key, &other, BPF_ANY), 0);
+    auto adopted = Datapath::adopt(ns(), options_);
+    ASSERT_FALSE(adopted);
+    EXPECT_EQ(adopted.error().code, EPROTO);
+    EXPECT_EQ(Datapath::create(ns(), options_, plan(1)).error().code, EEXIST);
+}
+
+TEST_F(DatapathTest, ForgetsDevicesThatWent) {
+    create();
+    attach();
+    ASSERT_EQ(run("ip -n " + name_ + " link del nic0"), 0);
+    plane_->forget_missing_devices();
+    EXPECT_TRUE(plane_->nics().empty());
+    for (const auto &entry : std::filesystem::directory_iterator(plane_->pin_dir()))
+        EXPECT_FALSE(entry.path().filename().string().starts_with("l_")) << entry.path();
+    EXPECT_FALSE(std::filesystem::exists("/sys/fs/bpf/xdp")); // libxdp's, of a device that went
+}
+
+TEST_F(DatapathTest, SweepsANamespaceThatWent) {
+    create();
+    attach();
+    const auto inode = plane_->ns().inode();
+    EXPECT_TRUE(NetNs::find(inode));
+    plane_.reset();
+    run("ip netns del " + name_);
+    EXPECT_TRUE(eventually([&] { return !NetNs::find(inode); }));
+    ASSERT_EQ(Datapath::pinned(options_.pin_root), std::vector<std::uint64_t>{inode});
+    Datapath::sweep(options_.pin_root, inode);
+    EXPECT_FALSE(std::filesystem::exists(options_.pin_root));
+    EXPECT_FALSE(std::filesystem::exists("/sys/fs/bpf/xdp"));
+    EXPECT_TRUE(eventually([&] { return ours_in_kernel() == before_; }));
+}
+
+TEST_F(DatapathTest, PublishesImagesOfAnySize) {
+    create();
+    for (const std::size_t rows : {std::size_t(0), std::size_t(1), std::size_t(5000), std::size_t(DP_IMAGE_ROWS_MAX)})
+        ASSERT_TRUE(plane_->publish(plan(rows + 2, {}, rows))) << rows;
+    EXPECT_FALSE(plane_->publish(compiler::Plan{}));
+}
+
+TEST_F(DatapathTest, KeepsHitsOfFiltersThatStay) {
+    create();
+    ASSERT_TRUE(plane_->publish(plan(2, {10, 20})));
+    EXPECT_EQ(plane_->filter_hits(), (std::map<std::uint64_t, std::uint64_t>{{10, 0}, {20, 0}}));
+    const Fd hits(bpf_obj_get((plane_->pin_dir() + "/filter_hits").c_str()));
+    std::vector<std::uint64_t> counts(std::size_t(libbpf_num_possible_cpus()), 2);
+    const std::uint64_t key = 20;
+    ASSERT_EQ(bpf_map_update_elem(hits.get(), &key, counts.data(), BPF_ANY), 0);
+    ASSERT_TRUE(plane_->publish(plan(3, {20, 30})));
+    EXPECT_EQ(plane_->filter_hits(), (std::map<std::uint64_t, std::uint64_t>{{20, 2 * counts.size()}, {30, 0}}));
+}
+
+TEST_F(DatapathTest, WalksFlowsWhileTheyAreDeleted) {
+    create();
+    const Fd flows(bpf_obj_get((plane_->pin_dir() + "/flows").c_str()));
+    std::vector<std::byte> value(sizeof(dp_flow));
+    for (std::uint32_t i = 0; i < 3000; i++) {
+        dp_flow_key key{};
+        key.local_port = std::uint16_t(i);
+        ASSERT_EQ(bpf_map_update_elem(flows.get(), &key, value.data(), BPF_ANY), 0);
+    }
+    std::set<std::uint16_t> seen;
+    plane_->each_flow([&](const dp_flow_key &key, const dp_flow &) {
+        EXPECT_TRUE(seen.insert(key.local_port).second) << "twice: " << key.local_port;
+        plane_->delete_flow(key);
+        return true;
+    });
+    EXPECT_EQ(seen.size(), 3000u);
+    plane_->each_flow([&](const dp_flow_key &, const dp_flow &) -> bool {
+        ADD_FAILURE() << "still there";
+        return false;
+    });
+}
+
+TEST_F(DatapathTest, DumpsCountersInWords) {
+    create();
+    const std::string dump = output("bpftool -j map dump pinned " + plane_->pin_dir() + "/reasons");
+    EXPECT_NE(dump.find("DP_REASON_DOWNCALL_FOREIGN"), std::string::npos);
+    EXPECT_EQ(packets(*plane_, "upcall"), 0u);
+    EXPECT_EQ(packets(*plane_, "ale_auth_connect_v4.permit"), 0u);
+}
+
+// The host's half of the port, as a process without any right: it only has the descriptors.
+class BareHost {
+public:
+    BareHost(int xsk, const PortHandover &port, std::byte *memory) : xsk_(xsk), memory_(memory) {
+        xdp_mmap_offsets at{};
+        socklen_t length = sizeof at;
+        getsockopt(xsk_, SOL_XDP, XDP_MMAP_OFFSETS, &at, &length);
+        fill_ = map(XDP_UMEM_PGOFF_FILL_RING, at.fr.desc + port.ring * sizeof(std::uint64_t));
+        rx_ = map(XDP_PGOFF_RX_RING, at.rx.desc + port.ring * sizeof(xdp_desc));
+        tx_ = map(XDP_PGOFF_TX_RING, at.tx.desc + port.ring * sizeof(xdp_desc));
+        map(XDP_UMEM_PGOFF_COMPLETION_RING, at.cr.desc + port.ring * sizeof(std::uint64_t));
+        offsets_ = at;
+    }
+
+    int bind_to(std::uint32_t ifindex) const {
+        sockaddr_xdp address{};
+        address.sxdp_family = AF_XDP;
+        address.sxdp_flags = XDP_COPY;
+        address.sxdp_ifindex = ifindex;
+        return bind(xsk_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0 ? 0 : errno;
+    }
+
+    void post_frame(std::uint64_t address) {
+        auto *slots = reinterpret_cast<std::uint64_t *>(fill_ + offsets_.fr.desc);
+        slots[0] = address;
+        publish(fill_ + offsets_.fr.producer);
+    }
+
+    std::string receive() { // empty: nothing came in three seconds
+        pollfd wait{xsk_, POLLIN, 0};
+        if (poll(&wait, 1, 3000) != 1) return {};
+        const auto *slots = reinterpret_cast<const xdp_desc *>(rx_ + offsets_.rx.desc);
+        return {reinterpret_cast<const char *>(memory_) + slots[0].addr, slots[0].len};
+    }
+
+    bool transmit(std::uint64_t address, const std::string &frame) {
+        std::memcpy(memory_ + address, frame.data(), frame.size());
+        auto *slots = reinterpret_cast<xdp_desc *>(tx_ + offsets_.tx.desc);
+        slots[0] = {address, std::uint32_t(frame.size()), 0};
+        publish(tx_ + offsets_.tx.producer);
+        return sendto(xsk_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0 || errno == EAGAIN;
+    }
+
+private:
+    std::byte *map(off_t offset, std::size_t bytes) const {
+        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk_, offset);
+        return at == MAP_FAILED ? nullptr : static_cast<std::byte *>(at);
+    }
+    static void publish(std::byte *producer) {
+        __atomic_store_n(reinterpret_cast<std::uint32_t *>(producer), 1, __ATOMIC_RELEASE);
+    }
+    int xsk_;
+    std::byte *memory_;
+    std::byte *fill_ = nullptr, *rx_ = nullptr, *tx_ = nullptr;
+    xdp_mmap_offsets offsets_{};
+};
+
+void drop_every_right() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct none[2]{};
+    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0) _exit(101);
+    if (syscall(SYS_capset, &header, none) != 0) _exit(102);
+}
+
+std::string ethernet_frame(const std::string &text) {
+    std::string frame(12, '\x02');
+    return frame + "\x88\xb5" + text + std::string(100, '.');
+}
+
+// Sends a frame out of a device, as a redirect to it would.
+void send_out(const NetNs &ns, std::uint32_t ifindex, const std::string &frame) {
+    auto sent = ns.enter([&]() -> Result<void> {
+        const Fd sock(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+        sockaddr_ll to{};
+        to.sll_family = AF_PACKET;
+        to.sll_ifindex = int(ifindex);
+        const int on = 1; // past the guard at TC egress, which lets only redirected frames out
+        setsockopt(sock.get(), SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof on);
+        if (sendto(sock.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr *>(&to),
+                   sizeof to) < 0)
+            return Error{errno, "send"};
+        return {};
+    });
+    EXPECT_TRUE(sent);
+}
+
+TEST_F(DatapathTest, APortCarriesFramesToAndFromAProcessWithoutRights) {
+    create();
+    PortHandover handover;
+    auto port = plane_->make_port(900002, 64, handover);
+    ASSERT_TRUE(port) << port.error().text();
+    EXPECT_GE(handover.ring, handover.frames);
+    const std::uint64_t before = packets(*plane_, "downcall_malformed") + packets(*plane_, "downcall");
+    const pid_t host = fork();
+    if (host == 0) {
+        if (setns((*port)->far().fd(), CLONE_NEWNET) != 0) _exit(100);
+        drop_every_right();
+        BareHost bare(handover.xsk.get(), handover, (*port)->umem().bytes().data());
+        bare.post_frame(0);
+        if (bare.bind_to(handover.far_ifindex) != 0) _exit(103);
+        if (bare.receive() != ethernet_frame("up")) _exit(104);
+        _exit(bare.transmit(DP_FRAME_BYTES, ethernet_frame("down")) ? 0 : 105);
+    }
+    int status = 0;
+    for (int i = 0; i < 40 && waitpid(host, &status, WNOHANG) == 0; i++) {
+        send_out(plane_->ns(), (*port)->near_ifindex(), ethernet_frame("up"));
+        std::this_thread::sleep_for(100ms);
+    }
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    EXPECT_TRUE(eventually([&] {
+        return packets(*plane_, "downcall_malformed") + packets(*plane_, "downcall") == before + 1;
+    }));
+}
+
+TEST_F(DatapathTest, TheCustodianSendsDownWithoutAQueue) {
+    create();
+    PortHandover handover;
+    auto port = plane_->make_port(900003, 8, handover);
+    ASSERT_TRUE(port) << port.error().text();
+    const std::uint64_t before = packets(*plane_, "downcall_malformed") + packets(*plane_, "downcall");
+    const std::string frame = ethernet_frame("down");
+    ASSERT_TRUE((*port)->send_down(std::as_bytes(std::span(frame))));
+    EXPECT_TRUE(eventually([&] {
+        return packets(*plane_, "downcall_malformed") + packets(*plane_, "downcall") == before + 1;
+    }));
+}
+
+TEST_F(DatapathTest, APortIsQuietByItself) {
+    create();
+    PortHandover handover;
+    auto port = plane_->make_port(900004, 8, handover);
+    ASSERT_TRUE(port) << port.error().text();
+    std::this_thread::sleep_for(2s);
+    const std::string near = output("cat /proc/self/net/dev; nsenter --net=/run/netns/" + name_ +
+                                    " sh -c 'grep slc900004 /proc/self/net/dev'");
+    const std::string line = near.substr(near.find("slc900004:") + 10);
+    std::istringstream numbers(line);
+    std::vector<std::uint64_t> columns(16);
+    for (auto &column : columns) numbers >> column;
+    EXPECT_EQ(columns[1], 0u) << "received: " << line;
+    EXPECT_EQ(columns[9], 0u) << "sent: " << line;
+}
+
+TEST_F(DatapathTest, APortOutlivesItsDaemon) {
+    create();
+    PortHandover handover;
+    auto port = plane_->make_port(900005, 8, handover);
+    ASSERT_TRUE(port) << port.error().text();
+    (*port)->umem().bytes()[0] = std::byte{42};
+    Fd memfd(dup((*port)->umem().fd()));
+    auto far = NetNs::from_fd(std::move(*(*port)->far().dup()));
+    const std::uint32_t near = (*port)->near_ifindex();
+    (*port)->release();
+    port->reset();
+    adopt();
+    EXPECT_EQ(plane_->ports().at(near), 900005u);
+    EXPECT_FALSE(plane_->adopt_port(900006, Fd(dup(memfd.get())), std::move(*NetNs::make())));
+    auto again = plane_->adopt_port(900005, std::move(memfd), std::move(*far));
+    ASSERT_TRUE(again) << again.error().text();
+    EXPECT_EQ((*again)->near_ifindex(), near);
+    EXPECT_EQ((*again)->umem().bytes()[0], std::byte{42});
+    plane_->delete_port(near);
+    EXPECT_TRUE(plane_->ports().empty());
+    EXPECT_EQ(output("ip -n " + name_ + " link").find("slc900005"), std::string::npos);
+}
+
+TEST_F(DatapathTest, TwoDataPlanesLiveBesideEachOther) {
+    create();
+    attach();
+    auto other_ns = NetNs::from_fd(Fd(open(("/run/netns/" + peer_).c_str(), O_RDONLY | O_CLOEXEC)));
+    ASSERT_TRUE(other_ns);
+    Datapath::Options second = options_;
+    second.compartment = 2;
+    auto other = Datapath::create(std::move(*other_ns), second, plan(1));
+    ASSERT_TRUE(other) << other.error().text();
+    std::string note;
+    ASSERT_TRUE((*other)->attach_nic("peer0", XdpMode::automatic, note));
+    EXPECT_TRUE(ping());
+    EXPECT_EQ(Datapath::pinned(options_.pin_root).size(), 2u);
+    ASSERT_TRUE((*other)->remove());
+    EXPECT_TRUE(ping());
+    EXPECT_EQ(plane_->nics().size(), 1u);
+}
+
+} // namespace
+} // namespace sluice::datapath
