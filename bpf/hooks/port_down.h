@@ -78,8 +78,8 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
 {
     if (state == DP_FLOW_HELD) dp_count(DP_REASON_HOLD_PERMITTED, d->bytes);
     f->seen_ns = bpf_ktime_get_ns();
-    f->deadline_ns = 0;
-    if (d->bytes) dp_timestamp_advance(ctx, &d->head->key, f->asked_ns);
+    f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
+    if (d->bytes) dp_timestamp_advance(ctx, &d->head->key, f->created_ns);
     dp_down_settle(f, 1, 0, state);
     if (!d->bytes) return XDP_DROP;
     /* Only the headers of TCP data went up; TCP sends it again. */
@@ -280,7 +280,6 @@ static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_downcall *head
     if (!d.scratch) return XDP_DROP;
     d.bytes = ctx->data_end - ctx->data - sizeof *head;
     if (d.bytes) {
-
         if (dp_parse_xdp(ctx, sizeof *head, &p)) return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
         if (head->key.protocol && !dp_down_fits(&p, &head->key, 0))
             return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);

@@ -223,10 +223,11 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     return dp_out_upcall(o, f, DP_UPCALL_QUEUED);
 }
 
-/* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. */
+/* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. A flow that drains is
+   permitted: a packet that was on its way is lost. */
 DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 permit = f->flags & DP_FLOW_PERMIT_ON_LOSS;
+    __u32 permit = f->state == DP_FLOW_DRAINING || (f->flags & DP_FLOW_PERMIT_ON_LOSS);
 
     bpf_spin_lock(&f->lock);
     f->state = permit ? DP_FLOW_PERMITTED : DP_FLOW_BLOCKED;
@@ -258,7 +259,9 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
     case DP_FLOW_BLOCKED:
         if (f->generation != generation || syn) {
             dp_flow_delete(o->key);
-            return dp_out_first(o, syn || o->packet->protocol == DP_PROTO_UDP ? 0 : DP_FLOW_MID_STREAM);
+            return dp_out_first(o, syn || o->packet->protocol == DP_PROTO_UDP
+                                       ? 0
+                                       : DP_FLOW_MID_STREAM | DP_FLOW_REAUTHORIZE);
         }
         return dp_out_refuse(o, DP_REASON_FLOW_BLOCKED);
     default:
@@ -321,12 +324,12 @@ SEC("tc") int dp_tc_egress(struct __sk_buff *skb)
     struct dp_packet packet;
     struct dp_flow_key key;
     struct dp_out o = {.skb = skb, .packet = &packet, .key = &key, .scratch = dp_scratch()};
-    __u32 ingress = skb->ingress_ifindex;
     struct dp_flow *f;
     int reason;
 
-    /* From a port: released by us. From elsewhere: forwarded, no local connection. */
-    if (ingress && ingress != skb->ifindex) return DP_PASS;
+    /* What came in by a device was not sent by a socket: released by a port (so judged), or forwarded (no connection of
+       ours). No application can make a packet look so. */
+    if (skb->ingress_ifindex) return DP_PASS;
     if (!o.scratch) return TC_ACT_SHOT;
     reason = dp_parse_skb(skb, &packet);
     if (reason) return dp_out_drop(&o, reason);

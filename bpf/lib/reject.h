@@ -202,6 +202,7 @@ DP_INLINE int dp_reject(struct __sk_buff *skb, const struct dp_packet *p, __u32 
     else if (p->protocol == DP_PROTO_UDP)
         made = p->version == 4 ? dp_reject_udp4(skb, p) : dp_reject_udp6(skb, p);
     if (!made) return TC_ACT_SHOT;
+    skb->mark |= cfg.mark_bit; /* our own: no inbound layer judges it */
     dp_count(DP_REASON_REJECT_SENT, skb->len);
     return bpf_redirect(ifindex, BPF_F_INGRESS);
 }

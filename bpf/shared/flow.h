@@ -127,6 +127,7 @@ struct dp_refusal {
 
 #define DP_FLOWS_MAX 262144
 #define DP_UDP_IDLE_NS (60ULL * 1000000000)
+#define DP_DRAIN_NS (1000000000ULL) /* for what is on its way down after a permit */
 #define DP_CLOSED_LINGER_NS (10ULL * 1000000000)
 #define DP_BLOCKED_LINGER_NS (10ULL * 1000000000)
 
