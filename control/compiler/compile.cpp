@@ -86,7 +86,8 @@ static_assert(DP_FIELD_LOCAL_PORT == 1 << static_cast<int>(Field::local_port));
 static_assert(DP_FIELD_REMOTE_PORT == 1 << static_cast<int>(Field::remote_port));
 static_assert(DP_FIELD_PROTOCOL == 1 << static_cast<int>(Field::protocol));
 
-// The filter's row without conditions: full ranges, so that a search may compare without looking at `fields`.
+// The filter's row without conditions: full ranges, so that a search may compare without looking at
+// `fields`.
 dp_row open_row(const Policy &policy, const Filter &filter) {
     dp_row row{};
     row.filter_id = filter.id;
@@ -135,7 +136,7 @@ std::vector<dp_row> expand(const dp_row &open, const Admitted &admitted, std::ui
 
 // Numbers ranks and sublayers while the filters pass in order.
 class Places {
-public:
+  public:
     void advance(const Placed &to) {
         if (last_.filter == nullptr || to.filter->layer != last_.filter->layer) {
             rank = sublayer = 0;
@@ -147,7 +148,7 @@ public:
     }
     std::uint32_t rank = 0, sublayer = 0;
 
-private:
+  private:
     Placed last_{nullptr, nullptr};
 };
 
@@ -165,7 +166,8 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation) {
     plan.generation = generation;
     plan.image.resize(DP_LAYERS_MAX);
     std::vector<dp_layer_index> indexes(DP_LAYERS_MAX);
-    for (dp_layer_index &index : indexes) index.generation = generation;
+    for (dp_layer_index &index : indexes)
+        index.generation = generation;
 
     Places places;
     for (const Placed &placed : *filters) {
@@ -174,8 +176,9 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation) {
         if (!admitted) return admitted.error();
         if (plan.image.size() - DP_LAYERS_MAX + rows_needed(*admitted) > DP_IMAGE_ROWS_MAX)
             return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
-                                  "the policy needs more than " + std::to_string(DP_IMAGE_ROWS_MAX) +
-                                      " rows with filter", filter.name);
+                                  "the policy needs more than " +
+                                      std::to_string(DP_IMAGE_ROWS_MAX) + " rows with filter",
+                                  filter.name);
         places.advance(placed);
         dp_layer_index &index = indexes[filter.layer];
         if (index.count == 0) index.first = static_cast<std::uint32_t>(plan.image.size());

@@ -10,10 +10,13 @@ namespace sluice::policy {
 
 namespace {
 
-// Three-way comparison of a packet's value with a condition's; nullopt: of another type, never true.
+// Three-way comparison of a packet's value with a condition's; nullopt: of another type, never
+// true.
 using Order = std::optional<int>;
 
-int order(std::uint64_t a, std::uint64_t b) { return a < b ? -1 : a > b ? 1 : 0; }
+int order(std::uint64_t a, std::uint64_t b) {
+    return a < b ? -1 : a > b ? 1 : 0;
+}
 
 // What a packet shows in one field.
 struct Seen {
@@ -27,8 +30,7 @@ Seen seen(const Guid &field, const Packet &p) {
     static const Guid local_port = table_key("FWPM_CONDITION_IP_LOCAL_PORT");
     static const Guid remote_port = table_key("FWPM_CONDITION_IP_REMOTE_PORT");
     static const Guid protocol = table_key("FWPM_CONDITION_IP_PROTOCOL");
-    if (field == local_address)
-        return {p.local_known, p.v6 ? Scalar{p.local6} : Scalar{p.local4}};
+    if (field == local_address) return {p.local_known, p.v6 ? Scalar{p.local6} : Scalar{p.local4}};
     if (field == remote_address) return {true, p.v6 ? Scalar{p.remote6} : Scalar{p.remote4}};
     if (field == local_port) return {p.local_known, p.local_port};
     if (field == remote_port) return {true, p.remote_port};
@@ -83,19 +85,27 @@ bool holds(const Condition &condition, const Packet &packet) {
     const Order o = compare(at.value, wanted);
     if (!o) return false;
     switch (condition.match) {
-    case FWP_MATCH_EQUAL: return *o == 0;
-    case FWP_MATCH_NOT_EQUAL: return *o != 0;
-    case FWP_MATCH_GREATER: return *o > 0;
-    case FWP_MATCH_LESS: return *o < 0;
-    case FWP_MATCH_GREATER_OR_EQUAL: return *o >= 0;
-    case FWP_MATCH_LESS_OR_EQUAL: return *o <= 0;
-    default: return false;
+    case FWP_MATCH_EQUAL:
+        return *o == 0;
+    case FWP_MATCH_NOT_EQUAL:
+        return *o != 0;
+    case FWP_MATCH_GREATER:
+        return *o > 0;
+    case FWP_MATCH_LESS:
+        return *o < 0;
+    case FWP_MATCH_GREATER_OR_EQUAL:
+        return *o >= 0;
+    case FWP_MATCH_LESS_OR_EQUAL:
+        return *o <= 0;
+    default:
+        return false;
     }
 }
 
 std::vector<const SubLayer *> sublayers_in_order(const Policy &policy) {
     std::vector<const SubLayer *> out;
-    for (const auto &[key, sublayer] : policy.sublayers) out.push_back(&sublayer);
+    for (const auto &[key, sublayer] : policy.sublayers)
+        out.push_back(&sublayer);
     std::sort(out.begin(), out.end(), [](const SubLayer *a, const SubLayer *b) {
         return a->weight != b->weight ? a->weight > b->weight : a->key < b->key;
     });
@@ -109,8 +119,9 @@ std::vector<const Filter *> filters_in_order(const Policy &policy, const SubLaye
         if (filter.layer == layer && filter.sublayer == sublayer.key) out.push_back(&filter);
     }
     std::sort(out.begin(), out.end(), [](const Filter *a, const Filter *b) {
-        return a->effective_weight != b->effective_weight ? a->effective_weight > b->effective_weight
-                                                          : a->id < b->id;
+        return a->effective_weight != b->effective_weight
+                   ? a->effective_weight > b->effective_weight
+                   : a->id < b->id;
     });
     return out;
 }
@@ -122,15 +133,16 @@ struct Contribution {
     bool from_callout = false; // only a callout's own answer can veto
 };
 
-Contribution of_plain(const Filter &filter, std::uint32_t action) {
+Contribution of_plain(const Filter &filter) {
     const bool clear = (filter.flags & FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT) != 0;
-    return {action, action == FWP_ACTION_BLOCK || clear, false};
+    return {filter.action, filter.action == FWP_ACTION_BLOCK || clear, false};
 }
 
+// CLEAR_ACTION_RIGHT addresses the callout; where there is none, nobody makes its permit hard.
 Contribution of_unregistered(const Filter &filter) {
     if (filter.action == FWP_ACTION_CALLOUT_INSPECTION) return {};
     const bool permit = (filter.flags & FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED) != 0;
-    return of_plain(filter, permit ? FWP_ACTION_PERMIT : FWP_ACTION_BLOCK);
+    return {permit ? FWP_ACTION_PERMIT : FWP_ACTION_BLOCK, !permit, false};
 }
 
 Contribution of_answer(const Filter &filter, const CalloutAnswer &answer) {
@@ -149,13 +161,15 @@ Contribution of_answer(const Filter &filter, const CalloutAnswer &answer) {
 
 // The one decision that is carried from sublayer to sublayer.
 class Decision {
-public:
+  public:
     [[nodiscard]] std::uint32_t action() const { return action_; }
     [[nodiscard]] bool writable() const { return !hard_; }
 
     void take(const Contribution &c, std::uint64_t filter) {
-        if (hard_ && is_veto(c)) set(FWP_ACTION_BLOCK, true, filter);
-        else if (!hard_) set(c.action, c.hard, filter);
+        if (hard_ && is_veto(c))
+            set(FWP_ACTION_BLOCK, true, filter);
+        else if (!hard_)
+            set(c.action, c.hard, filter);
     }
 
     [[nodiscard]] Verdict verdict() const {
@@ -163,7 +177,7 @@ public:
         return {action_, hard_, filter_};
     }
 
-private:
+  private:
     [[nodiscard]] bool is_veto(const Contribution &c) const {
         return action_ == FWP_ACTION_PERMIT && c.action == FWP_ACTION_BLOCK && c.from_callout;
     }
@@ -179,7 +193,7 @@ private:
 };
 
 Contribution contribution(const Filter &filter, const Decision &now, const AskCallout &ask) {
-    if ((filter.action & FWP_ACTION_FLAG_CALLOUT) == 0) return of_plain(filter, filter.action);
+    if ((filter.action & FWP_ACTION_FLAG_CALLOUT) == 0) return of_plain(filter);
     const CalloutReply reply = ask(filter, now.action(), now.writable());
     return reply.asked == Asked::answered ? of_answer(filter, reply.answer)
                                           : of_unregistered(filter);
@@ -193,7 +207,8 @@ bool matches(const Filter &filter, const Packet &packet) {
     for (std::size_t i = 0; i < all.size();) {
         bool any = false;
         const Guid field = all[i].field;
-        for (; i < all.size() && all[i].field == field; ++i) any |= holds(all[i], packet);
+        for (; i < all.size() && all[i].field == field; ++i)
+            any |= holds(all[i], packet);
         if (!any) return false;
     }
     return true;

@@ -23,11 +23,14 @@ constexpr std::array<FieldRow, field_count> field_rows{{
     {Field::protocol, "FWPM_CONDITION_IP_PROTOCOL", 8, 8},
 }};
 
-Number highest(unsigned bits) { return bits == 128 ? ~Number{0} : (Number{1} << bits) - 1; }
+Number highest(unsigned bits) {
+    return bits == 128 ? ~Number{0} : (Number{1} << bits) - 1;
+}
 
 Number number_of(const Bytes16 &bytes) {
     Number n = 0;
-    for (std::uint8_t byte : bytes) n = n << 8 | byte;
+    for (std::uint8_t byte : bytes)
+        n = n << 8 | byte;
     return n;
 }
 
@@ -49,10 +52,12 @@ Intervals normalized(Intervals in) {
               [](const Interval &a, const Interval &b) { return a.low < b.low; });
     Intervals out;
     for (const Interval &next : in) {
-        const bool joins = !out.empty() && (next.low <= out.back().high ||
-                                            next.low - out.back().high == 1);
-        if (joins) out.back().high = std::max(out.back().high, next.high);
-        else out.push_back(next);
+        const bool joins =
+            !out.empty() && (next.low <= out.back().high || next.low - out.back().high == 1);
+        if (joins)
+            out.back().high = std::max(out.back().high, next.high);
+        else
+            out.push_back(next);
     }
     return out;
 }
@@ -63,8 +68,10 @@ Intervals common(const Intervals &a, const Intervals &b) {
         const Number low = std::max(a[i].low, b[j].low);
         const Number high = std::min(a[i].high, b[j].high);
         if (low <= high) out.push_back({low, high});
-        if (a[i].high < b[j].high) ++i;
-        else ++j;
+        if (a[i].high < b[j].high)
+            ++i;
+        else
+            ++j;
     }
     return normalized(std::move(out));
 }
@@ -72,8 +79,8 @@ Intervals common(const Intervals &a, const Intervals &b) {
 Result<Intervals> by_mask(const V4Mask &value, const Guid &field) {
     const std::uint32_t host = ~value.mask;
     if ((host & (host + 1)) != 0)
-        return refuse(STATUS_FWP_INVALID_NET_MASK, "a mask with holes, only prefixes can be matched:",
-                      field_name(field));
+        return refuse(STATUS_FWP_INVALID_NET_MASK,
+                      "a mask with holes, only prefixes can be matched:", field_name(field));
     const std::uint32_t low = value.address & value.mask;
     return Intervals{{low, low | host}};
 }
@@ -89,16 +96,16 @@ Result<Intervals> by_prefix(const V6Prefix &value, const Guid &field) {
 
 Result<Intervals> by_range(const Range &range, unsigned bits, const Guid &field) {
     if (range.low.index() != range.high.index())
-        return refuse(STATUS_FWP_INVALID_RANGE, "the ends of a range differ in type:",
-                      field_name(field));
+        return refuse(STATUS_FWP_INVALID_RANGE,
+                      "the ends of a range differ in type:", field_name(field));
     const std::optional<Number> low = plain(range.low, bits);
     const std::optional<Number> high = plain(range.high, bits);
     if (!low || !high)
         return refuse(STATUS_FWP_TYPE_MISMATCH, "the range's type is not that of the field",
                       field_name(field));
     if (*low > *high)
-        return refuse(STATUS_FWP_INVALID_RANGE, "a range that ends below its beginning:",
-                      field_name(field));
+        return refuse(STATUS_FWP_INVALID_RANGE,
+                      "a range that ends below its beginning:", field_name(field));
     return Intervals{{*low, *high}};
 }
 
@@ -106,26 +113,42 @@ Result<Intervals> by_range(const Range &range, unsigned bits, const Guid &field)
 Result<Intervals> by_order(std::uint32_t match, Number value, unsigned bits, const Guid &field) {
     const Number top = highest(bits);
     Intervals out;
-    const auto below = [&] { if (value > 0) out.push_back({0, value - 1}); };
-    const auto above = [&] { if (value < top) out.push_back({value + 1, top}); };
+    const auto below = [&] {
+        if (value > 0) out.push_back({0, value - 1});
+    };
+    const auto above = [&] {
+        if (value < top) out.push_back({value + 1, top});
+    };
     switch (match) {
-    case FWP_MATCH_EQUAL: return Intervals{{value, value}};
-    case FWP_MATCH_GREATER_OR_EQUAL: return Intervals{{value, top}};
-    case FWP_MATCH_LESS_OR_EQUAL: return Intervals{{0, value}};
-    case FWP_MATCH_GREATER: above(); return out;
-    case FWP_MATCH_LESS: below(); return out;
-    case FWP_MATCH_NOT_EQUAL: below(); above(); return out;
+    case FWP_MATCH_EQUAL:
+        return Intervals{{value, value}};
+    case FWP_MATCH_GREATER_OR_EQUAL:
+        return Intervals{{value, top}};
+    case FWP_MATCH_LESS_OR_EQUAL:
+        return Intervals{{0, value}};
+    case FWP_MATCH_GREATER:
+        above();
+        return out;
+    case FWP_MATCH_LESS:
+        below();
+        return out;
+    case FWP_MATCH_NOT_EQUAL:
+        below();
+        above();
+        return out;
     case FWP_MATCH_FLAGS_ALL_SET:
     case FWP_MATCH_FLAGS_ANY_SET:
     case FWP_MATCH_FLAGS_NONE_SET:
-        // Windows takes these on byte arrays no more than we do; on integers they are not there yet.
+        // Windows takes these on byte arrays no more than we do; on integers they are not there
+        // yet.
         if (bits == 128) break;
-        return refuse(STATUS_NOT_SUPPORTED, "flag comparisons are not in this release:",
-                      field_name(field));
-    default: break;
+        return refuse(STATUS_NOT_SUPPORTED,
+                      "flag comparisons are not in this release:", field_name(field));
+    default:
+        break;
     }
-    return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH, "the comparison does not fit the field's type:",
-                  field_name(field));
+    return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH,
+                  "the comparison does not fit the field's type:", field_name(field));
 }
 
 Result<Intervals> by_scalar(const Condition &condition, const Scalar &value, unsigned bits) {
@@ -134,13 +157,13 @@ Result<Intervals> by_scalar(const Condition &condition, const Scalar &value, uns
     const auto *net = std::get_if<V6Prefix>(&value);
     if ((mask != nullptr && bits == 32) || (net != nullptr && bits == 128)) {
         if (condition.match != FWP_MATCH_EQUAL)
-            return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH, "a network can only be tested for equality:",
-                          field_name(field));
+            return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH,
+                          "a network can only be tested for equality:", field_name(field));
         return mask != nullptr ? by_mask(*mask, field) : by_prefix(*net, field);
     }
     if (std::holds_alternative<std::monostate>(value) && condition.match == FWP_MATCH_EQUAL)
-        return refuse(STATUS_NOT_SUPPORTED, "tests for an unknown value are not in this release:",
-                      field_name(field));
+        return refuse(STATUS_NOT_SUPPORTED,
+                      "tests for an unknown value are not in this release:", field_name(field));
     const std::optional<Number> number = plain(value, bits);
     if (!number)
         return refuse(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field",
@@ -177,14 +200,15 @@ Result<Intervals> alternatives(const Filter &filter, std::size_t &at) {
     }
     // "Not A or not B" admits everything, which is not what anyone means who writes it.
     if (negative && at - first > 1)
-        return refuse(STATUS_FWP_DUPLICATE_CONDITION, "not-equal cannot be one of several alternatives:",
-                      field_name(field));
+        return refuse(STATUS_FWP_DUPLICATE_CONDITION,
+                      "not-equal cannot be one of several alternatives:", field_name(field));
     return normalized(std::move(out));
 }
 
 unsigned bits_needed(Number n) {
     unsigned bits = 0;
-    for (; n != 0; n >>= 1) ++bits;
+    for (; n != 0; n >>= 1)
+        ++bits;
     return bits;
 }
 
@@ -193,7 +217,8 @@ unsigned bits_needed(Number n) {
 std::optional<Field> field_of(const Guid &key) {
     static const std::array<Guid, field_count> keys = [] {
         std::array<Guid, field_count> out;
-        for (std::size_t i = 0; i < field_count; ++i) out[i] = table_key(field_rows[i].name);
+        for (std::size_t i = 0; i < field_count; ++i)
+            out[i] = table_key(field_rows[i].name);
         return out;
     }();
     for (std::size_t i = 0; i < field_count; ++i) {
@@ -217,9 +242,9 @@ Result<Intervals> admitted_by(const Condition &condition, std::uint16_t layer) {
     const unsigned bits = field_bits(*field, layer);
     const auto *range = std::get_if<Range>(&condition.value);
     if ((range != nullptr) != (condition.match == FWP_MATCH_RANGE))
-        return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH,
-                      "a range value and the range comparison need each other:",
-                      field_name(condition.field));
+        return refuse(
+            STATUS_FWP_MATCH_TYPE_MISMATCH,
+            "a range value and the range comparison need each other:", field_name(condition.field));
     if (range != nullptr) return by_range(*range, bits, condition.field);
     return by_scalar(condition, std::get<Scalar>(condition.value), bits);
 }
@@ -244,7 +269,8 @@ std::uint64_t specificity(const Admitted &admitted, std::uint16_t layer) {
     for (std::size_t i = 0; i < field_count; ++i) {
         if (!admitted[i]) continue;
         Number spread = 0; // values admitted beyond the first; cannot overflow
-        for (const Interval &interval : *admitted[i]) spread += interval.high - interval.low;
+        for (const Interval &interval : *admitted[i])
+            spread += interval.high - interval.low;
         spread += admitted[i]->size() - 1;
         // The condition itself counts too, so that "any port but 22" weighs more than nothing.
         sum += 1 + field_bits(static_cast<Field>(i), layer) - bits_needed(spread);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a condition admits, as intervals of whole numbers: the one form in which conditions are checked, weighed and
-// compiled. Every comparison of this release is a set of intervals; a field that is not one does not belong here.
+// What a condition admits, as intervals of whole numbers: the one form in which conditions are
+// checked, weighed and compiled. Every comparison of this release is a set of intervals; a field
+// that is not one does not belong here.
 #pragma once
 
 #include <array>
@@ -13,7 +14,8 @@
 
 namespace sluice::policy {
 
-// Wide enough for an IPv6 address, whose first byte is the most significant. IPv4 addresses are 32-bit numbers.
+// Wide enough for an IPv6 address, whose first byte is the most significant. IPv4 addresses are
+// 32-bit numbers.
 using Number = unsigned __int128;
 
 struct Interval {
@@ -34,8 +36,8 @@ unsigned field_bits(Field field, std::uint16_t layer);
 // Checks one condition of a filter at `layer` and says what it admits.
 Result<Intervals> admitted_by(const Condition &condition, std::uint16_t layer);
 
-// Per field what all conditions of a filter admit together; nullopt: no condition on the field. Conditions that follow
-// each other on one field are alternatives, all else must hold together.
+// Per field what all conditions of a filter admit together; nullopt: no condition on the field.
+// Conditions that follow each other on one field are alternatives, all else must hold together.
 using Admitted = std::array<std::optional<Intervals>, field_count>;
 Result<Admitted> admitted_by(const Filter &filter);
 

@@ -29,16 +29,18 @@ Result<void> check_common(const std::string &name, const Guid &provider, const c
 }
 
 // An object may not refer to one that can die earlier.
-bool outlives(SessionId referred, SessionId owner) { return referred == 0 || referred == owner; }
+bool outlives(SessionId referred, SessionId owner) {
+    return referred == 0 || referred == owner;
+}
 
 Result<void> check_lifetime(std::uint32_t flags, std::uint32_t lasting, SessionId owner,
                             const std::string &name) {
     if ((flags & lasting) == 0) return {};
     if (owner != 0)
-        return refuse(STATUS_FWP_LIFETIME_MISMATCH, "a dynamic session adds nothing that outlives it:",
-                      name);
-    return refuse(STATUS_NOT_SUPPORTED, "persistent and boot-time objects are not in this release:",
-                  name);
+        return refuse(STATUS_FWP_LIFETIME_MISMATCH,
+                      "a dynamic session adds nothing that outlives it:", name);
+    return refuse(STATUS_NOT_SUPPORTED,
+                  "persistent and boot-time objects are not in this release:", name);
 }
 
 Result<void> check_filter_flags(const Filter &filter) {
@@ -46,11 +48,11 @@ Result<void> check_filter_flags(const Filter &filter) {
     constexpr std::uint32_t known = FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT |
                                     FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED |
                                     FWPM_FILTER_FLAG_INDEXED;
-    constexpr std::uint32_t absent =
-        FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT |
-        FWPM_FILTER_FLAG_HAS_SECURITY_REALM_PROVIDER_CONTEXT | FWPM_FILTER_FLAG_SYSTEMOS_ONLY |
-        FWPM_FILTER_FLAG_GAMEOS_ONLY | FWPM_FILTER_FLAG_SILENT_MODE |
-        FWPM_FILTER_FLAG_IPSEC_NO_ACQUIRE_INITIATE;
+    constexpr std::uint32_t absent = FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT |
+                                     FWPM_FILTER_FLAG_HAS_SECURITY_REALM_PROVIDER_CONTEXT |
+                                     FWPM_FILTER_FLAG_SYSTEMOS_ONLY | FWPM_FILTER_FLAG_GAMEOS_ONLY |
+                                     FWPM_FILTER_FLAG_SILENT_MODE |
+                                     FWPM_FILTER_FLAG_IPSEC_NO_ACQUIRE_INITIATE;
     if ((filter.flags & ~(known | absent | lasting)) != 0 || (filter.flags & lasting) == lasting)
         return refuse(STATUS_FWP_INVALID_FLAGS, "unknown or contradicting flags of filter",
                       filter.name);
@@ -81,7 +83,8 @@ Result<void> check_callout(const Policy &policy, const Filter &filter) {
         return refuse(STATUS_FWP_CALLOUT_NOT_FOUND, "no such callout", filter.callout.text());
     if (callout->second.layer != filter.layer)
         return refuse(STATUS_FWP_INCOMPATIBLE_LAYER,
-                      "the callout is for " + layer_name(callout->second.layer) + ", not for the layer",
+                      "the callout is for " + layer_name(callout->second.layer) +
+                          ", not for the layer",
                       layer_name(filter.layer));
     if (!outlives(callout->second.owner, filter.owner))
         return refuse(STATUS_FWP_LIFETIME_MISMATCH, "the callout can end before the filter",
@@ -94,12 +97,13 @@ Result<void> check_action(const Policy &policy, const Filter &filter) {
                                   filter.action == FWP_ACTION_CALLOUT_UNKNOWN;
     const bool has_callout = asks_for_verdict || filter.action == FWP_ACTION_CALLOUT_INSPECTION;
     if (!has_callout && filter.action != FWP_ACTION_PERMIT && filter.action != FWP_ACTION_BLOCK)
-        return refuse(STATUS_FWP_INVALID_ACTION_TYPE, "no action that a filter can have:",
-                      std::to_string(filter.action));
+        return refuse(STATUS_FWP_INVALID_ACTION_TYPE,
+                      "no action that a filter can have:", std::to_string(filter.action));
     if ((filter.flags & FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED) != 0 && !asks_for_verdict)
-        return refuse(STATUS_FWP_INVALID_PARAMETER,
-                      "permit-if-callout-unregistered needs a terminating or unknown callout, filter",
-                      filter.name);
+        return refuse(
+            STATUS_FWP_INVALID_PARAMETER,
+            "permit-if-callout-unregistered needs a terminating or unknown callout, filter",
+            filter.name);
     if (has_callout) return check_callout(policy, filter);
     return {};
 }
@@ -109,7 +113,8 @@ bool key_taken(const Policy &policy, const Guid &key) {
                        [&](const auto &entry) { return entry.second.key == key; });
 }
 
-// The upper four bits are the range that a UINT8 names; below it the engine chooses, by specificity.
+// The upper four bits are the range that a UINT8 names; below it the engine chooses, by
+// specificity.
 Result<std::uint64_t> weigh(const Filter &filter, const Admitted &admitted) {
     constexpr unsigned specificity_shift = 48;
     constexpr unsigned range_shift = 60;
@@ -153,7 +158,9 @@ Result<void> add_sublayer(Policy &policy, SubLayer sublayer) {
     if ((sublayer.flags & ~FWPM_SUBLAYER_FLAG_PERSISTENT) != 0)
         return refuse(STATUS_FWP_INVALID_FLAGS, "unknown flags of sublayer", sublayer.name);
     if (Result<void> r = check_lifetime(sublayer.flags, FWPM_SUBLAYER_FLAG_PERSISTENT,
-                                        sublayer.owner, sublayer.name); !r) return r;
+                                        sublayer.owner, sublayer.name);
+        !r)
+        return r;
     if (sublayer.key.is_null()) sublayer.key = Guid::random();
     if (policy.sublayers.contains(sublayer.key))
         return refuse(STATUS_FWP_ALREADY_EXISTS, "there is a sublayer with the key",
@@ -183,7 +190,9 @@ Result<std::uint32_t> add_callout(Policy &policy, Callout callout) {
     if ((callout.flags & ~known) != 0)
         return refuse(STATUS_FWP_INVALID_FLAGS, "unknown flags of callout", callout.name);
     if (Result<void> r = check_lifetime(callout.flags, FWPM_CALLOUT_FLAG_PERSISTENT, callout.owner,
-                                        callout.name); !r) return r.error();
+                                        callout.name);
+        !r)
+        return r.error();
     if (!layer_known(callout.layer))
         return refuse(STATUS_FWP_LAYER_NOT_FOUND, "no such layer", std::to_string(callout.layer));
     if (callout.key.is_null()) callout.key = Guid::random();
@@ -220,7 +229,8 @@ Result<void> delete_filter(Policy &policy, std::uint64_t id, SessionId session) 
     const SessionId owner = found->second.owner;
     if (owner == 0 && session != 0)
         return refuse(STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS,
-                      "a dynamic session deletes only what it added, not filter", std::to_string(id));
+                      "a dynamic session deletes only what it added, not filter",
+                      std::to_string(id));
     if (owner != session)
         return refuse(STATUS_FWP_WRONG_SESSION, "another, dynamic session owns filter",
                       std::to_string(id));
@@ -235,7 +245,8 @@ std::vector<Filter> delete_owned(Policy &policy, SessionId session) {
         if (filter.owner == session) gone.push_back(filter);
     }
     // Nobody else's filter can name these callouts and sublayers: add_filter sees to lifetimes.
-    for (const Filter &filter : gone) policy.filters.erase(filter.id);
+    for (const Filter &filter : gone)
+        policy.filters.erase(filter.id);
     std::erase_if(policy.callouts, [&](const auto &e) { return e.second.owner == session; });
     std::erase_if(policy.sublayers, [&](const auto &e) { return e.second.owner == session; });
     return gone;

@@ -46,7 +46,9 @@ std::string field_name(const Guid &field) {
     return field.text();
 }
 
-bool layer_known(std::uint16_t layer) { return find_layer(layer) != nullptr; }
+bool layer_known(std::uint16_t layer) {
+    return find_layer(layer) != nullptr;
+}
 
 std::string layer_name(std::uint16_t layer) {
     const tables::Layer *found = find_layer(layer);
@@ -58,7 +60,8 @@ bool layer_has_field(std::uint16_t layer, const Guid &field) {
     if (found == nullptr) return false;
     for (std::uint16_t i = 0; i < found->field_count; ++i) {
         const tables::Field &at = tables::fields[found->first_field + i];
-        if (at.condition >= 0 && to_guid(tables::conditions[at.condition].key) == field) return true;
+        if (at.condition >= 0 && to_guid(tables::conditions[at.condition].key) == field)
+            return true;
     }
     return false;
 }
