@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/counters.h"
+
+namespace sluice::runtime {
+
+std::string Counters::text() const {
+    const struct {
+        const char *name;
+        const Count &count;
+    } all[] = {
+        {"upcalls", upcalls},
+        {"queued", queued},
+        {"unexpected_frames", unexpected_frames},
+        {"unknown_filters", unknown_filters},
+        {"unknown_callouts", unknown_callouts},
+        {"callout_exceptions", callout_exceptions},
+        {"invalid_answers", invalid_answers},
+        {"pend_mismatches", pend_mismatches},
+        {"holds", holds},
+        {"holds_completed", holds_completed},
+        {"holds_ordered", holds_ordered},
+        {"holds_superseded", holds_superseded},
+        {"holds_dropped", holds_dropped},
+        {"stale_completions", stale_completions},
+        {"stale_orders", stale_orders},
+        {"released", released},
+        {"discarded", discarded},
+        {"sends_failed", sends_failed},
+        {"handoffs", handoffs},
+        {"thread_limit", thread_limit},
+        {"foreign_devices", foreign_devices},
+        {"reconnects", reconnects},
+    };
+    std::string text;
+    for (const auto &c : all) {
+        const auto value = c.count.load(std::memory_order_relaxed);
+        if (value == 0) continue;
+        if (!text.empty()) text += ' ';
+        text += std::string(c.name) + '=' + std::to_string(value);
+    }
+    return text;
+}
+
+} // namespace sluice::runtime

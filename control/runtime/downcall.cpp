@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/downcall.h"
+
+#include <cstring>
+
+namespace sluice::runtime {
+
+namespace {
+
+dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answer, std::uint32_t count) {
+    dp_downcall d{};
+    d.magic = DP_DOWNCALL_MAGIC;
+    d.version = DP_LAYOUT_VERSION;
+    d.kind = static_cast<__u8>(kind);
+    d.flags = answer.absorb ? DP_DOWNCALL_ABSORB : 0;
+    d.ticket = upcall.header.ticket;
+    d.filter_id = upcall.header.filter_id;
+    d.action = answer.action;
+    d.rights = answer.rights;
+    d.count = count;
+    if (upcall.at_flow()) d.key = upcall.header.key;
+    return d;
+}
+
+} // namespace
+
+bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
+                      xsk::Frame frame) {
+    static_assert(sizeof(dp_downcall) <= sizeof(dp_upcall));
+    if (!frame) return false;
+    const std::uint32_t shift = upcall.packet_offset - static_cast<std::uint32_t>(sizeof(dp_downcall));
+    const auto length = static_cast<std::uint32_t>(frame.bytes().size()) - shift;
+    if (!frame.set_bounds(frame.offset() + shift, length)) return false;
+    const dp_downcall d = make(kind, upcall, answer, 0);
+    std::memcpy(frame.bytes().data(), &d, sizeof d);
+    return port.send(std::move(frame));
+}
+
+bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
+               std::uint32_t count) {
+    auto frame = port.allocate();
+    if (!frame || !frame->set_bounds(0, sizeof(dp_downcall))) return false;
+    const dp_downcall d = make(kind, upcall, answer, count);
+    std::memcpy(frame->bytes().data(), &d, sizeof d);
+    return port.send(*std::move(frame));
+}
+
+} // namespace sluice::runtime

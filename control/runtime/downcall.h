@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers on their way to the kernel. The header is written directly before the packet, over what is left of the
+// upcall's; what the kernel is told it takes from its own ticket, so nothing here has to be right for its safety.
+#pragma once
+
+#include <optional>
+
+#include "runtime/indication.h"
+#include "xsk/frame.h"
+
+namespace sluice::runtime {
+
+struct Answer {
+    std::uint32_t action = DP_ACTION_BLOCK;
+    std::uint32_t rights = 0;
+    bool absorb = false;
+    [[nodiscard]] bool blocks() const { return action == DP_ACTION_BLOCK; }
+};
+
+// `frame`: as it came up, with the upcall in front. False: not sent, the frame is gone all the same.
+bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
+                      xsk::Frame frame);
+bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
+               std::uint32_t count = 0);
+
+} // namespace sluice::runtime

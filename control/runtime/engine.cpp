@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/engine.h"
+
+#include <unistd.h>
+
+#include "runtime/log.h"
+#include "xsk/xsk_port.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+NTSTATUS call_notify(const CalloutSpec &spec, FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FilterObject &filter) {
+    return std::visit(
+        [&](const auto &c) -> NTSTATUS {
+            using Spec = std::decay_t<decltype(c)>;
+            if constexpr (std::is_same_v<Spec, FWPS_CALLOUT0>)
+                return c.notifyFn(type, key, filter.as<FWPS_FILTER0>());
+            else if constexpr (std::is_same_v<Spec, FWPS_CALLOUT1>)
+                return c.notifyFn(type, key, filter.as<FWPS_FILTER1>());
+            else if constexpr (std::is_same_v<Spec, FWPS_CALLOUT2>)
+                return c.notifyFn(type, key, filter.as<FWPS_FILTER2>());
+            else
+                return c.notifyFn(type, key, filter.as<FWPS_FILTER3>());
+        },
+        spec);
+}
+
+} // namespace
+
+Engine::Engine(Options options) : options_(std::move(options)), client_(options_.socket, *this) {}
+
+Engine::~Engine() {
+    client_.stop();
+    std::map<std::uint32_t, std::shared_ptr<PortLoop>> ports;
+    {
+        Lock lock(mutex_);
+        ports.swap(ports_);
+    }
+    for (auto &[compartment, loop] : ports) end(std::move(loop));
+    workers_.stop();
+    if (const std::string text = counters_.text(); !text.empty()) log().debug("run time: {}", text);
+}
+
+void Engine::start() { client_.start(); }
+
+// ---- connection ----
+
+std::vector<int> Engine::hello(protocol::HostHello &hello) {
+    hello.set_session_key(session_key_.bytes());
+    hello.set_name(options_.name);
+    hello.set_pid(static_cast<std::uint32_t>(::getpid()));
+    std::vector<int> fds;
+    Lock lock(mutex_);
+    for (const auto &[compartment, loop] : ports_) {
+        const auto &link = *loop->link();
+        if (link.io->memory_fd() < 0 || fds.size() + 2 > protocol::fds_max) continue;
+        auto *port = hello.add_ports();
+        port->set_compartment(compartment);
+        port->set_host_id(link.host_id);
+        fds.push_back(link.io->memory_fd());
+        fds.push_back(link.io->namespace_fd());
+    }
+    return fds;
+}
+
+void Engine::welcomed(const protocol::HostWelcome &welcome, std::uint64_t connection) {
+    if (connection > 1) ++counters_.reconnects;
+    std::map<std::uint32_t, std::shared_ptr<PortLoop>> dropped;
+    if (!welcome.ports_kept()) {
+        Lock lock(mutex_);
+        dropped.swap(ports_);
+    }
+    for (auto &[compartment, loop] : dropped) end(std::move(loop));
+    log().debug("connected to sluiced as host {}", welcome.host_id());
+    workers_.post([this, connection] { restore(connection); });
+}
+
+void Engine::restore(std::uint64_t connection) {
+    for (const auto &entry : callouts_.all())
+        if (auto done = announce(*entry, connection, true); !done)
+            log().error("callout {} is not in force: {}", entry->key.text(), done.error().text());
+    sessions_.restore();
+    client_.restored(connection);
+}
+
+void Engine::lost() {
+    log().debug("connection to sluiced lost");
+    sessions_.lost();
+}
+
+void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
+    NTSTATUS status = STATUS_SUCCESS;
+    if (notice.has_port_attach()) {
+        status = attach_port(notice.port_attach(), std::move(fds));
+    } else if (notice.has_port_detach()) {
+        detach(notice.port_detach().compartment());
+    } else if (notice.has_filter_table()) {
+        filters_.install(notice.filter_table(), [this](const protocol::Filter &f) {
+            return callouts_.id_of(Guid::from_bytes(f.callout()).value_or(Guid{}));
+        });
+    } else if (notice.has_hold_order()) {
+        const auto &order = notice.hold_order();
+        if (!holds_.order(order.compartment(), order.ticket(), order.action())) status = STATUS_NOT_FOUND;
+    } else if (notice.has_filter_notify()) {
+        workers_.post([this, id = notice.id(), body = notice.filter_notify()] {
+            client_.reply(id, std::uint32_t(notify(body)));
+        });
+        return;
+    } else if (notice.has_shutdown()) {
+        if (options_.on_shutdown) options_.on_shutdown();
+    }
+    client_.reply(notice.id(), std::uint32_t(status));
+}
+
+// ---- ports ----
+
+NTSTATUS Engine::attach_port(const protocol::PortAttach &port, std::vector<Fd> fds) {
+    if (fds.size() != 3) {
+        log().error("sluiced offers a port with {} descriptors", fds.size());
+        return STATUS_INVALID_PARAMETER;
+    }
+    xsk::XskPort::Handover handover{std::move(fds[0]), std::move(fds[1]), std::move(fds[2]),
+                                    port.ifindex(),    port.frames(),     port.ring()};
+    auto opened = xsk::XskPort::open(std::move(handover));
+    if (!opened) {
+        log().error("port of compartment {}: {}", port.compartment(), opened.error().text());
+        return STATUS_UNSUCCESSFUL;
+    }
+    attach(port.compartment(), port.host_id(), *std::move(opened));
+    return STATUS_SUCCESS;
+}
+
+void Engine::attach(std::uint32_t compartment, std::uint32_t host_id, std::shared_ptr<xsk::PortIo> io) {
+    detach(compartment);
+    auto link = std::make_shared<PortLink>();
+    link->io = std::move(io);
+    link->compartment = compartment;
+    link->host_id = host_id;
+    Lock lock(mutex_);
+    ports_[compartment] = std::make_shared<PortLoop>(std::move(link), dispatcher_, counters_);
+}
+
+void Engine::detach(std::uint32_t compartment) {
+    std::shared_ptr<PortLoop> loop;
+    {
+        Lock lock(mutex_);
+        const auto at = ports_.find(compartment);
+        if (at == ports_.end()) return;
+        loop = std::move(at->second);
+        ports_.erase(at);
+    }
+    end(std::move(loop));
+}
+
+// The end of a loop waits for user code, so it is not the reader's to wait for.
+void Engine::end(std::shared_ptr<PortLoop> loop) {
+    loop->link()->io->close();
+    holds_.drop_port(*loop->link());
+    workers_.post([loop = std::move(loop)]() mutable { loop.reset(); });
+}
+
+// ---- callouts ----
+
+Result<void> Engine::announce(CalloutEntry &entry, std::uint64_t connection, bool restoring) {
+    if (!callouts_.claim_announcement(entry, connection)) return {};
+    protocol::Request request;
+    auto &body = *request.mutable_callout_register();
+    body.set_key(entry.key.bytes());
+    body.set_flags(entry.flags);
+    body.set_local_id(entry.id);
+    body.set_version(static_cast<std::uint32_t>(entry.spec.index()));
+    body.set_has_flow_delete(entry.has_flow_delete);
+    auto reply = client_.request(std::move(request), restoring);
+    if (!reply) return {}; // the next connection begins with it
+    if (reply->status() != 0) return Error::status(reply->status(), reply->error());
+    return {};
+}
+
+Result<std::uint32_t> Engine::register_callout(const CalloutSpec &spec) {
+    start();
+    auto entry = callouts_.add(spec);
+    if (!entry) return entry.error();
+    const std::uint64_t connection = client_.connection();
+    if (connection == 0) return (*entry)->id;
+    if (auto told = announce(**entry, connection, false); !told) {
+        if (auto leaving = callouts_.begin_remove((*entry)->id)) callouts_.finish_remove(*leaving);
+        return told.error();
+    }
+    return (*entry)->id;
+}
+
+NTSTATUS Engine::unregister(Result<std::shared_ptr<CalloutEntry>> entry) {
+    if (!entry) return NTSTATUS(entry.error().ntstatus);
+    if (client_.connection() != 0) {
+        protocol::Request request;
+        request.mutable_callout_unregister()->set_key((*entry)->key.bytes());
+        request.mutable_callout_unregister()->set_local_id((*entry)->id);
+        (void)client_.request(std::move(request)); // sluiced gone: it has forgotten the callout anyway
+    }
+    callouts_.finish_remove(*entry);
+    holds_.end_callout((*entry)->id);
+    return STATUS_SUCCESS;
+}
+
+void Engine::unregister_all() {
+    for (const auto &entry : callouts_.all()) unregister_callout(entry->id);
+}
+
+NTSTATUS Engine::notify(const protocol::FilterNotify &notify) {
+    const auto &body = notify.filter();
+    const Guid key = Guid::from_bytes(notify.callout_key()).value_or(Guid{});
+    const std::uint32_t id = callouts_.id_of(key);
+    const bool add = notify.type() == protocol::FilterNotify::ADD;
+    const auto filter = add ? filters_.announce(body, id) : filters_.withdraw(body, id);
+    auto callout = callouts_.enter(id);
+    if (!callout) return STATUS_FWP_CALLOUT_NOT_FOUND;
+    NTSTATUS status = STATUS_UNSUCCESSFUL;
+    try {
+        GUID filter_key;
+        std::memcpy(&filter_key, &filter->key(), sizeof filter_key);
+        status = call_notify((*callout)->spec, add ? FWPS_CALLOUT_NOTIFY_ADD_FILTER : FWPS_CALLOUT_NOTIFY_DELETE_FILTER,
+                             add ? &filter_key : nullptr, *filter);
+    } catch (...) {
+        ++counters_.callout_exceptions;
+    }
+    if (add && !NT_SUCCESS(status)) (void)filters_.withdraw(body, id);
+    return status;
+}
+
+} // namespace sluice::runtime

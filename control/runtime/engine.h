@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host: everything that one process needs to run callouts. libsluice has one instance; tests make their own.
+#pragma once
+
+#include <functional>
+
+#include "runtime/callouts.h"
+#include "runtime/client.h"
+#include "runtime/devices.h"
+#include "runtime/dispatcher.h"
+#include "runtime/port_loop.h"
+#include "runtime/sessions.h"
+#include "runtime/workers.h"
+
+namespace sluice::runtime {
+
+class Engine final : private ClientHandler {
+public:
+    struct Options {
+        std::string socket;                // of sluiced
+        std::string name;                  // shown in host list
+        std::function<void()> on_shutdown; // sluiced asks a supervised host to end; reader thread
+    };
+    explicit Engine(Options options);
+    ~Engine() override;
+
+    void start(); // connects in the background from now on; the first attempt is made before it returns
+    [[nodiscard]] bool connected() { return client_.connection() != 0; }
+
+    Result<std::uint32_t> register_callout(const CalloutSpec &spec);
+    NTSTATUS unregister_callout(std::uint32_t id) { return unregister(callouts_.begin_remove(id)); }
+    NTSTATUS unregister_callout(const Guid &key) { return unregister(callouts_.begin_remove(key)); }
+    std::uint32_t callout_id(const Guid &key) { return callouts_.id_of(key); }
+    void unregister_all();
+
+    NTSTATUS pend(HANDLE completion, HANDLE *context) { return holds_.pend(completion, context); }
+    void complete(HANDLE context) { dispatcher_.complete(context); }
+
+    Sessions &sessions() { return sessions_; }
+    Devices &devices() { return devices_; }
+    Counters &counters() { return counters_; }
+    Holds &holds() { return holds_; }
+    FilterTables &filters() { return filters_; }
+
+    // A port that is open already; the notices of sluiced come here too.
+    void attach(std::uint32_t compartment, std::uint32_t host_id, std::shared_ptr<xsk::PortIo> io) EXCLUDES(mutex_);
+    void detach(std::uint32_t compartment) EXCLUDES(mutex_);
+
+private:
+    std::vector<int> hello(protocol::HostHello &hello) override EXCLUDES(mutex_);
+    void welcomed(const protocol::HostWelcome &welcome, std::uint64_t connection) override EXCLUDES(mutex_);
+    void notice(const protocol::Notice &notice, std::vector<Fd> fds) override;
+    void lost() override;
+
+    void restore(std::uint64_t connection);
+    Result<void> announce(CalloutEntry &entry, std::uint64_t connection, bool restoring);
+    NTSTATUS unregister(Result<std::shared_ptr<CalloutEntry>> entry);
+    NTSTATUS attach_port(const protocol::PortAttach &port, std::vector<Fd> fds) EXCLUDES(mutex_);
+    NTSTATUS notify(const protocol::FilterNotify &notify);
+    void end(std::shared_ptr<PortLoop> loop);
+
+    const Options options_;
+    const Guid session_key_ = Guid::random();
+    Counters counters_;
+    Devices devices_{counters_};
+    Callouts callouts_;
+    FilterTables filters_;
+    Holds holds_{counters_};
+    Dispatcher dispatcher_{callouts_, filters_, holds_, counters_};
+    Mutex mutex_;
+    std::map<std::uint32_t, std::shared_ptr<PortLoop>> ports_ GUARDED_BY(mutex_); // by compartment
+    Workers workers_;
+    Client client_;
+    Sessions sessions_{client_};
+};
+
+} // namespace sluice::runtime

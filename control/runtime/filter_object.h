@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A filter as callbacks see it, with everything that its structure points at. Immutable but for `context`, which
+// notifyFn may set before the first classify sees the filter.
+#pragma once
+
+#include <deque>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/guid.h"
+#include "protocol/sluice.pb.h"
+#include "sluice/fwp.h"
+
+namespace sluice::runtime {
+
+// Holds what values point at; addresses are stable.
+class ValueStore {
+public:
+    FWP_CONDITION_VALUE0 condition_value(const protocol::Value &value);
+    FWP_VALUE0 value(const protocol::Value &value);
+    FWP_VALUE0 uint64(std::uint64_t number);
+
+private:
+    FWP_BYTE_BLOB *blob(const std::string &data);
+
+    std::deque<UINT64> words_;
+    std::deque<double> doubles_;
+    std::deque<FWP_BYTE_ARRAY16> arrays_;
+    std::deque<FWP_BYTE_ARRAY6> addresses_;
+    std::deque<FWP_BYTE_BLOB> blobs_;
+    std::deque<std::vector<std::max_align_t>> bytes_;
+    std::deque<FWP_V4_ADDR_AND_MASK> v4_;
+    std::deque<FWP_V6_ADDR_AND_MASK> v6_;
+    std::deque<FWP_RANGE0> ranges_;
+};
+
+class FilterObject {
+public:
+    // callout_id: this process' run-time id of the callout that the filter names.
+    FilterObject(const protocol::Filter &filter, std::uint32_t callout_id);
+    FilterObject(const FilterObject &) = delete;
+    FilterObject &operator=(const FilterObject &) = delete;
+
+    [[nodiscard]] std::uint64_t id() const { return filter_.filterId; }
+    [[nodiscard]] const Guid &key() const { return key_; }
+    [[nodiscard]] std::uint32_t callout_id() const { return filter_.action.calloutId; }
+    [[nodiscard]] std::uint32_t action() const { return filter_.action.type; }
+    [[nodiscard]] bool permit_if_unregistered() const {
+        return filter_.flags & FWPS_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED;
+    }
+
+    // The four versions differ only in what providerContext points at.
+    template <typename Filter>
+    Filter *as() {
+        static_assert(sizeof(Filter) == sizeof(FWPS_FILTER3));
+        return reinterpret_cast<Filter *>(&filter_);
+    }
+
+private:
+    Guid key_;
+    ValueStore values_;
+    std::vector<FWPS_FILTER_CONDITION0> conditions_;
+    FWPS_FILTER3 filter_{};
+};
+
+} // namespace sluice::runtime

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is being asked about, and what a callout pended. A Hold lives from the upcall to its final downcall:
+//
+//   asked ──(classify returned, not pended)──▶ ANSWER + queued packets ──▶ done
+//     └────(returned, pended)──▶ HELD ──▶ held ──(complete | order | callout gone)──▶ COMPLETE + queued ──▶ done
+//
+// A completion may come while the classify that pended still runs: its answer waits for the return, since the frame
+// is in the callout's hands and HELD goes first. Handles are numbers that are never used again, so that a foreign,
+// doubled or late one finds nothing. Lock order: Hold, then Holds or PortLink; no lock is held in a callback.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "runtime/counters.h"
+#include "runtime/downcall.h"
+#include "runtime/filter_object.h"
+#include "xsk/mutex.h"
+
+namespace sluice::runtime {
+
+struct Hold;
+
+struct FlowKeyLess {
+    bool operator()(const dp_flow_key &a, const dp_flow_key &b) const { return std::memcmp(&a, &b, sizeof a) < 0; }
+};
+
+// A port as far as holds know it.
+struct PortLink {
+    std::shared_ptr<xsk::PortIo> io;
+    std::uint32_t compartment = 0;
+    std::uint32_t host_id = 0;
+    std::atomic<std::uint32_t> kept{0}; // frames that holds keep; the rest must suffice for traffic
+    Mutex mutex;
+    std::map<dp_flow_key, std::shared_ptr<Hold>, FlowKeyLess> flows GUARDED_BY(mutex);
+};
+
+struct Hold {
+    enum class State { asked, held, done };
+    struct Queued {
+        Upcall upcall;
+        xsk::Frame frame;
+    };
+
+    std::shared_ptr<PortLink> port;
+    Upcall upcall;
+    std::shared_ptr<FilterObject> filter;
+    std::uintptr_t completion = 0; // handle during the classify
+    std::uintptr_t context = 0;    // handle of the suspension
+    bool may_pend = false;
+
+    Mutex mutex;
+    State state GUARDED_BY(mutex) = State::asked;
+    bool in_classify GUARDED_BY(mutex) = true; // the frame is in the callout's hands
+    bool reading GUARDED_BY(mutex) = false;    // and again, in the classify of a completion
+    bool pended GUARDED_BY(mutex) = false;
+    std::optional<Answer> early GUARDED_BY(mutex); // completed before the classify returned
+    std::uint32_t counted GUARDED_BY(mutex) = 0;   // share in port->kept
+    xsk::Frame first GUARDED_BY(mutex);
+    std::vector<Queued> queued GUARDED_BY(mutex);
+};
+
+class Holds {
+public:
+    explicit Holds(Counters &counters) : counters_(counters) {}
+
+    // An upcall is about to be shown to its callout.
+    std::shared_ptr<Hold> begin(std::shared_ptr<PortLink> port, Upcall upcall, std::shared_ptr<FilterObject> filter,
+                                xsk::Frame frame);
+    void classify_returned(Hold &hold, const Answer &answer, bool absorbing_block);
+    // A further packet of a flow: behind the open hold if there is one, else straight on.
+    void queue(PortLink &port, Upcall upcall, xsk::Frame frame);
+
+    NTSTATUS pend(HANDLE completion, HANDLE *context);
+    // Takes a suspension out: from here on it is the caller's to resolve. Null (and counted) if it is not open.
+    std::shared_ptr<Hold> consume(HANDLE context);
+    std::span<std::byte> begin_reading(Hold &hold); // the packet, which stays until resolve()
+    void resolve(Hold &hold, const Answer &answer);
+
+    bool order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t action); // by an administrator
+    void end_callout(std::uint32_t callout_id); // ends what it holds as the filters say
+    void drop_port(PortLink &port);
+    [[nodiscard]] std::size_t open() const;
+
+private:
+    void drop(const std::shared_ptr<Hold> &hold);
+    void finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) REQUIRES(hold.mutex);
+    void release_queue(Hold &hold, const Answer &answer, bool flush) REQUIRES(hold.mutex);
+    void close(Hold &hold) REQUIRES(hold.mutex);
+    void count_sent(bool sent) { counters_.sends_failed += sent ? 0 : 1; }
+
+    Counters &counters_;
+    mutable Mutex mutex_;
+    std::uintptr_t last_handle_ GUARDED_BY(mutex_) = 0;
+    std::map<std::uintptr_t, std::shared_ptr<Hold>> completions_ GUARDED_BY(mutex_);
+    std::map<std::uintptr_t, std::shared_ptr<Hold>> contexts_ GUARDED_BY(mutex_);
+};
+
+// What a filter says when its callout is not there.
+Answer outcome_without_callout(const FilterObject &filter);
+
+} // namespace sluice::runtime

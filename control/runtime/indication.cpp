@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/indication.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "runtime/layer_fields.h"
+#include "runtime/text.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+constexpr std::uint8_t tcp = 6, udp = 17, icmp = 1, icmp6 = 58;
+enum : UINT8 { unspecified = 0, unicast = 1, multicast = 3, broadcast = 4 }; // NL_ADDRESS_TYPE
+
+std::uint8_t octet(std::span<const std::byte> bytes, std::size_t i) { return std::to_integer<std::uint8_t>(bytes[i]); }
+std::uint16_t be16(std::span<const std::byte> bytes, std::size_t i) {
+    return static_cast<std::uint16_t>(octet(bytes, i) << 8 | octet(bytes, i + 1));
+}
+std::uint64_t be(std::span<const std::byte> bytes, std::size_t i, int count) {
+    std::uint64_t v = 0;
+    for (int k = 0; k < count; ++k) v = v << 8 | octet(bytes, i + static_cast<std::size_t>(k));
+    return v;
+}
+
+dp_addr mapped(std::uint64_t v4) { return {0, 0xFFFF00000000ull | v4}; }
+
+UINT8 type_of(const dp_addr &a, bool v6) {
+    if (v6) return a.hi >> 56 == 0xFF ? multicast : (a.hi | a.lo) == 0 ? unspecified : unicast;
+    const auto v4 = static_cast<std::uint32_t>(a.lo);
+    return v4 == 0xFFFFFFFF ? broadcast : v4 >> 28 == 0xE ? multicast : v4 == 0 ? unspecified : unicast;
+}
+
+FWP_VALUE0 value8(UINT8 v) { FWP_VALUE0 out{}; out.type = FWP_UINT8; out.uint8 = v; return out; }
+FWP_VALUE0 value16(UINT16 v) { FWP_VALUE0 out{}; out.type = FWP_UINT16; out.uint16 = v; return out; }
+FWP_VALUE0 value32(UINT32 v) { FWP_VALUE0 out{}; out.type = FWP_UINT32; out.uint32 = v; return out; }
+
+} // namespace
+
+bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
+    if (frame.size() < sizeof(dp_upcall)) return false;
+    std::memcpy(&out.header, frame.data(), sizeof out.header);
+    const dp_upcall &h = out.header;
+    std::size_t least = sizeof(dp_upcall);
+    if (h.flags & DP_UPCALL_HAS_PATH) least += DP_EXE_PATH_MAX;
+    if (h.magic != DP_UPCALL_MAGIC || h.version != DP_LAYOUT_VERSION) return false;
+    if (h.header_bytes < least || h.header_bytes > frame.size()) return false;
+    const std::size_t packet = frame.size() - h.header_bytes;
+    if (h.ip_offset > packet || h.l4_offset > packet) return false;
+    if (h.kind != DP_UPCALL_CLASSIFY && h.kind != DP_UPCALL_QUEUED) return false;
+    if (h.flags & DP_UPCALL_HAS_PATH) {
+        const auto *text = reinterpret_cast<const char *>(frame.data()) + sizeof(dp_upcall);
+        out.path.assign(text, ::strnlen(text, DP_EXE_PATH_MAX));
+    }
+    out.packet_offset = h.header_bytes;
+    return true;
+}
+
+Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked) : upcall_(upcall) {
+    const dp_upcall &h = upcall.header;
+    v6_ = layer_fields(h.layer).v6;
+    local_ = h.key.local;
+    remote_ = h.key.remote;
+    flags_ = h.condition_flags | (asked.reauthorize ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : 0);
+    if (!upcall.path.empty()) {
+        path_ = to_utf16(upcall.path);
+        path_blob_.size = static_cast<UINT32>((path_.size() + 1) * sizeof(char16_t));
+        path_blob_.data = reinterpret_cast<UINT8 *>(path_.data());
+    }
+    read_packet(packet);
+    fill_values(asked);
+    fill_metadata(asked);
+}
+
+void Indication::read_packet(std::span<std::byte> packet) {
+    const dp_upcall &h = upcall_.header;
+    const std::span<const std::byte> ip = packet.subspan(std::min<std::size_t>(h.ip_offset, packet.size()));
+    const std::size_t least = v6_ ? 40 : 20;
+    if (ip.size() < least) return;
+    const bool inbound = h.direction == DP_DIRECTION_INBOUND;
+    if (!upcall_.at_flow()) {
+        const dp_addr source = v6_ ? dp_addr{be(ip, 8, 8), be(ip, 16, 8)} : mapped(be(ip, 12, 4));
+        const dp_addr target = v6_ ? dp_addr{be(ip, 24, 8), be(ip, 32, 8)} : mapped(be(ip, 16, 4));
+        local_ = inbound ? target : source;
+        remote_ = inbound ? source : target;
+    }
+    const std::size_t header = h.l4_offset > h.ip_offset ? std::size_t(h.l4_offset - h.ip_offset)
+                               : v6_                     ? least
+                                                         : std::size_t(octet(ip, 0) & 0x0F) * 4;
+    if (header < least || header > ip.size()) return;
+    if (flags_ & FWP_CONDITION_FLAG_IS_FRAGMENT) read_fragment(ip);
+    if (upcall_.at_flow() && upcall_.is_tcp()) return; // a TCP connect has no packet for the callout
+    const std::size_t total = v6_ ? least + be16(ip, 4) : be16(ip, 2);
+    const std::size_t size = std::clamp(total, header, ip.size()); // without what pads the Ethernet frame
+
+    metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
+    metadata_.ipHeaderSize = static_cast<UINT32>(header);
+    if (upcall_.at_flow() && (h.key.protocol == udp || h.key.protocol == icmp || h.key.protocol == icmp6)) {
+        metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE;
+        metadata_.transportHeaderSize = 8;
+    }
+    mdl_.Size = sizeof mdl_;
+    mdl_.MappedSystemVa = mdl_.StartVa = packet.data();
+    mdl_.ByteCount = static_cast<ULONG>(h.ip_offset + size);
+    buffer_.CurrentMdl = buffer_.MdlChain = &mdl_;
+    buffer_.CurrentMdlOffset = buffer_.DataOffset = static_cast<ULONG>(h.ip_offset + header);
+    buffer_.DataLength = static_cast<ULONG>(size - header);
+    list_.FirstNetBuffer = &buffer_;
+}
+
+void Indication::read_fragment(std::span<const std::byte> ip) {
+    if (v6_) return; // the fragment header may stand anywhere in the chain: left to the callout
+    auto &f = metadata_.fragmentMetadata;
+    f.fragmentIdentification = be16(ip, 4);
+    f.fragmentOffset = static_cast<UINT16>((be16(ip, 6) & 0x1FFF) * 8);
+    f.fragmentLength = be16(ip, 2);
+    metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_FRAGMENT_DATA;
+}
+
+FWP_VALUE0 Indication::address(const dp_addr &from, FWP_BYTE_ARRAY16 &storage) const {
+    if (!v6_) return value32(static_cast<UINT32>(from.lo));
+    for (int i = 0; i < 8; ++i) {
+        storage.byteArray16[i] = static_cast<UINT8>(from.hi >> (56 - 8 * i));
+        storage.byteArray16[8 + i] = static_cast<UINT8>(from.lo >> (56 - 8 * i));
+    }
+    FWP_VALUE0 v{};
+    v.type = FWP_BYTE_ARRAY16_TYPE;
+    v.byteArray16 = &storage;
+    return v;
+}
+
+void Indication::fill_values(const Asked &asked) {
+    const dp_upcall &h = upcall_.header;
+    const auto facts = layer_fields(h.layer).facts;
+    fields_.resize(facts.size());
+    const bool inbound = h.direction == DP_DIRECTION_INBOUND;
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+        FWP_VALUE0 &v = fields_[i].value;
+        switch (facts[i]) {
+        case Fact::Nothing: break;
+        case Fact::AppId:
+            if (path_blob_.size) v.type = FWP_BYTE_BLOB_TYPE, v.byteBlob = &path_blob_;
+            break;
+        case Fact::UserId: {
+            if (h.process.tgid == 0) break;
+            const std::uint8_t sid[8] = {1, 2, 0, 0, 0, 0, 0, 22};
+            const std::uint32_t parts[2] = {1, h.process.uid};
+            std::memcpy(user_sid_.data(), sid, sizeof sid);
+            std::memcpy(user_sid_.data() + sizeof sid, parts, sizeof parts);
+            user_blob_ = {static_cast<UINT32>(user_sid_.size()), user_sid_.data()};
+            v.type = FWP_TOKEN_ACCESS_INFORMATION_TYPE;
+            v.tokenAccessInformation = &user_blob_;
+            break;
+        }
+        case Fact::LocalAddress: v = address(local_, local_bytes_); break;
+        case Fact::RemoteAddress: v = address(remote_, remote_bytes_); break;
+        case Fact::LocalAddressType: v = value8(type_of(local_, v6_)); break;
+        case Fact::DestinationAddressType: v = value8(type_of(inbound ? local_ : remote_, v6_)); break;
+        case Fact::LocalPort: v = value16(h.key.local_port); break;
+        case Fact::RemotePort: v = value16(h.key.remote_port); break;
+        case Fact::Protocol: v = value8(h.key.protocol); break;
+        case Fact::Flags: v = value32(flags_); break;
+        case Fact::InterfaceIndex: v = value32(h.ifindex); break;
+        case Fact::ReauthorizeReason: v = value32(asked.reason); break;
+        case Fact::CompartmentId: v = value32(h.compartment); break;
+        }
+    }
+    values_.layerId = h.layer;
+    values_.valueCount = static_cast<UINT32>(fields_.size());
+    values_.incomingValue = fields_.data();
+}
+
+void Indication::fill_metadata(const Asked &asked) {
+    const dp_upcall &h = upcall_.header;
+    auto &m = metadata_;
+    const auto set = [&](UINT32 field, auto &member, auto value) {
+        m.currentMetadataValues |= field;
+        member = value;
+    };
+    set(FWPS_METADATA_FIELD_COMPARTMENT_ID, m.compartmentId, h.compartment);
+    if (h.process.tgid) set(FWPS_METADATA_FIELD_PROCESS_ID, m.processId, h.process.tgid);
+    if (path_blob_.size) set(FWPS_METADATA_FIELD_PROCESS_PATH, m.processPath, &path_blob_);
+    if (h.flow) set(FWPS_METADATA_FIELD_FLOW_HANDLE, m.flowHandle, h.flow);
+    if (flags_ & FWP_CONDITION_FLAG_IS_REAUTHORIZE)
+        set(FWPS_METADATA_FIELD_PACKET_DIRECTION, m.packetDirection,
+            h.direction == DP_DIRECTION_INBOUND ? FWP_DIRECTION_INBOUND : FWP_DIRECTION_OUTBOUND);
+    // The handle is there where it may not be used too, so that FwpsPendOperation0 can say why; the bit is not.
+    m.completionHandle = asked.completion;
+    if (asked.may_pend) m.currentMetadataValues |= FWPS_METADATA_FIELD_COMPLETION_HANDLE;
+}
+
+} // namespace sluice::runtime

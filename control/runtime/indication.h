@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that one call of classifyFn is given, built from an upcall and kept until the call returns.
+//
+//   fixed values   by layer_fields.h; what we do not know is FWP_EMPTY. ALE_APP_ID: the executable's path, UTF-16 with
+//                  the closing zero. ALE_USER_ID: FWP_TOKEN_ACCESS_INFORMATION_TYPE whose blob is the SID S-1-22-1-<uid>.
+//   metadata       process id and path, compartment, flow handle, completion handle, header sizes, fragment, direction.
+//   layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the frame, data from the transport header on,
+//                  with the IP header in front of it within the same MDL.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared/port.h"
+#include "sluice/fwp.h"
+
+namespace sluice::runtime {
+
+// An upcall taken out of its frame: the frame's own copy is overwritten by the answer.
+struct Upcall {
+    dp_upcall header{};
+    std::string path;                 // of the executable, empty: unknown
+    std::uint32_t packet_offset = 0;  // in the frame
+    [[nodiscard]] bool at_flow() const { return header.flow != 0; }
+    [[nodiscard]] bool is_tcp() const { return header.key.protocol == 6; }
+    // False: not an upcall of this layout, or its lengths contradict each other.
+    static bool parse(std::span<const std::byte> frame, Upcall &out);
+};
+
+class Indication {
+public:
+    struct Asked {
+        bool reauthorize = false;       // by us, at completion; the kernel's own is in condition_flags
+        std::uint32_t reason = 0;       // FWP_CONDITION_REAUTHORIZE_REASON_*
+        HANDLE completion = nullptr;
+        bool may_pend = false;
+    };
+    Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked);
+    Indication(const Indication &) = delete;
+    Indication &operator=(const Indication &) = delete;
+
+    [[nodiscard]] const FWPS_INCOMING_VALUES0 *values() const { return &values_; }
+    [[nodiscard]] const FWPS_INCOMING_METADATA_VALUES0 *metadata() const { return &metadata_; }
+    [[nodiscard]] NET_BUFFER_LIST *layer_data() { return list_.FirstNetBuffer ? &list_ : nullptr; }
+
+private:
+    void read_packet(std::span<std::byte> packet);
+    void read_fragment(std::span<const std::byte> ip);
+    void fill_values(const Asked &asked);
+    void fill_metadata(const Asked &asked);
+    FWP_VALUE0 address(const dp_addr &from, FWP_BYTE_ARRAY16 &storage) const;
+
+    const Upcall &upcall_;
+    bool v6_ = false;
+    dp_addr local_{}, remote_{};
+    std::uint32_t flags_ = 0;
+    std::u16string path_;
+    FWP_BYTE_BLOB path_blob_{};
+    std::array<std::uint8_t, 16> user_sid_{};
+    FWP_BYTE_BLOB user_blob_{};
+    FWP_BYTE_ARRAY16 local_bytes_{}, remote_bytes_{};
+    std::vector<FWPS_INCOMING_VALUE0> fields_;
+    FWPS_INCOMING_VALUES0 values_{};
+    FWPS_INCOMING_METADATA_VALUES0 metadata_{};
+    MDL mdl_{};
+    NET_BUFFER buffer_{};
+    NET_BUFFER_LIST list_{};
+};
+
+} // namespace sluice::runtime

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/layer_fields.h"
+
+#include <array>
+#include <cstring>
+#include <string_view>
+
+#include "sluice/detail/fwp_tables.hpp"
+
+namespace sluice::runtime {
+
+namespace {
+
+// To fill another field of any layer: a Fact, a row here, a case in indication.cpp.
+constexpr struct {
+    const char *condition;
+    Fact fact;
+} known[] = {
+    {"FWPM_CONDITION_ALE_APP_ID", Fact::AppId},
+    {"FWPM_CONDITION_ALE_USER_ID", Fact::UserId},
+    {"FWPM_CONDITION_IP_LOCAL_ADDRESS", Fact::LocalAddress},
+    {"FWPM_CONDITION_IP_LOCAL_ADDRESS_TYPE", Fact::LocalAddressType},
+    {"FWPM_CONDITION_IP_LOCAL_PORT", Fact::LocalPort},
+    {"FWPM_CONDITION_IP_PROTOCOL", Fact::Protocol},
+    {"FWPM_CONDITION_IP_REMOTE_ADDRESS", Fact::RemoteAddress},
+    {"FWPM_CONDITION_IP_REMOTE_PORT", Fact::RemotePort},
+    {"FWPM_CONDITION_IP_DESTINATION_ADDRESS_TYPE", Fact::DestinationAddressType},
+    {"FWPM_CONDITION_FLAGS", Fact::Flags},
+    {"FWPM_CONDITION_INTERFACE_INDEX", Fact::InterfaceIndex},
+    {"FWPM_CONDITION_REAUTHORIZE_REASON", Fact::ReauthorizeReason},
+    {"FWPM_CONDITION_COMPARTMENT_ID", Fact::CompartmentId},
+};
+
+Fact fact_of(const tables::Field &field) {
+    if (field.condition < 0) return Fact::Nothing;
+    const std::string_view name = tables::conditions[static_cast<std::size_t>(field.condition)].name;
+    for (const auto &k : known)
+        if (name == k.condition) return k.fact;
+    return Fact::Nothing;
+}
+
+const std::array<Fact, tables::fields.size()> &facts() {
+    static const auto all = [] {
+        std::array<Fact, tables::fields.size()> out{};
+        for (std::size_t i = 0; i < out.size(); ++i) out[i] = fact_of(tables::fields[i]);
+        return out;
+    }();
+    return all;
+}
+
+const tables::Layer *find_layer(std::uint16_t id) {
+    for (const auto &layer : tables::layers)
+        if (layer.id == id) return &layer;
+    return nullptr;
+}
+
+} // namespace
+
+LayerFields layer_fields(std::uint16_t id) {
+    const tables::Layer *layer = find_layer(id);
+    if (!layer) return {};
+    return {std::span(facts()).subspan(layer->first_field, layer->field_count),
+            std::string_view(layer->name).find("_V6") != std::string_view::npos};
+}
+
+std::uint16_t field_index(std::uint16_t id, const Guid &condition) {
+    const tables::Layer *layer = find_layer(id);
+    if (!layer) return 0xFFFF;
+    for (std::uint16_t i = 0; i < layer->field_count; ++i) {
+        const auto place = tables::fields[layer->first_field + i].condition;
+        if (place < 0) continue;
+        if (std::memcmp(&tables::conditions[static_cast<std::size_t>(place)].key, &condition, sizeof condition) == 0)
+            return i;
+    }
+    return 0xFFFF;
+}
+
+} // namespace sluice::runtime

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/port_loop.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::int64_t outside = 0, deposed = -1;
+constexpr std::chrono::milliseconds idle_wait{1000};
+
+} // namespace
+
+// `since_`: when user code was entered, or one of the two marks. The exchange at its end tells exactly whether
+// the port was taken away meanwhile.
+class PortLoop::Leader final : public Pace {
+public:
+    void entering() override { since_.store(Clock::now().time_since_epoch().count()); }
+    void left() override { leads_ = since_.exchange(outside) != deposed; }
+    [[nodiscard]] bool leads() const { return leads_; }
+    bool depose_if_slow() {
+        std::int64_t since = since_.load();
+        if (since == outside || since == deposed) return false;
+        if (Clock::now().time_since_epoch() - Clock::duration(since) < patience) return false;
+        return since_.compare_exchange_strong(since, deposed);
+    }
+
+private:
+    std::atomic<std::int64_t> since_{outside};
+    bool leads_ = true; // the leader's own thread only
+};
+
+PortLoop::PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters)
+    : link_(std::move(link)), dispatcher_(dispatcher), counters_(counters) {
+    Lock lock(mutex_);
+    spawn();
+}
+
+PortLoop::~PortLoop() {
+    stop_ = true;
+    link_->io->close();
+    Lock lock(mutex_);
+    changed_.notify_all();
+    while (running_ > 0) changed_.wait(lock);
+}
+
+// Detached, and counted instead: threads come and go, and the destructor waits for the count.
+void PortLoop::spawn() {
+    ++running_;
+    std::thread([this] { run(); }).detach();
+}
+
+void PortLoop::run() {
+    Lock lock(mutex_);
+    while (follow(lock)) {
+        const auto self = std::make_shared<Leader>();
+        leader_ = self;
+        if (followers_ == 0) {
+            if (running_ < threads_max) spawn();
+            else ++counters_.thread_limit;
+        }
+        lock.unlock();
+        lead(*self);
+        lock.lock();
+        if (leader_ == self) leader_.reset();
+    }
+    --running_;
+    changed_.notify_all();
+}
+
+bool PortLoop::follow(Lock &lock) {
+    if (followers_ >= followers_max) return false;
+    ++followers_;
+    while (!stop_ && leader_) {
+        changed_.wait_for(lock, watch);
+        if (leader_ && leader_->depose_if_slow()) {
+            ++counters_.handoffs;
+            leader_.reset();
+        }
+    }
+    --followers_;
+    return !stop_;
+}
+
+void PortLoop::lead(Leader &leader) {
+    auto &io = *link_->io;
+    while (!stop_ && leader.leads()) {
+        auto frame = io.receive();
+        if (frame) {
+            dispatcher_.handle(link_, *std::move(frame), leader);
+            continue;
+        }
+        if (io.wait(idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
+    }
+}
+
+} // namespace sluice::runtime

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "xsk/xsk_port.h"
+
+#include <cerrno>
+#include <linux/if_xdp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+namespace sluice::xsk {
+
+namespace {
+
+// Frames that never go to the fill ring, so that an answer without a packet finds one under any load.
+constexpr std::size_t reserve_frames = 32;
+constexpr int send_attempts = 1000;
+
+Result<void> bind_far(int socket, std::uint32_t ifindex) {
+    sockaddr_xdp address{};
+    address.sxdp_family = AF_XDP;
+    address.sxdp_flags = XDP_COPY | XDP_USE_NEED_WAKEUP;
+    address.sxdp_ifindex = ifindex;
+    if (::bind(socket, reinterpret_cast<sockaddr *>(&address), sizeof address) != 0)
+        return Error(errno, "bind the port's socket to interface", std::to_string(ifindex));
+    return {};
+}
+
+} // namespace
+
+FrameStore::FrameStore(std::uint32_t frames) {
+    free_.reserve(frames);
+    for (std::uint64_t i = frames; i > 0; --i) free_.push_back((i - 1) * DP_FRAME_BYTES);
+}
+
+std::optional<std::uint64_t> FrameStore::take(std::size_t leave) {
+    Lock lock(mutex_);
+    if (free_.size() <= leave) return std::nullopt;
+    const std::uint64_t address = free_.back();
+    free_.pop_back();
+    return address;
+}
+
+void FrameStore::put(std::uint64_t address) {
+    Lock lock(mutex_);
+    free_.push_back(address);
+}
+
+std::size_t FrameStore::size() const {
+    Lock lock(mutex_);
+    return free_.size();
+}
+
+Result<std::shared_ptr<XskPort>> XskPort::open(Handover handover) {
+    const std::size_t bytes = std::size_t(handover.frames) * DP_FRAME_BYTES;
+    struct stat status {};
+    if (::fstat(handover.memory.get(), &status) != 0) return Error(errno, "look at the port's memory");
+    if (handover.frames == 0 || std::size_t(status.st_size) < bytes)
+        return Error(EINVAL, "use port memory of", std::to_string(status.st_size) + " bytes");
+    auto memory = Mapping::make(handover.memory.get(), bytes, 0, "port memory");
+    if (!memory) return memory.error();
+    auto rings = Rings::map(handover.socket.get(), handover.ring);
+    if (!rings) return rings.error();
+    Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!stop) return Error(errno, "make event descriptor");
+    const int socket = handover.socket.get();
+    const std::uint32_t ifindex = handover.ifindex;
+    std::shared_ptr<XskPort> port(
+        new XskPort(std::move(handover), *std::move(rings), *std::move(memory), std::move(stop)));
+    port->refill();
+    if (auto bound = bind_far(socket, ifindex); !bound) return bound.error();
+    return port;
+}
+
+XskPort::XskPort(Handover handover, Rings rings, Mapping memory, Fd stop)
+    : socket_(std::move(handover.socket)), memory_fd_(std::move(handover.memory)), far_(std::move(handover.far)),
+      stop_(std::move(stop)), frames_(handover.frames), memory_(std::move(memory)), store_(handover.frames),
+      rings_(std::move(rings)) {}
+
+XskPort::~XskPort() = default;
+
+PortIo::Wait XskPort::wait(std::chrono::milliseconds limit) {
+    if (closed()) return Wait::closed;
+    pollfd fds[2] = {{socket_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+    const int n = ::poll(fds, 2, static_cast<int>(limit.count()));
+    if (closed() || (fds[1].revents & POLLIN)) return Wait::closed;
+    if (n <= 0) return Wait::timeout;
+    // The device went away under us: sluiced ends the port, we must not spin until its notice comes.
+    if ((fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)) && !(fds[0].revents & POLLIN)) {
+        close();
+        return Wait::closed;
+    }
+    return Wait::ready;
+}
+
+std::optional<Frame> XskPort::receive() {
+    Lock lock(rx_mutex_);
+    __u32 index = 0;
+    if (xsk_ring_cons__peek(&rings_.rx, 1, &index) == 0) {
+        refill_locked();
+        return std::nullopt;
+    }
+    const xdp_desc desc = *xsk_ring_cons__rx_desc(&rings_.rx, index);
+    xsk_ring_cons__release(&rings_.rx, 1);
+    refill_locked();
+    lock.unlock();
+    const std::uint64_t chunk = desc.addr & ~std::uint64_t(DP_FRAME_BYTES - 1);
+    const auto offset = static_cast<std::uint32_t>(desc.addr - chunk);
+    if (chunk / DP_FRAME_BYTES >= frames_ || desc.len > DP_FRAME_BYTES - offset) return std::nullopt;
+    return Frame(shared_from_this(), memory_.bytes().data() + chunk, offset, desc.len);
+}
+
+std::optional<Frame> XskPort::allocate() {
+    std::optional<std::uint64_t> address = store_.take(0);
+    if (!address) {
+        Lock lock(tx_mutex_);
+        collect_sent();
+        lock.unlock();
+        address = store_.take(0);
+    }
+    if (!address) return std::nullopt;
+    return Frame(shared_from_this(), memory_.bytes().data() + *address, 0, 0);
+}
+
+bool XskPort::send(Frame frame) {
+    if (!frame || closed() || frame.bytes().empty()) return false;
+    {
+        Lock lock(tx_mutex_);
+        collect_sent();
+        __u32 index = 0;
+        for (int attempt = 0; xsk_ring_prod__reserve(&rings_.tx, 1, &index) == 0; ++attempt) {
+            if (attempt == send_attempts || closed()) return false; // frame goes back after the lock, being older
+            kick();
+            collect_sent();
+        }
+        const auto length = static_cast<__u32>(frame.bytes().size());
+        const auto offset = static_cast<std::uint64_t>(frame.bytes().data() - memory_.bytes().data());
+        *xsk_ring_prod__tx_desc(&rings_.tx, index) = xdp_desc{offset, length, 0};
+        frame.detach();
+        xsk_ring_prod__submit(&rings_.tx, 1);
+        kick();
+        collect_sent();
+    }
+    refill();
+    return true;
+}
+
+void XskPort::close() {
+    closed_.store(true, std::memory_order_release);
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t n = ::write(stop_.get(), &one, sizeof one);
+}
+
+void XskPort::give_back(std::byte *chunk) {
+    store_.put(static_cast<std::uint64_t>(chunk - memory_.bytes().data()));
+    // A fill ring that ran dry is never polled ready again, so whoever frees must feed it.
+    refill();
+}
+
+void XskPort::refill() {
+    Lock lock(rx_mutex_);
+    refill_locked();
+}
+
+void XskPort::refill_locked() {
+    __u32 room = xsk_prod_nb_free(&rings_.fill, rings_.fill.size);
+    __u32 added = 0;
+    while (room-- > 0) {
+        const auto address = store_.take(reserve_frames);
+        __u32 index = 0;
+        if (!address || xsk_ring_prod__reserve(&rings_.fill, 1, &index) == 0) {
+            if (address) store_.put(*address);
+            break;
+        }
+        *xsk_ring_prod__fill_addr(&rings_.fill, index) = *address;
+        ++added;
+    }
+    if (added > 0) xsk_ring_prod__submit(&rings_.fill, added);
+    // Copy mode reads the fill ring at each packet; the flag is there for kernels that sleep on an empty one.
+    if (added > 0 && xsk_ring_prod__needs_wakeup(&rings_.fill))
+        ::recvfrom(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
+}
+
+void XskPort::collect_sent() {
+    __u32 index = 0;
+    const __u32 n = xsk_ring_cons__peek(&rings_.completion, rings_.completion.size, &index);
+    for (__u32 i = 0; i < n; ++i) {
+        const __u64 address = *xsk_ring_cons__comp_addr(&rings_.completion, index + i);
+        store_.put(address & ~std::uint64_t(DP_FRAME_BYTES - 1));
+    }
+    if (n > 0) xsk_ring_cons__release(&rings_.completion, n);
+}
+
+void XskPort::kick() {
+    // Copy mode sends inside this call, a batch at a time: EAGAIN says that there is more.
+    for (int attempt = 0; attempt < send_attempts; ++attempt) {
+        if (::sendto(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0) return;
+        if (errno != EAGAIN && errno != EBUSY && errno != EINTR) return;
+    }
+}
+
+} // namespace sluice::xsk

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A port over a passed AF_XDP descriptor. Needs no capability: sluiced made the socket, registered the memory and
+// set the ring sizes; all that is left is to map, to fill and to bind.
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "xsk/frame.h"
+#include "xsk/mutex.h"
+#include "xsk/ring.h"
+
+namespace sluice::xsk {
+
+// Chunks that are in nobody's hands.
+class FrameStore {
+public:
+    explicit FrameStore(std::uint32_t frames);
+    std::optional<std::uint64_t> take(std::size_t leave) EXCLUDES(mutex_); // nothing if only `leave` are left
+    void put(std::uint64_t address) EXCLUDES(mutex_);
+    [[nodiscard]] std::size_t size() const EXCLUDES(mutex_);
+
+private:
+    mutable Mutex mutex_;
+    std::vector<std::uint64_t> free_ GUARDED_BY(mutex_);
+};
+
+class XskPort final : public PortIo, public std::enable_shared_from_this<XskPort> {
+public:
+    struct Handover {
+        Fd socket, memory, far;
+        std::uint32_t ifindex = 0, frames = 0, ring = 0;
+    };
+    static Result<std::shared_ptr<XskPort>> open(Handover handover);
+    ~XskPort() override;
+
+    Wait wait(std::chrono::milliseconds limit) override;
+    std::optional<Frame> receive() override EXCLUDES(rx_mutex_);
+    std::optional<Frame> allocate() override EXCLUDES(tx_mutex_);
+    bool send(Frame frame) override EXCLUDES(tx_mutex_);
+    void close() override;
+    [[nodiscard]] bool closed() const override { return closed_.load(std::memory_order_acquire); }
+    [[nodiscard]] std::uint32_t frames() const override { return frames_; }
+    [[nodiscard]] int memory_fd() const override { return memory_fd_.get(); }
+    [[nodiscard]] int namespace_fd() const override { return far_.get(); }
+
+protected:
+    void give_back(std::byte *chunk) override EXCLUDES(rx_mutex_);
+
+private:
+    XskPort(Handover handover, Rings rings, Mapping memory, Fd stop);
+    void refill() EXCLUDES(rx_mutex_);
+    void refill_locked() REQUIRES(rx_mutex_);
+    void collect_sent() REQUIRES(tx_mutex_);
+    void kick() REQUIRES(tx_mutex_);
+
+    const Fd socket_, memory_fd_, far_, stop_;
+    const std::uint32_t frames_;
+    const Mapping memory_;
+    std::atomic<bool> closed_{false};
+    FrameStore store_;
+    // The rings' memory is one object; which lock guards which ring stands in ring.h.
+    Rings rings_;
+    Mutex rx_mutex_;
+    Mutex tx_mutex_;
+};
+
+} // namespace sluice::xsk
