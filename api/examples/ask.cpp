@@ -10,8 +10,9 @@ struct Ask {
   explicit Ask(Driver& driver) : device(driver, "ask") {}
 
   static Verdict wait(Classification& connection) {
-    // Asked again about a flow that nobody permitted: there is no one to wait for.
-    if (connection.reauthorizing()) return block();
+    // Only new connections wait: one that is open and asked about again (the policy has changed, or
+    // it is older than this plugin) goes on, and cannot be held anyway.
+    if (connection.reauthorizing()) return soft_permit();
     connection.pend().release();
     return pended();
   }

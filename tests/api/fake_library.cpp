@@ -40,12 +40,25 @@ VOID IoDeleteDevice(PDEVICE_OBJECT device) {
   delete device;
   --library.devices;
 }
-NTSTATUS FwpsCalloutRegister3(VOID*, const FWPS_CALLOUT3* callout, UINT32* id) {
+static NTSTATUS add(const GUID& key, const FWPS_CALLOUT3& callout, UINT32* id) {
   if (library.register_status != STATUS_SUCCESS) return library.register_status;
+  for (const auto& [taken, other] : library.callouts) {
+    if (other.calloutKey == key) return STATUS_FWP_ALREADY_EXISTS;
+  }
   static UINT32 next = 1;
   *id = next++;
-  library.callouts[*id] = *callout;
+  library.callouts[*id] = callout;
   return STATUS_SUCCESS;
+}
+NTSTATUS FwpsCalloutRegister3(VOID*, const FWPS_CALLOUT3* callout, UINT32* id) {
+  return add(callout->calloutKey, *callout, id);
+}
+// The older versions are only counted: their functions have other types.
+NTSTATUS FwpsCalloutRegister0(VOID*, const FWPS_CALLOUT0* callout, UINT32* id) {
+  return add(callout->calloutKey, {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
+}
+NTSTATUS FwpsCalloutRegister1(VOID*, const FWPS_CALLOUT1* callout, UINT32* id) {
+  return add(callout->calloutKey, {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
 }
 NTSTATUS FwpsCalloutUnregisterById0(const UINT32 id) {
   return library.callouts.erase(id) ? STATUS_SUCCESS : STATUS_FWP_CALLOUT_NOT_FOUND;
