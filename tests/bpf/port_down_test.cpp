@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host's answers against dp_port_down, run by the kernel's test run: what is accepted, and that everything else is
+// counted with its reason and changes nothing.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "compiler/compile.h"
+#include "harness/packet.h"
+#include "harness/policy_builder.h"
+#include "shared/config.h"
+#include "shared/port.h"
+#include "dp.skel.h" // after the types it names
+
+namespace {
+
+using namespace sluice;
+using namespace sluice::harness;
+
+constexpr std::uint32_t our_host = 7, other_host = 8;
+constexpr std::uint32_t port_ifindex = 1; // lo: the test run wants a device that exists
+constexpr std::uint64_t our_ticket = 42;
+
+struct Outcome {
+    int action = -1;
+    Bytes out; // data_meta and packet
+    [[nodiscard]] dp_port_meta meta() const {
+        dp_port_meta m{};
+        std::memcpy(&m, out.data(), std::min(sizeof m, out.size()));
+        return m;
+    }
+};
+
+class PortDown : public testing::Test {
+  protected:
+    void SetUp() override {
+        skeleton_.reset(dp_bpf::open());
+        ASSERT_TRUE(skeleton_);
+        if (const int error = dp_bpf::load(skeleton_.get()); error == -EPERM)
+            GTEST_SKIP() << "skipped: needs CAP_BPF to load programs";
+        else
+            ASSERT_EQ(error, 0);
+        publish();
+        set(skeleton_->maps.hosts, our_host, dp_host{.port_ifindex = 99, .alive = 1, .watchdog_ns = 5'000'000'000});
+        set(skeleton_->maps.hosts, other_host, dp_host{.port_ifindex = 98, .alive = 1, .watchdog_ns = 5'000'000'000});
+        set(skeleton_->maps.ports, port_ifindex, dp_port{.host = our_host});
+        set(skeleton_->maps.callouts, callout_id_, dp_callout{.host = our_host, .flags = DP_CALLOUT_KEEP_PENDED_DATA});
+    }
+
+    void publish() {
+        policy::Policy p = policy::initial();
+        const Guid callout = new_callout(p, connect_v4);
+        filter_ = add(p, terminating(connect_v4, callout));
+        const Guid packets = new_callout(p, in_v4);
+        packet_filter_ = add(p, terminating(in_v4, packets));
+        callout_id_ = p.callouts.at(callout).id;
+        packet_callout_id_ = p.callouts.at(packets).id;
+        auto plan = compiler::compile(p, generation);
+        ASSERT_TRUE(plan) << plan.error().text();
+        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
+        const auto rows = static_cast<std::uint32_t>(plan->image.size());
+        const int image = bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, sizeof(dp_row), rows, &options);
+        ASSERT_GE(image, 0);
+        for (std::uint32_t i = 0; i < rows; ++i)
+            ASSERT_EQ(bpf_map_update_elem(image, &i, &plan->image[i], 0), 0);
+        set(skeleton_->maps.policy, 0u, image);
+        close(image);
+    }
+
+    template <typename K, typename V>
+    void set(bpf_map *map, K key, const V &value) {
+        ASSERT_EQ(bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY), 0) << bpf_map__name(map);
+    }
+
+    // A connect to 192.0.2.2:80 whose callout has been asked.
+    dp_flow_key flow_key(std::uint8_t protocol = 6) {
+        dp_flow_key k{};
+        k.local = {0, 0x0000ffffc0000201};
+        k.remote = {0, 0x0000ffffc0000202};
+        k.local_port = 1000;
+        k.remote_port = 80;
+        k.protocol = protocol;
+        return k;
+    }
+    void asked(std::uint8_t protocol = 6, dp_flow_state state = DP_FLOW_ASKED, std::uint32_t up = 1) {
+        dp_flow f{};
+        f.state = state;
+        f.ticket = our_ticket;
+        f.generation = generation;
+        f.host = our_host;
+        f.ifindex = 5;
+        f.mark = 3;
+        f.cookie = 77;
+        f.up = up;
+        f.layer = DP_LAYER_ALE_AUTH_CONNECT_V4;
+        f.eval.generation = generation;
+        f.eval.filter_id = filter_;
+        f.eval.action = DP_ACTION_NONE;
+        f.eval.rights = DP_RIGHT_ACTION_WRITE;
+        f.eval.callout = callout_id_;
+        f.eval.callout_action = DP_ACTION_CALLOUT_TERMINATING;
+        set(skeleton_->maps.flows, flow_key(protocol), f);
+    }
+    dp_flow flow(std::uint8_t protocol = 6) {
+        dp_flow f{};
+        const dp_flow_key k = flow_key(protocol);
+        bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.flows), &k, &f);
+        return f;
+    }
+
+    dp_downcall head(dp_downcall_kind kind, std::uint32_t action = DP_ACTION_PERMIT, std::uint8_t protocol = 6) {
+        dp_downcall d{};
+        d.magic = DP_DOWNCALL_MAGIC;
+        d.version = DP_LAYOUT_VERSION;
+        d.kind = kind;
+        d.ticket = our_ticket;
+        d.filter_id = filter_;
+        d.action = action;
+        d.key = flow_key(protocol);
+        return d;
+    }
+    static Bytes syn(Bytes options = {}) {
+        return (Eth() / IPv4{} / TCP{.source_port = 1000, .destination_port = 80, .options = std::move(options)}).bytes();
+    }
+    static Bytes datagram() {
+        return (Eth() / IPv4{} / UDP{.source_port = 1000, .destination_port = 80} / Payload("first")).bytes();
+    }
+
+    Outcome run(const Bytes &frame, std::uint32_t ifindex = port_ifindex) {
+        Outcome r;
+        r.out.resize(frame.size() + 512);
+        xdp_md context{};
+        context.data_end = static_cast<std::uint32_t>(frame.size());
+        context.ingress_ifindex = ifindex;
+        LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame.data(), .data_out = r.out.data(),
+                    .data_size_in = static_cast<std::uint32_t>(frame.size()),
+                    .data_size_out = static_cast<std::uint32_t>(r.out.size()), .ctx_in = &context,
+                    .ctx_size_in = sizeof context, .repeat = 1);
+        const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.dp_port_down), &options);
+        EXPECT_EQ(error, 0) << std::strerror(-error);
+        r.action = static_cast<int>(options.retval);
+        r.out.resize(options.data_size_out);
+        return r;
+    }
+    Outcome run(const dp_downcall &d, const Bytes &packet = {}) {
+        Bytes frame(sizeof d);
+        std::memcpy(frame.data(), &d, sizeof d);
+        frame.insert(frame.end(), packet.begin(), packet.end());
+        return run(frame);
+    }
+
+    std::uint64_t count(dp_reason reason) {
+        std::vector<dp_reason_count> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+        const std::uint32_t key = reason;
+        bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.reasons), &key, cpus.data());
+        std::uint64_t sum = 0;
+        for (const dp_reason_count &c : cpus) sum += c.packets;
+        return sum;
+    }
+    // The downcall is refused for this reason and the flow is as it was.
+    void refused(const dp_downcall &d, const Bytes &packet, dp_reason reason) {
+        const dp_flow before = flow();
+        const std::uint64_t was = count(reason);
+        EXPECT_EQ(run(d, packet).action, XDP_DROP);
+        EXPECT_EQ(count(reason), was + 1) << reason;
+        const dp_flow after = flow();
+        EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << reason;
+    }
+
+    struct Destroy {
+        void operator()(dp_bpf *s) const { dp_bpf::destroy(s); }
+    };
+    static constexpr std::uint64_t generation = 9;
+    std::unique_ptr<dp_bpf, Destroy> skeleton_;
+    std::uint64_t filter_ = 0, packet_filter_ = 0;
+    std::uint32_t callout_id_ = 0, packet_callout_id_ = 0;
+};
+
+TEST_F(PortDown, PermitSendsThePacketOnItsInterface) {
+    asked();
+    const Bytes packet = syn();
+    const Outcome r = run(head(DP_DOWNCALL_ANSWER), packet);
+    ASSERT_EQ(r.action, XDP_PASS);
+    EXPECT_EQ(r.meta().op, static_cast<std::uint32_t>(DP_PORT_SEND));
+    EXPECT_EQ(r.meta().ifindex, 5u);
+    EXPECT_EQ(r.meta().mark, 3u);
+    EXPECT_EQ(Bytes(r.out.begin() + sizeof(dp_port_meta), r.out.end()), packet);
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+}
+
+TEST_F(PortDown, BlockRejectsToTheLocalSocket) {
+    asked(17);
+    const Outcome r = run(head(DP_DOWNCALL_ANSWER, DP_ACTION_BLOCK, 17), datagram());
+    ASSERT_EQ(r.action, XDP_PASS);
+    EXPECT_EQ(r.meta().op, static_cast<std::uint32_t>(DP_PORT_REJECT));
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_BLOCKED));
+    dp_refusal_key k{};
+    k.cookie = 77;
+    k.remote = flow_key().remote;
+    k.remote_port = 80;
+    dp_refusal refusal{};
+    EXPECT_EQ(bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.refusals), &k, &refusal), 0);
+}
+
+TEST_F(PortDown, BlockWithAbsorbIsSilent) {
+    asked();
+    dp_downcall d = head(DP_DOWNCALL_ANSWER, DP_ACTION_BLOCK);
+    d.flags = DP_DOWNCALL_ABSORB;
+    EXPECT_EQ(run(d, syn()).action, XDP_DROP);
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_BLOCKED));
+}
+
+TEST_F(PortDown, HoldIsCompletedExactlyOnce) {
+    asked();
+    EXPECT_EQ(run(head(DP_DOWNCALL_HELD)).action, XDP_DROP);
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_HELD));
+    EXPECT_EQ(count(DP_REASON_HOLD_OPENED), 1u);
+    refused(head(DP_DOWNCALL_HELD), {}, DP_REASON_DOWNCALL_STATE);
+    EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE), syn()).action, XDP_PASS);
+    EXPECT_EQ(count(DP_REASON_HOLD_PERMITTED), 1u);
+    refused(head(DP_DOWNCALL_COMPLETE, DP_ACTION_BLOCK), syn(), DP_REASON_DOWNCALL_STATE);
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+}
+
+TEST_F(PortDown, QueueDrainsBeforeTheFlowIsPermitted) {
+    asked(17, DP_FLOW_HELD, 3);
+    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP) << "not before the permit";
+    EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE, DP_ACTION_PERMIT, 17), datagram()).action, XDP_PASS);
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
+    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_PASS);
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
+    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_PASS);
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP) << "none is out any more";
+}
+
+TEST_F(PortDown, DiscardAccountsForQueuedPackets) {
+    asked(17, DP_FLOW_HELD, 3);
+    EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE, DP_ACTION_PERMIT, 17), datagram()).action, XDP_PASS);
+    dp_downcall d = head(DP_DOWNCALL_DISCARD, 0, 17);
+    d.count = 1000; // more than are out
+    EXPECT_EQ(run(d).action, XDP_DROP);
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(flow(17).down, 3u);
+}
+
+TEST_F(PortDown, ReauthorizationCannotPend) {
+    asked();
+    dp_flow f = flow();
+    f.flags |= DP_FLOW_REAUTHORIZE;
+    set(skeleton_->maps.flows, flow_key(), f);
+    refused(head(DP_DOWNCALL_HELD), {}, DP_REASON_DOWNCALL_STATE);
+}
+
+TEST_F(PortDown, RefusesWhatDoesNotFitItsRecord) {
+    asked();
+    dp_downcall d = head(DP_DOWNCALL_ANSWER);
+    d.ticket++;
+    refused(d, syn(), DP_REASON_DOWNCALL_STALE);
+    d = head(DP_DOWNCALL_ANSWER);
+    d.filter_id++;
+    refused(d, syn(), DP_REASON_DOWNCALL_STALE);
+    d = head(DP_DOWNCALL_ANSWER);
+    d.key.local_port++;
+    refused(d, {}, DP_REASON_DOWNCALL_UNKNOWN_FLOW);
+    d = head(DP_DOWNCALL_ANSWER);
+    refused(d, datagram(), DP_REASON_DOWNCALL_MISMATCH);
+    refused(d, Bytes(20, 0xff), DP_REASON_DOWNCALL_MISMATCH);
+    Bytes elsewhere = syn();
+    elsewhere[14 + 19] ^= 1; // another destination
+    refused(d, elsewhere, DP_REASON_DOWNCALL_MISMATCH);
+    set(skeleton_->maps.ports, port_ifindex, dp_port{.host = other_host});
+    refused(head(DP_DOWNCALL_ANSWER), syn(), DP_REASON_DOWNCALL_FOREIGN);
+}
+
+TEST_F(PortDown, RefusesMalformedHeaders) {
+    asked();
+    dp_downcall d = head(DP_DOWNCALL_ANSWER);
+    d.magic ^= 1;
+    refused(d, syn(), DP_REASON_DOWNCALL_MALFORMED);
+    d = head(DP_DOWNCALL_ANSWER);
+    d.version++;
+    refused(d, syn(), DP_REASON_DOWNCALL_MALFORMED);
+    for (int kind : {0, DP_DOWNCALL_DISCARD + 1, 255}) {
+        d = head(DP_DOWNCALL_ANSWER);
+        d.kind = static_cast<std::uint8_t>(kind);
+        refused(d, syn(), DP_REASON_DOWNCALL_MALFORMED);
+    }
+    const std::uint64_t was = count(DP_REASON_DOWNCALL_MALFORMED);
+    EXPECT_EQ(run(Bytes(sizeof d - 1, 0)).action, XDP_DROP);
+    EXPECT_EQ(count(DP_REASON_DOWNCALL_MALFORMED), was + 1);
+}
+
+TEST_F(PortDown, RefusesFramesOnADeviceThatIsNoPort) {
+    asked();
+    bpf_map_delete_elem(bpf_map__fd(skeleton_->maps.ports), &port_ifindex);
+    refused(head(DP_DOWNCALL_ANSWER), syn(), DP_REASON_PORT_FOREIGN_FRAME);
+}
+
+TEST_F(PortDown, RandomFramesChangeNothingButCounters) {
+    asked();
+    const dp_flow before = flow();
+    const unsigned seed = std::random_device{}();
+    std::mt19937 random(seed);
+    const dp_downcall good = head(DP_DOWNCALL_ANSWER);
+    for (int i = 0; i < 3000; ++i) {
+        Bytes frame(16 + random() % 300);
+        for (auto &byte : frame) byte = static_cast<std::uint8_t>(random());
+        // Half of them begin like a good one with a few bytes changed, never the ticket's own number.
+        if (i % 2 && frame.size() >= sizeof good) {
+            dp_downcall d = good;
+            d.ticket = our_ticket + 1 + random() % 1000;
+            std::memcpy(frame.data(), &d, sizeof d);
+            frame[8 + random() % (sizeof d - 8)] ^= static_cast<std::uint8_t>(1 + random() % 255);
+            std::uint64_t ticket = 0;
+            std::memcpy(&ticket, frame.data() + offsetof(dp_downcall, ticket), sizeof ticket);
+            if (ticket == our_ticket) continue;
+        }
+        ASSERT_NE(run(frame).action, XDP_PASS) << "seed " << seed << " frame " << i;
+    }
+    const dp_flow after = flow();
+    EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << "seed " << seed;
+}
+
+TEST_F(PortDown, HeldSynLeavesWithItsTimeStampMovedOn) {
+    asked();
+    dp_flow f = flow();
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    f.created_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec - 5'000'000'000;
+    set(skeleton_->maps.flows, flow_key(), f);
+    // MSS, SACK permitted, time stamps: as Linux sends them.
+    const Bytes packet = syn({2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0x10, 0, 0, 0, 0, 0, 1, 3, 3, 7});
+    const Outcome r = run(head(DP_DOWNCALL_ANSWER), packet);
+    ASSERT_EQ(r.action, XDP_PASS);
+    const Bytes out(r.out.begin() + sizeof(dp_port_meta), r.out.end());
+    ASSERT_EQ(out.size(), packet.size());
+    const std::size_t at = 14 + 20 + 20 + 8;
+    const std::uint32_t value = out[at] << 24 | out[at + 1] << 16 | out[at + 2] << 8 | out[at + 3];
+    EXPECT_GE(value, 0x1000u + 5000);
+    EXPECT_LE(value, 0x1000u + 15000);
+    // The segment's checksum still holds: over pseudo header and segment the sum is zero.
+    const std::size_t tcp_bytes = out.size() - 34;
+    std::uint32_t pseudo = 0;
+    for (std::size_t i = 26; i < 34; i += 2) pseudo += out[i] << 8 | out[i + 1];
+    pseudo += 6 + static_cast<std::uint32_t>(tcp_bytes);
+    EXPECT_EQ(internet_checksum(out.data() + 34, tcp_bytes, pseudo), 0);
+}
+
+TEST_F(PortDown, PacketTicketIsRedeemedOnce) {
+    dp_ticket t{};
+    t.host = our_host;
+    t.ifindex = 6;
+    t.layer = DP_LAYER_INBOUND_IPPACKET_V4;
+    t.key.layer = t.layer;
+    t.key.protocol = 6;
+    t.key.local = {0, 0x0000ffffc0000202};
+    t.key.remote = {0, 0x0000ffffc0000201};
+    t.key.local_port = 80;
+    t.key.remote_port = 1000;
+    t.eval.generation = generation;
+    t.eval.filter_id = packet_filter_;
+    t.eval.action = DP_ACTION_NONE;
+    t.eval.rights = DP_RIGHT_ACTION_WRITE;
+    set(skeleton_->maps.tickets, our_ticket, t);
+    dp_downcall d = head(DP_DOWNCALL_ANSWER);
+    d.filter_id = packet_filter_;
+    d.key = {};
+    const std::uint64_t mismatches = count(DP_REASON_DOWNCALL_MISMATCH);
+    EXPECT_EQ(run(d, datagram()).action, XDP_DROP);
+    EXPECT_EQ(count(DP_REASON_DOWNCALL_MISMATCH), mismatches + 1);
+    const Outcome r = run(d, syn());
+    ASSERT_EQ(r.action, XDP_PASS);
+    EXPECT_EQ(r.meta().op, static_cast<std::uint32_t>(DP_PORT_RECEIVE));
+    EXPECT_EQ(r.meta().ifindex, 6u);
+    EXPECT_EQ(run(d, syn()).action, XDP_DROP);
+    EXPECT_EQ(count(DP_REASON_DOWNCALL_STALE), 1u);
+}
+
+} // namespace
