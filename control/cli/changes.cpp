@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands that change something.
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fcntl.h>
+#include <filesystem>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/parse.h"
+#include "sluice/fwp.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using R = protocol::Request;
+
+void show_note(const Context &c, const protocol::Reply &reply) {
+    if (!c.quiet && !reply.note().empty()) std::fprintf(stderr, "sluice: %s\n", reply.note().c_str());
+}
+
+void show_done(const Context &c, const protocol::Reply &reply) {
+    show_note(c, reply);
+    if (c.json) std::fputs((print(Json{{"schema", schema}, {"done", true}}) + "\n").c_str(), stdout);
+}
+
+Fd own_namespace() {
+    Fd ns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+    if (!ns) throw Failure{exit_refused, std::string("open /proc/self/ns/net: ") + std::strerror(errno)};
+    return ns;
+}
+
+void nic_load(CLI::App &app, Context &context) {
+    auto request = std::make_shared<protocol::NicLoad>();
+    app.add_option("IF", *request->mutable_name(), "network interface in this namespace")->required();
+    app.add_option("--mode", *request->mutable_mode(), "auto (default), native or generic")
+        ->check(CLI::IsMember({"auto", "native", "generic"}));
+    app.add_option("--cgroup", *request->mutable_cgroup(), "cgroup2 directory whose processes are watched (the root)");
+    context.run = [request](Context &c) {
+        R r;
+        *r.mutable_nic_load() = *request;
+        const Fd ns = own_namespace();
+        show_done(c, DaemonClient(c.socket).ask(std::move(r), {ns.get()}));
+    };
+}
+
+void nic_unload(CLI::App &app, Context &context) {
+    auto name = std::make_shared<std::string>();
+    app.add_option("IF", *name, "network interface in this namespace")->required();
+    context.run = [name](Context &c) {
+        R r;
+        r.mutable_nic_unload()->set_name(*name);
+        const Fd ns = own_namespace();
+        show_done(c, DaemonClient(c.socket).ask(std::move(r), {ns.get()}));
+    };
+}
+
+void plugin_load(CLI::App &app, Context &context) {
+    auto request = std::make_shared<protocol::PluginLoad>();
+    app.add_option("FILE", *request->mutable_file(), "plugin, a shared object")->required();
+    app.add_option("--name", *request->mutable_name(), "its name in lists (that of the file)");
+    app.add_option("--user", *request->mutable_user(), "user that its process becomes, without capabilities");
+    context.run = [request](Context &c) {
+        R r;
+        *r.mutable_plugin_load() = *request;
+        r.mutable_plugin_load()->set_file(std::filesystem::absolute(request->file()).string());
+        show_done(c, DaemonClient(c.socket).ask(std::move(r)));
+    };
+}
+
+void plugin_unload(CLI::App &app, Context &context) {
+    auto name = std::make_shared<std::string>();
+    app.add_option("NAME", *name, "name in `sluice plugin list`")->required();
+    context.run = [name](Context &c) {
+        R r;
+        r.mutable_plugin_unload()->set_name(*name);
+        show_done(c, DaemonClient(c.socket).ask(std::move(r)));
+    };
+}
+
+template <std::uint32_t Action>
+void hold_decide(CLI::App &app, Context &context) {
+    auto id = std::make_shared<std::uint64_t>(0);
+    app.add_option("ID", *id, "number in `sluice hold list`")->required();
+    context.run = [id](Context &c) {
+        R r;
+        r.mutable_hold_decide()->set_id(*id);
+        r.mutable_hold_decide()->set_action(Action);
+        show_done(c, DaemonClient(c.socket).ask(std::move(r)));
+    };
+}
+
+Names names_for(DaemonClient &client, const FilterWords &words) {
+    Names names;
+    R callouts, sublayers;
+    callouts.mutable_callout_list();
+    sublayers.mutable_sublayer_list();
+    if (!words.callout.empty())
+        client.ask(std::move(callouts), [&](const protocol::Reply &reply) {
+            names.callouts.insert(names.callouts.end(), reply.callouts().callouts().begin(), reply.callouts().callouts().end());
+        });
+    if (!words.sublayer.empty())
+        client.ask(std::move(sublayers), [&](const protocol::Reply &reply) {
+            names.sublayers.insert(names.sublayers.end(), reply.sublayers().sublayers().begin(), reply.sublayers().sublayers().end());
+        });
+    return names;
+}
+
+void add_filter(Context &c, const FilterWords &words) {
+    DaemonClient client(c.socket);
+    auto filter = parse_filter(words, names_for(client, words));
+    if (!filter) throw Failure{exit_usage, filter.error().text()};
+    R r;
+    *r.mutable_filter_add() = std::move(*filter);
+    const auto reply = client.ask(std::move(r));
+    if (c.json) std::fputs((print(Json{{"schema", schema}, {"id", reply.filter_id()}}) + "\n").c_str(), stdout);
+    else std::printf("%llu\n", static_cast<unsigned long long>(reply.filter_id()));
+}
+
+void filter_add(CLI::App &app, Context &context) {
+    auto words = std::make_shared<FilterWords>();
+    app.add_option("--layer", words->layer, "a name in `sluice layer list`")->required();
+    app.add_option("--action", words->action, "permit, block or callout")->required();
+    app.add_option("--callout", words->callout, "name or GUID of the callout");
+    app.add_option("--callout-type", words->callout_type, "terminating (default), inspection or unknown");
+    // One value an option: what follows is the next word. Given again, the values are alternatives.
+    const auto alternatives = [&app](const char *name, std::vector<std::string> &values, const char *help) {
+        app.add_option(name, values, help)->expected(1)->take_all()->allow_extra_args(false);
+    };
+    alternatives("--remote", words->remote, "ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS; again: or");
+    alternatives("--local", words->local, "likewise");
+    alternatives("--remote-port", words->remote_port, "N or N-M; again: or");
+    alternatives("--local-port", words->local_port, "likewise");
+    alternatives("--protocol", words->protocol, "tcp, udp, icmp, icmpv6 or a number; again: or");
+    app.add_option("--weight", words->weight, "auto (default), 0-15 for a range of weights, or a weight of 64 bits");
+    app.add_option("--sublayer", words->sublayer, "name or GUID (the universal sublayer)");
+    app.add_option("--name", words->name, "text for lists");
+    app.add_flag("--permit-if-unregistered", words->permit_if_unregistered, "permit while nobody answers for the callout");
+    app.add_flag("--clear-action-right", words->clear_action_right, "the decision is final for lower sublayers");
+    context.run = [words](Context &c) { add_filter(c, *words); };
+}
+
+void filter_delete(CLI::App &app, Context &context) {
+    auto id = std::make_shared<std::uint64_t>(0);
+    app.add_option("ID", *id, "number in `sluice filter list`")->required();
+    context.run = [id](Context &c) {
+        R r;
+        r.mutable_filter_delete()->set_id(*id);
+        show_done(c, DaemonClient(c.socket).ask(std::move(r)));
+    };
+}
+
+} // namespace
+
+std::vector<Command> change_commands() {
+    return {
+        {"nic", "load", "put Sluice on a network interface", nic_load},
+        {"nic", "unload", "take it off again", nic_unload},
+        {"plugin", "load", "run a plugin in a process of its own", plugin_load},
+        {"plugin", "unload", "end it", plugin_unload},
+        {"filter", "add", "add a filter; prints its id", filter_add},
+        {"filter", "delete", "delete a filter", filter_delete},
+        {"hold", "permit", "let a held connection go", hold_decide<FWP_ACTION_PERMIT>},
+        {"hold", "block", "refuse a held connection", hold_decide<FWP_ACTION_BLOCK>},
+    };
+}
+
+std::vector<Command> all_commands() {
+    auto all = query_commands();
+    const auto more = change_commands();
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+}
+
+Vocabulary vocabulary() {
+    Vocabulary words;
+    for (const auto &command : all_commands()) {
+        auto &actions = words[command.object];
+        if (command.action != nullptr) actions.emplace_back(command.action);
+    }
+    return words;
+}
+
+} // namespace sluice::cli

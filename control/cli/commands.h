@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands: one row each in a table; objects, help, completion of words and options come from it.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cli/daemon_client.h"
+#include "cli/words.h"
+
+namespace sluice::cli {
+
+struct Context {
+    std::string socket = protocol::default_socket;
+    bool json = false, quiet = false, verbose = false;
+    std::function<void(Context &)> run; // set by the command that was named
+};
+
+struct Command {
+    const char *object;
+    const char *action; // null: the object is the command
+    const char *help;
+    void (*set_up)(CLI::App &app, Context &context); // options and context.run
+};
+
+std::vector<Command> query_commands();
+std::vector<Command> change_commands();
+std::vector<Command> all_commands();
+Vocabulary vocabulary();
+
+} // namespace sluice::cli

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/json.h"
+
+#include "cli/names.h"
+#include "core/guid.h"
+
+namespace sluice::cli {
+
+namespace {
+
+std::string guid_text(const std::string &bytes) {
+    const auto key = Guid::from_bytes(bytes);
+    return key ? key->text() : "";
+}
+
+Json or_null(const std::string &text) { return text.empty() ? Json() : Json(text); }
+
+} // namespace
+
+Json document(const char *list, Json entries) { return Json{{"schema", schema}, {list, std::move(entries)}}; }
+
+std::string print(const Json &json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
+Json to_json(const protocol::Nic &m) {
+    return Json{{"name", m.name()},
+                {"index", m.index()},
+                {"mode", m.mode()},
+                {"attach", m.attach()},
+                {"programs", std::vector<std::string>(m.programs().begin(), m.programs().end())},
+                {"compartment", m.compartment()}};
+}
+
+Json to_json(const protocol::Plugin &m) {
+    return Json{{"name", m.name()}, {"file", m.file()},   {"user", or_null(m.user())},
+                {"pid", m.pid()},   {"state", m.state()}, {"restarts", m.restarts()}};
+}
+
+Json to_json(const protocol::Host &m) {
+    return Json{{"id", m.id()},
+                {"pid", m.pid()},
+                {"uid", m.uid()},
+                {"capabilities", m.capabilities()},
+                {"callouts", m.callouts()},
+                {"holds", m.holds()},
+                {"upcalls_total", m.upcalls_total()},
+                {"state", m.state()},
+                {"name", m.name()}};
+}
+
+Json to_json(const protocol::CalloutInfo &m) {
+    return Json{{"key", guid_text(m.key())},
+                {"id", m.id()},
+                {"local_id", m.local_id()},
+                {"name", m.name()},
+                {"host", m.host()},
+                {"layers", std::vector<std::string>(m.layers().begin(), m.layers().end())},
+                {"registered", m.registered()},
+                {"classify_total", m.classify_total()},
+                {"flags", m.flags()}};
+}
+
+Json to_json(const protocol::Filter &m) {
+    const std::string callout = m.callout_name().empty() ? guid_text(m.callout()) : m.callout_name();
+    return Json{{"id", m.id()},
+                {"key", guid_text(m.key())},
+                {"name", m.name()},
+                {"layer", m.layer_name()},
+                {"sublayer", m.sublayer_name().empty() ? guid_text(m.sublayer()) : m.sublayer_name()},
+                {"weight", m.effective_weight()},
+                {"action", action_name(m.action())},
+                {"callout", or_null(callout)},
+                {"conditions", m.conditions_size()},
+                {"hits", m.hits()},
+                {"lifetime", m.lifetime()}};
+}
+
+Json to_json(const protocol::SubLayer &m) {
+    return Json{{"key", guid_text(m.key())},
+                {"name", m.name()},
+                {"weight", m.weight()},
+                {"flags", m.flags()},
+                {"lifetime", m.lifetime()}};
+}
+
+Json to_json(const protocol::Hold &m) {
+    return Json{{"id", m.id()},
+                {"state", m.state()},
+                {"layer", m.layer()},
+                {"filter", m.filter()},
+                {"callout", m.callout()},
+                {"host", m.host()},
+                {"age_ms", m.age_ms()},
+                {"deadline_ms", m.deadline_ms() < 0 ? Json() : Json(m.deadline_ms())},
+                {"pid", m.pid()},
+                {"exe", m.exe()},
+                {"uid", m.uid()},
+                {"cgroup", m.cgroup()},
+                {"compartment", m.compartment()},
+                {"protocol", m.protocol()},
+                {"local", m.local()},
+                {"remote", m.remote()},
+                {"packets", m.packets()},
+                {"bytes", m.bytes()}};
+}
+
+Json to_json(const protocol::Counter &m) {
+    return Json{{"name", m.name()},
+                {"group", m.group()},
+                {"compartment", m.compartment()},
+                {"packets", m.packets()},
+                {"bytes", m.bytes()}};
+}
+
+Json to_json(const protocol::StatusInfo &m) {
+    return Json{{"version", m.version()},
+                {"pid", m.pid()},
+                {"uptime_ms", m.uptime_ms()},
+                {"generation", m.generation()},
+                {"layout", m.layout()},
+                {"pins", m.pins()},
+                {"nics", m.nics()},
+                {"hosts", m.hosts()},
+                {"filters", m.filters()},
+                {"holds", m.holds()},
+                {"warnings", std::vector<std::string>(m.warnings().begin(), m.warnings().end())}};
+}
+
+} // namespace sluice::cli

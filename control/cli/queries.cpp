@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Commands that only ask.
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/table.h"
+
+namespace sluice::cli {
+
+namespace {
+
+using R = protocol::Request;
+
+void put(const std::string &text) { std::fputs(text.c_str(), stdout); }
+
+// Every list is asked for, and shown, in one way. Entries: from a reply to its repeated field.
+template <typename Message, typename Entries>
+void show_list(Context &context, R request, const char *name, const Entries &entries) {
+    DaemonClient client(context.socket);
+    Json json = Json::array();
+    std::vector<Row> rows{heading(static_cast<const Message *>(nullptr))};
+    client.ask(std::move(request), [&](const protocol::Reply &reply) {
+        for (const Message &entry : entries(reply)) {
+            if (context.json) json.push_back(to_json(entry));
+            else rows.push_back(row(entry));
+        }
+    });
+    if (context.json) put(print(document(name, std::move(json))) + "\n");
+    else if (rows.size() > 1 || !context.quiet) put(table(rows));
+}
+
+template <void (*Show)(Context &)>
+void no_options(CLI::App &, Context &context) { context.run = Show; }
+
+void nics(Context &c) {
+    R request;
+    request.mutable_nic_list();
+    show_list<protocol::Nic>(c, request, "nics", [](const protocol::Reply &r) { return r.nics().nics(); });
+}
+
+void plugins(Context &c) {
+    R request;
+    request.mutable_plugin_list();
+    show_list<protocol::Plugin>(c, request, "plugins", [](const protocol::Reply &r) { return r.plugins().plugins(); });
+}
+
+void hosts(Context &c) {
+    R request;
+    request.mutable_host_list();
+    show_list<protocol::Host>(c, request, "hosts", [](const protocol::Reply &r) { return r.hosts().hosts(); });
+}
+
+void callouts(Context &c) {
+    R request;
+    request.mutable_callout_list();
+    show_list<protocol::CalloutInfo>(c, request, "callouts", [](const protocol::Reply &r) { return r.callouts().callouts(); });
+}
+
+void filters(Context &c) {
+    R request;
+    request.mutable_filter_list();
+    show_list<protocol::Filter>(c, request, "filters", [](const protocol::Reply &r) { return r.filters().filters(); });
+}
+
+void sublayers(Context &c) {
+    R request;
+    request.mutable_sublayer_list();
+    show_list<protocol::SubLayer>(c, request, "sublayers", [](const protocol::Reply &r) { return r.sublayers().sublayers(); });
+}
+
+void holds(Context &c) {
+    R request;
+    request.mutable_hold_list();
+    show_list<protocol::Hold>(c, request, "holds", [](const protocol::Reply &r) { return r.holds().holds(); });
+}
+
+void stats(Context &c) {
+    R request;
+    request.mutable_stats_get();
+    show_list<protocol::Counter>(c, request, "counters", [](const protocol::Reply &r) { return r.stats().counters(); });
+}
+
+void layers(Context &c) {
+    Json json = Json::array();
+    std::vector<Row> rows{{"ID", "NAME"}};
+    for (const auto &[id, name] : all_layers()) {
+        json.push_back(Json{{"id", id}, {"name", name}});
+        rows.push_back({std::to_string(id), name});
+    }
+    put(c.json ? print(document("layers", std::move(json))) + "\n" : table(rows));
+}
+
+void status(Context &c) {
+    R request;
+    request.mutable_status_get();
+    const auto reply = DaemonClient(c.socket).ask(std::move(request));
+    Json json{{"schema", schema}};
+    json.update(to_json(reply.status_info()));
+    if (c.json) return put(print(json) + "\n");
+    const auto &s = reply.status_info();
+    std::vector<Row> rows{{"sluiced " + s.version(), "pid " + std::to_string(s.pid())},
+                          {"up", age_text(s.uptime_ms())},
+                          {"generation", std::to_string(s.generation())}};
+    rows.push_back({"pins", s.pins() + " (layout " + std::to_string(s.layout()) + ")"});
+    for (const auto &[name, count] : {std::pair{"NICs", s.nics()}, {"hosts", s.hosts()}, {"filters", s.filters()}, {"holds", s.holds()}})
+        rows.push_back({name, std::to_string(count)});
+    put(table(rows));
+    for (const auto &warning : s.warnings()) put("warning: " + warning + "\n");
+}
+
+void show_hold(Context &c, std::uint64_t id) {
+    R request;
+    request.mutable_hold_list();
+    std::optional<protocol::Hold> found;
+    DaemonClient(c.socket).ask(std::move(request), [&](const protocol::Reply &reply) {
+        for (const auto &hold : reply.holds().holds())
+            if (hold.id() == id) found = hold;
+    });
+    if (!found) throw Failure{exit_refused, "no hold " + std::to_string(id)};
+    if (c.json) return put(print(document("holds", Json::array({to_json(*found)}))) + "\n");
+    const Json fields = to_json(*found);
+    for (const auto &[key, value] : fields.items())
+        put(table({{key + ":", readable(value.is_string() ? value.get<std::string>() : value.dump())}}));
+}
+
+void set_up_hold_show(CLI::App &app, Context &context) {
+    auto id = std::make_shared<std::uint64_t>(0);
+    app.add_option("ID", *id, "number in `sluice hold list`")->required();
+    context.run = [id](Context &c) { show_hold(c, *id); };
+}
+
+void version(Context &c) {
+    put(c.json ? print(Json{{"schema", schema}, {"version", SLUICE_VERSION}}) + "\n" : std::string("sluice " SLUICE_VERSION "\n"));
+}
+
+} // namespace
+
+std::vector<Command> query_commands() {
+    return {
+        {"status", nullptr, "what sluiced is doing, and what it warns of", no_options<status>},
+        {"stats", nullptr, "counters of layers and reasons", no_options<stats>},
+        {"version", nullptr, "version of this command", no_options<version>},
+        {"nic", "list", "network interfaces that carry Sluice, in all namespaces", no_options<nics>},
+        {"plugin", "list", "plugins that sluiced runs", no_options<plugins>},
+        {"host", "list", "processes that run callouts", no_options<hosts>},
+        {"callout", "list", "callouts, registered or named by filters", no_options<callouts>},
+        {"filter", "list", "filters", no_options<filters>},
+        {"sublayer", "list", "sublayers", no_options<sublayers>},
+        {"layer", "list", "layers", no_options<layers>},
+        {"hold", "list", "connections that wait for a decision", no_options<holds>},
+        {"hold", "show", "one hold with all that is known of it", set_up_hold_show},
+    };
+}
+
+} // namespace sluice::cli

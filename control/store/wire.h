@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policy objects as messages and back: the one place that knows both shapes. The control channel and the state file
+// carry the same messages.
+#pragma once
+
+#include "core/result.h"
+#include "policy/policy.h"
+#include "protocol/sluice.pb.h"
+
+namespace sluice::store {
+
+// Each from_message checks what the message's shape allows to be wrong (sizes, types, unknown layer); whether the
+// object makes sense in the policy is for policy/edit.h. Owners are not part of these messages.
+Result<policy::SubLayer> from_message(const protocol::SubLayer &message);
+Result<policy::Callout> from_message(const protocol::Callout &message);
+Result<policy::Filter> from_message(const protocol::Filter &message);
+Result<policy::Value> from_message(const protocol::Value &message);
+
+protocol::SubLayer to_message(const policy::SubLayer &object);
+protocol::Callout to_message(const policy::Callout &object);
+protocol::Filter to_message(const policy::Filter &object);
+protocol::Value to_message(const policy::Value &value);
+
+// Names of layers: FWPS_LAYER_ALE_AUTH_CONNECT_V4 is "ale_auth_connect_v4". Empty: no such layer.
+std::string layer_name(std::uint16_t layer);
+std::optional<std::uint16_t> layer_of_key(const Guid &key);
+
+} // namespace sluice::store
