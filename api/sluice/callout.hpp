@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A registered callout. The C callbacks carry no user data, so each registration takes one of a
-// fixed number of slots, and each slot has functions of its own. Slots are hidden symbols: two
-// plugins in one process never share them, and unloading one does not pin it.
+// fixed number of slots, and each slot has functions of its own. Slots are hidden symbols, so that
+// two plugins in one process never share them.
 #pragma once
 
 #include <array>
@@ -78,7 +78,7 @@ class Callout {
   // Registers the callbacks only. `classify` may run before this returns, on several threads.
   Callout(const Device& device, const GUID& key, Classify classify, Notify notify = {},
           FlowDelete flow_delete = {}, UINT32 flags = 0)
-      : state_(std::make_shared<CalloutState>()) {
+      : state_(new CalloutState) {
     state_->classify = std::move(classify);
     state_->notify = std::move(notify);
     state_->flow_delete = std::move(flow_delete);

@@ -15,10 +15,13 @@
 #include "fwp_objects.h"
 #include "fwp_status.h"
 #include "fwp_values.h"
+#include "fwpm_enum.h"
 #include "fwpm_functions.h"
 #include "fwpm_types.h"
 #include "fwps_callout.h"
 #include "fwps_functions.h"
+#include "fwps_inject.h"
+#include "fwps_redirect.h"
 #include "fwps_types.h"
 #include "object_functions.h"
 
