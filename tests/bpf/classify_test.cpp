@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// dp_classify by itself: suspension, resumption, kept answers, changes of generation, unknown
+// fields, dead hosts.
+#include <gtest/gtest.h>
+
+#include "bpf/kernel.h"
+#include "harness/policy_builder.h"
+
+namespace sluice::bpf_test {
+namespace {
+
+using namespace harness;
+
+constexpr std::uint32_t permits = DP_CLASSIFY_PERMIT, blocks = DP_CLASSIFY_BLOCK,
+                        asks = DP_CLASSIFY_CALLOUT, defers = DP_CLASSIFY_DEFER,
+                        no_policy = DP_CLASSIFY_NO_POLICY;
+constexpr std::uint32_t host = 9;
+
+struct Classify : testing::Test {
+    policy::Policy policy = policy::initial();
+    Guid top = new_sublayer(policy, 300);
+    Guid bottom = new_sublayer(policy, 100);
+    Guid callout = new_callout(policy, connect_v4);
+    std::unique_ptr<Classifier> kernel;
+    dp_eval eval{};
+
+    void SetUp() override {
+        SLUICE_NEEDS_BPF();
+        kernel = std::make_unique<Classifier>();
+        kernel->maps().set_alive(host, true);
+        kernel->maps().answer_for(policy.callouts.at(callout).id, host);
+    }
+    void publish(std::uint64_t generation) { kernel->maps().publish(plan_of(policy, generation)); }
+    std::uint32_t run() { return run(packet_at(connect_v4)); }
+    std::uint32_t run(const policy::Packet &packet) { return kernel->run(key_of(packet), eval); }
+};
+
+TEST_F(Classify, WithoutAPolicySaysSo) {
+    EXPECT_EQ(run(), no_policy);
+}
+
+TEST_F(Classify, NothingMatchedIsPermit) {
+    publish(3);
+    EXPECT_EQ(run(), permits);
+    EXPECT_EQ(eval.generation, 3u);
+    EXPECT_EQ(eval.filter_id, 0u);
+}
+
+TEST_F(Classify, SuspendsAtACalloutAndSaysWhich) {
+    const auto id = add(policy, terminating(connect_v4, callout)
+                                    .in(top)
+                                    .flagged(FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED));
+    publish(1);
+    EXPECT_EQ(run(), asks);
+    EXPECT_EQ(eval.filter_id, id);
+    EXPECT_EQ(eval.callout, policy.callouts.at(callout).id);
+    EXPECT_EQ(eval.callout_action, static_cast<std::uint32_t>(DP_ACTION_CALLOUT_TERMINATING));
+    EXPECT_EQ(eval.row_flags, static_cast<std::uint32_t>(DP_ROW_PERMIT_IF_UNREGISTERED));
+    EXPECT_EQ(eval.action, static_cast<std::uint32_t>(DP_ACTION_NONE));
+    EXPECT_EQ(eval.rights, static_cast<std::uint32_t>(DP_RIGHT_ACTION_WRITE));
+}
+
+TEST_F(Classify, ResumesBehindTheCalloutThatAnswered) {
+    const auto first = add(policy, unknown(connect_v4, callout).in(top).weighing(2));
+    const auto second = add(policy, terminating(connect_v4, callout).in(top).weighing(1));
+    const auto third = add(policy, terminating(connect_v4, callout).in(bottom));
+    publish(1);
+    EXPECT_EQ(run(), asks);
+    EXPECT_EQ(eval.filter_id, first);
+    keep_answer(eval, DP_ACTION_CONTINUE, false);
+    EXPECT_EQ(run(), asks);
+    EXPECT_EQ(eval.filter_id, second);
+    keep_answer(eval, DP_ACTION_PERMIT, true);
+    EXPECT_EQ(run(), asks);
+    EXPECT_EQ(eval.filter_id, third);
+    EXPECT_EQ(eval.action, static_cast<std::uint32_t>(DP_ACTION_PERMIT));
+    EXPECT_EQ(eval.rights, 0u) << "the second cleared the right";
+    keep_answer(eval, DP_ACTION_BLOCK, true);
+    EXPECT_EQ(run(), blocks) << "a veto";
+    EXPECT_EQ(eval.filter_id, third);
+}
+
+TEST_F(Classify, AnswersAreKeptOverAChangeOfGeneration) {
+    add(policy, terminating(connect_v4, callout).in(top));
+    publish(1);
+    EXPECT_EQ(run(), asks);
+    keep_answer(eval, DP_ACTION_PERMIT, false);
+    add(policy, permit(connect_v6));
+    publish(2);
+    EXPECT_EQ(run(), permits);
+    EXPECT_EQ(eval.generation, 2u);
+}
+
+TEST_F(Classify, AChangeOfGenerationIsJudgedFromTheTop) {
+    add(policy, terminating(connect_v4, callout).in(bottom));
+    publish(1);
+    EXPECT_EQ(run(), asks);
+    keep_answer(eval, DP_ACTION_PERMIT, false);
+    const auto new_block = add(policy, block(connect_v4).in(top));
+    publish(2);
+    // The callout's answer was given while nothing had been decided; now a block stands: it is
+    // asked again.
+    EXPECT_EQ(run(), asks);
+    EXPECT_EQ(eval.action, static_cast<std::uint32_t>(DP_ACTION_BLOCK));
+    EXPECT_EQ(eval.rights, 0u);
+    keep_answer(eval, DP_ACTION_PERMIT, false);
+    EXPECT_EQ(run(), blocks);
+    EXPECT_EQ(policy.filters.count(new_block), 1u);
+}
+
+TEST_F(Classify, AFilterThatWentIsForgotten) {
+    const auto id = add(policy, terminating(connect_v4, callout).in(top));
+    publish(1);
+    EXPECT_EQ(run(), asks);
+    keep_answer(eval, DP_ACTION_BLOCK, true);
+    ASSERT_TRUE(policy::delete_filter(policy, id, 0));
+    publish(2);
+    EXPECT_EQ(run(), permits);
+    EXPECT_EQ(eval.filter_id, 0u);
+}
+
+TEST_F(Classify, ADeadHostsCalloutCountsAsUnregistered) {
+    const auto id = add(policy, terminating(connect_v4, callout).in(top));
+    publish(1);
+    kernel->maps().set_alive(host, false);
+    EXPECT_EQ(run(), blocks);
+    EXPECT_EQ(eval.filter_id, id);
+    EXPECT_EQ(eval.rights, 0u);
+}
+
+TEST_F(Classify, ACalloutOfNobodyCountsAsUnregistered) {
+    const Guid nobody = new_callout(policy, connect_v4);
+    add(policy, inspecting(connect_v4, nobody).in(top).weighing(2));
+    const auto id = add(policy, unknown(connect_v4, nobody)
+                                    .in(top)
+                                    .weighing(1)
+                                    .flagged(FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED));
+    publish(1);
+    EXPECT_EQ(run(), permits);
+    EXPECT_EQ(eval.filter_id, id);
+}
+
+TEST_F(Classify, DefersWhereAnUnknownFieldDecides) {
+    add(policy, block(connect_v4).in(top).when(equal(local_port, std::uint16_t{80})));
+    publish(1);
+    policy::Packet packet = packet_at(connect_v4);
+    EXPECT_EQ(run(packet), blocks);
+    eval = {};
+    packet.local_known = false;
+    EXPECT_EQ(run(packet), defers);
+}
+
+TEST_F(Classify, DoesNotDeferWhereAKnownFieldSaysNoAlready) {
+    add(policy, block(connect_v4)
+                    .in(top)
+                    .when(equal(local_port, std::uint16_t{80}))
+                    .when(equal(remote_port, std::uint16_t{9})));
+    publish(1);
+    policy::Packet packet = packet_at(connect_v4);
+    packet.local_known = false;
+    EXPECT_EQ(run(packet), permits);
+}
+
+TEST_F(Classify, FindsTheLastOfAFullImage) {
+    policy::Filter many = block(connect_v4).in(top);
+    for (const char *field : {local_port, remote_port})
+        for (std::uint16_t i = 0; i < 256; ++i)
+            many.conditions.push_back(equal(field, static_cast<std::uint16_t>(2 * i)));
+    add(policy, many);
+    publish(1);
+    policy::Packet packet = packet_at(connect_v4);
+    packet.local_port = packet.remote_port = 510;
+    EXPECT_EQ(run(packet), blocks);
+    eval = {};
+    packet.local_port = 511;
+    EXPECT_EQ(run(packet), permits);
+}
+
+} // namespace
+} // namespace sluice::bpf_test
