@@ -4,9 +4,14 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <cerrno>
+#include <cstring>
+#include <fcntl.h>
 #include <filesystem>
+#include <functional>
 #include <linux/if_link.h>
 #include <memory>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
 #include <xdp/libxdp.h>
@@ -50,6 +55,12 @@ std::uint32_t id_of(int fd) {
     return bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
 }
 
+// Not asked through libxdp, which loses a descriptor whenever it looks at a device without its dispatcher.
+bool is_alone(std::uint32_t ifindex, std::uint32_t program) {
+    std::uint32_t id = 0;
+    return bpf_xdp_query_id(int(ifindex), 0, &id) == 0 && id == program;
+}
+
 Result<Skeleton> open_object(const PinDir &pins, const dp_config &config) {
     Skeleton skel(xdp_bpf::open());
     if (!skel) return Error{errno, "open the XDP object"};
@@ -70,10 +81,8 @@ Result<XdpAttached> attach_by_libxdp(const PinDir &pins, const dp_config &config
     xdp_program__set_run_prio(program.get(), our_priority);
     const int error = xdp_program__attach(program.get(), int(ifindex), XDP_MODE_NATIVE, 0);
     if (error != 0) return Error{-error, "attach XDP through libxdp"};
-    const Multi multi = multi_of(ifindex);
-    const bool beside = multi && !xdp_multiprog__is_legacy(multi.get());
-    return XdpAttached{beside ? XdpKind::dispatcher : XdpKind::single,
-                       id_of(xdp_program__fd(program.get()))};
+    const std::uint32_t id = id_of(xdp_program__fd(program.get()));
+    return XdpAttached{is_alone(ifindex, id) ? XdpKind::single : XdpKind::dispatcher, id};
 }
 
 Result<XdpAttached> attach_alone(const PinDir &pins, const dp_config &config,
@@ -91,6 +100,9 @@ Result<XdpAttached> attach_alone(const PinDir &pins, const dp_config &config,
     return XdpAttached{XdpKind::single, id_of(fd)};
 }
 
+// libxdp makes its directory before it knows whether it needs it, and leaves it.
+void drop_empty_pins() { rmdir(dispatcher_pins); }
+
 void detach_alone(std::uint32_t ifindex, std::uint32_t id) {
     const Fd fd(bpf_prog_get_fd_by_id(id));
     if (!fd) return;
@@ -98,28 +110,75 @@ void detach_alone(std::uint32_t ifindex, std::uint32_t id) {
     bpf_xdp_detach(int(ifindex), XDP_FLAGS_DRV_MODE | XDP_FLAGS_REPLACE, &opts);
 }
 
-} // namespace
-
-Result<XdpAttached> attach_xdp(const PinDir &pins, const dp_config &config, std::uint32_t ifindex) {
+Result<XdpAttached> attach_here(const PinDir &pins, const dp_config &config,
+                                std::uint32_t ifindex) {
+    mkdir(dispatcher_pins, 0700); // libxdp makes it once in a process, and fails when it went since
     auto attached = attach_by_libxdp(pins, config, ifindex);
+    if (!attached || attached->kind == XdpKind::single) drop_empty_pins();
     if (attached) return attached;
     return attach_alone(pins, config, ifindex); // libxdp's own way without a dispatcher is choosy
 }
 
-void detach_xdp(std::uint32_t ifindex, const XdpAttached &attached) {
-    if (attached.kind == XdpKind::none) return;
-    const Multi multi = multi_of(ifindex);
-    if (!multi || xdp_multiprog__is_legacy(multi.get())) {
+void detach_here(std::uint32_t ifindex, const XdpAttached &attached) {
+    if (is_alone(ifindex, attached.program)) {
         detach_alone(ifindex, attached.program);
         return;
     }
+    const Multi multi = multi_of(ifindex);
+    if (!multi || xdp_multiprog__is_legacy(multi.get())) return; // somebody took it off
     xdp_program *program = nullptr;
     while ((program = xdp_multiprog__next_prog(program, multi.get())) != nullptr)
         if (xdp_program__id(program) == attached.program) {
             xdp_program__detach(program, int(ifindex), XDP_MODE_NATIVE, 0);
             break;
         }
-    rmdir(dispatcher_pins); // libxdp leaves it; goes only when empty
+    drop_empty_pins();
+}
+
+// What a child reports.
+struct Outcome {
+    XdpAttached attached;
+    int error = 0;
+    char tried[256] = {};
+};
+
+// libxdp 1.3 does not close all that it opens when it looks at a device: in sluiced, each unload would leave programs
+// behind until it ends. So it works in a process that ends.
+Result<XdpAttached> in_child(const std::function<Result<XdpAttached>()> &work) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return Error{errno, "open a pipe"};
+    const Fd from(ends[0]);
+    Fd to(ends[1]);
+    const pid_t child = fork();
+    if (child < 0) return Error{errno, "start a process for libxdp"};
+    Outcome outcome;
+    if (child == 0) {
+        const auto result = work();
+        if (result) outcome.attached = *result;
+        else outcome.error = result.error().code != 0 ? result.error().code : EIO;
+        if (!result) std::strncpy(outcome.tried, result.error().tried.c_str(), sizeof outcome.tried - 1);
+        _exit(write(to.get(), &outcome, sizeof outcome) == sizeof outcome ? 0 : 1);
+    }
+    to.reset();
+    const ssize_t got = read(from.get(), &outcome, sizeof outcome); // in one piece: less than PIPE_BUF
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {}
+    if (got != sizeof outcome) return Error{EIO, "attach or detach XDP: its process died"};
+    if (outcome.error != 0) return Error{outcome.error, outcome.tried};
+    return outcome.attached;
+}
+
+} // namespace
+
+Result<XdpAttached> attach_xdp(const PinDir &pins, const dp_config &config, std::uint32_t ifindex) {
+    return in_child([&] { return attach_here(pins, config, ifindex); });
+}
+
+void detach_xdp(std::uint32_t ifindex, const XdpAttached &attached) {
+    if (attached.kind == XdpKind::none) return;
+    (void)in_child([&]() -> Result<XdpAttached> {
+        detach_here(ifindex, attached);
+        return attached;
+    });
 }
 
 void forget_xdp(std::uint32_t ifindex, const XdpAttached &attached) {
@@ -137,7 +196,7 @@ void forget_xdp(std::uint32_t ifindex, const XdpAttached &attached) {
         }
     }
     for (const fs::path &directory : ours) fs::remove_all(directory, error);
-    rmdir(dispatcher_pins);
+    drop_empty_pins();
 }
 
 } // namespace sluice::datapath

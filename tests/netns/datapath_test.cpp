@@ -2,6 +2,7 @@
 // A data plane in the kernel, without a daemon. Each test has namespaces of its own:
 //
 //     [ far namespace ]  peer0 ──── nic0  [ the data plane's namespace ]  slc<host> ──── far0  [ port's namespace ]
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bpf/bpf.h>
@@ -28,6 +29,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <xdp/libxdp.h>
 
 #include "datapath/datapath.h"
 #include "datapath/features.h"
@@ -57,21 +59,69 @@ bool eventually(const std::function<bool()> &holds) {
     return false;
 }
 
-// Ids of the kernel's BPF objects whose name or type is of ours.
-std::set<std::string> ours_in_kernel() {
-    std::set<std::string> all;
-    for (const char *kind : {"prog", "map"}) {
-        std::istringstream lines(output(std::string("bpftool ") + kind + " list 2>/dev/null"));
-        for (std::string line; std::getline(lines, line);) {
-            const bool ours = line.find("name dp_") != std::string::npos ||
-                              line.find("name flows") != std::string::npos ||
-                              line.find("name image") != std::string::npos ||
-                              line.find("name devices") != std::string::npos ||
-                              line.find("name reasons") != std::string::npos;
-            if (ours) all.insert(kind + std::string(" ") + line.substr(0, line.find(':')));
-        }
+struct KernelObject {
+    bool map;
+    std::uint32_t id;
+};
+
+bool lives(const KernelObject &object) {
+    return Fd(object.map ? bpf_map_get_fd_by_id(object.id) : bpf_prog_get_fd_by_id(object.id)).valid();
+}
+
+void add_map(std::vector<KernelObject> &all, int fd) {
+    bpf_map_info info{};
+    std::uint32_t length = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) all.push_back({true, info.id});
+}
+
+void add_program(std::vector<KernelObject> &all, std::uint32_t id) {
+    std::array<std::uint32_t, 64> maps{};
+    bpf_prog_info info{};
+    info.map_ids = reinterpret_cast<std::uintptr_t>(maps.data());
+    info.nr_map_ids = std::uint32_t(maps.size());
+    std::uint32_t length = sizeof info;
+    const Fd fd(bpf_prog_get_fd_by_id(id));
+    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) return;
+    all.push_back({false, id});
+    for (std::uint32_t i = 0; i < info.nr_map_ids; i++) all.push_back({true, maps[i]});
+}
+
+// Every program and map that hangs on the pins of a directory or on an interface. (Others may be at work on the
+// machine: what is ours is told by these, not by names.)
+std::vector<KernelObject> kernel_objects(const std::string &directory) {
+    std::vector<KernelObject> all;
+    for (const auto &entry : std::filesystem::directory_iterator(directory)) {
+        const std::string name = entry.path().filename();
+        const Fd fd(bpf_obj_get(entry.path().c_str()));
+        bpf_prog_info info{};
+        std::uint32_t length = sizeof info, image = 0, first = 0;
+        if (name.starts_with("p_") && bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0)
+            add_program(all, info.id);
+        else if (!name.starts_with("l_"))
+            add_map(all, fd.get());
+        if (name == "policy" && bpf_map_lookup_elem(fd.get(), &first, &image) == 0)
+            all.push_back({true, image});
     }
     return all;
+}
+
+void add_xdp(std::vector<KernelObject> &all, const NetNs &ns, std::uint32_t ifindex) {
+    (void)ns.enter([&]() -> Result<void> {
+        std::uint32_t id = 0;
+        if (bpf_xdp_query_id(int(ifindex), 0, &id) == 0 && id != 0) add_program(all, id);
+        return {};
+    });
+}
+
+// Descriptors close at once, but programs and maps end after a grace period or two.
+std::string what_lives(const std::vector<KernelObject> &objects) {
+    std::string text;
+    (void)eventually([&] { return std::none_of(objects.begin(), objects.end(), lives); });
+    for (const KernelObject &object : objects)
+        if (lives(object))
+            text += output(std::string("bpftool ") + (object.map ? "map" : "prog") + " show id " +
+                           std::to_string(object.id));
+    return text;
 }
 
 bool freplace() {
@@ -106,7 +156,6 @@ protected:
                       " addr add 192.0.2.2/24 dev peer0 && ip -n " + name_ + " link set nic0 up && ip -n " +
                       name_ + " link set lo up && ip -n " + peer_ + " link set peer0 up"), 0);
         options_.pin_root = "/sys/fs/bpf/sldp-" + tag;
-        before_ = ours_in_kernel();
     }
 
     void TearDown() override {
@@ -160,7 +209,6 @@ protected:
     Datapath::Options options_;
     std::unique_ptr<Datapath> plane_;
     NicInfo nic_;
-    std::set<std::string> before_;
 };
 
 std::uint64_t packets(const Datapath &plane, const std::string &name) {
@@ -178,6 +226,10 @@ TEST_F(DatapathTest, LeavesNothingWhenRemoved) {
     auto port = plane_->make_port(900001, 64, handover);
     ASSERT_TRUE(port) << port.error().text();
     EXPECT_NE(traces(), before);
+    auto objects = kernel_objects(plane_->pin_dir());
+    add_xdp(objects, plane_->ns(), nic_.ifindex);
+    add_xdp(objects, (*port)->far(), handover.far_ifindex);
+    EXPECT_GT(objects.size(), 30u);
     ASSERT_TRUE(plane_->detach_nic("nic0"));
     EXPECT_TRUE(plane_->nics().empty());
     ASSERT_TRUE(plane_->remove());
@@ -185,16 +237,18 @@ TEST_F(DatapathTest, LeavesNothingWhenRemoved) {
     EXPECT_EQ(traces(), before);
     (*port)->release(); // its device went with the rest
     port->reset();
-    EXPECT_TRUE(eventually([&] { return ours_in_kernel() == before_; }));
+    EXPECT_EQ(what_lives(objects), "");
 }
 
 TEST_F(DatapathTest, RemovesWithNicsLoaded) {
     const std::string before = traces();
     create();
     attach();
+    auto objects = kernel_objects(plane_->pin_dir());
+    add_xdp(objects, plane_->ns(), nic_.ifindex);
     ASSERT_TRUE(plane_->remove());
     EXPECT_EQ(traces(), before);
-    EXPECT_TRUE(eventually([&] { return ours_in_kernel() == before_; }));
+    EXPECT_EQ(what_lives(objects), "");
 }
 
 TEST_F(DatapathTest, AttachesAsTheKernelCan) {
@@ -274,10 +328,66 @@ TEST_F(DatapathTest, KeepsASettingOfLoThatWasOn) {
     EXPECT_EQ(in_ns("grep -q 0 /proc/sys/net/ipv4/conf/lo/accept_local"), 0);
 }
 
+// Somebody else's filter, at TC egress of nic0.
+class ForeignFilter {
+public:
+    static constexpr const char *pin = "/sys/fs/bpf/sldp-foreign";
+    ForeignFilter() {
+        const bpf_insn ok[] = {
+            {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+            {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+        };
+        const Fd program(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "foreign", "GPL", ok, 2, nullptr));
+        unlink(pin);
+        EXPECT_EQ(bpf_obj_pin(program.get(), pin), 0);
+    }
+    ~ForeignFilter() { unlink(pin); }
+    [[nodiscard]] std::string command() const {
+        return std::string("tc filter add dev nic0 egress pref 7 bpf da pinned ") + pin;
+    }
+};
+
+// In a process of its own, since libxdp keeps descriptors.
+int foreign_xdp(bool attach) {
+    const pid_t child = fork();
+    if (child == 0) {
+        const int ifindex = int(if_nametoindex("nic0"));
+        if (attach) {
+            xdp_program *program = xdp_program__find_file("xdp-dispatcher.o", "xdp_pass", nullptr);
+            _exit(libxdp_get_error(program) != 0 || xdp_program__attach(program, ifindex, XDP_MODE_NATIVE, 0) != 0);
+        }
+        xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
+        if (libxdp_get_error(all) != 0) _exit(1);
+        xdp_program *program = xdp_multiprog__next_prog(nullptr, all);
+        if (xdp_multiprog__program_count(all) != 1 || program == nullptr) _exit(2);
+        _exit(std::strcmp(xdp_program__name(program), "xdp_pass") != 0 || xdp_multiprog__detach(all) != 0);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+}
+
+TEST_F(DatapathTest, LivesBesideAnotherXdpProgram) {
+    if (!freplace()) GTEST_SKIP() << "needs freplace (libxdp's dispatcher)";
+    create();
+    int status = -1;
+    for (const bool foreign_first : {true, false}) {
+        if (!foreign_first) attach();
+        (void)plane_->ns().enter([&]() -> Result<void> { status = foreign_xdp(true); return {}; });
+        ASSERT_EQ(status, 0);
+        if (foreign_first) attach();
+        EXPECT_NE(nic_.attach.find("+xdp-dispatcher"), std::string::npos);
+        EXPECT_TRUE(ping());
+        ASSERT_TRUE(plane_->detach_nic("nic0"));
+        (void)plane_->ns().enter([&]() -> Result<void> { status = foreign_xdp(false); return {}; });
+        EXPECT_EQ(status, 0) << "the other program is not there any more";
+    }
+}
+
 TEST_F(DatapathTest, LeavesClsactAndFiltersOfOthers) {
-    const std::string tc = "tc -n " + name_;
-    ASSERT_EQ(run(tc + " qdisc add dev nic0 clsact && " + tc +
-                  " filter add dev nic0 egress pref 7 matchall action pass"), 0);
+    const ForeignFilter foreign;
+    ASSERT_EQ(in_ns("tc qdisc add dev nic0 clsact"), 0);
+    ASSERT_EQ(in_ns(foreign.command()), 0);
     const std::string before = traces();
     create();
     attach();
@@ -286,10 +396,11 @@ TEST_F(DatapathTest, LeavesClsactAndFiltersOfOthers) {
 }
 
 TEST_F(DatapathTest, KeepsAQdiscThatOthersUseMeanwhile) {
+    const ForeignFilter foreign;
     create();
     attach();
-    run("tc -n " + name_ + " qdisc add dev nic0 clsact 2>/dev/null");
-    ASSERT_EQ(run("tc -n " + name_ + " filter add dev nic0 egress pref 7 matchall action pass"), 0);
+    in_ns("tc qdisc add dev nic0 clsact 2>/dev/null");
+    ASSERT_EQ(in_ns(foreign.command()), 0);
     ASSERT_TRUE(plane_->remove());
     EXPECT_NE(output("tc -n " + name_ + " filter show dev nic0 egress").find("pref 7"), std::string::npos);
 }
@@ -344,6 +455,8 @@ TEST_F(DatapathTest, SweepsANamespaceThatWent) {
     attach();
     const auto inode = plane_->ns().inode();
     EXPECT_TRUE(NetNs::find(inode));
+    auto objects = kernel_objects(plane_->pin_dir());
+    add_xdp(objects, plane_->ns(), nic_.ifindex);
     plane_.reset();
     run("ip netns del " + name_);
     EXPECT_TRUE(eventually([&] { return !NetNs::find(inode); }));
@@ -351,7 +464,7 @@ TEST_F(DatapathTest, SweepsANamespaceThatWent) {
     Datapath::sweep(options_.pin_root, inode);
     EXPECT_FALSE(std::filesystem::exists(options_.pin_root));
     EXPECT_FALSE(std::filesystem::exists("/sys/fs/bpf/xdp"));
-    EXPECT_TRUE(eventually([&] { return ours_in_kernel() == before_; }));
+    EXPECT_EQ(what_lives(objects), "");
 }
 
 TEST_F(DatapathTest, PublishesImagesOfAnySize) {
