@@ -5,6 +5,7 @@
 #include <chrono>
 #include <sys/socket.h>
 
+#include "runtime/threads.h"
 #include "sluice/fwp.h"
 
 namespace sluice::runtime {
@@ -64,6 +65,7 @@ Result<void> Client::connect_now() {
 }
 
 void Client::run() {
+    block_signals();
     for (;;) {
         attempt_and_read();
         const auto until = std::chrono::steady_clock::now() + retry_after;
@@ -101,9 +103,14 @@ void Client::attempted(Error *error) {
     changed_.notify_all();
 }
 
+Result<protocol::Channel> Client::connect() {
+    if (first_) return protocol::Channel(std::move(first_));
+    return protocol::Channel::connect(path_);
+}
+
 // Hello and welcome. sluiced sends nothing else before the welcome.
 Result<Client::Link> Client::greet() {
-    auto channel = protocol::Channel::connect(path_);
+    auto channel = connect();
     if (!channel) return channel.error();
     auto link = std::make_shared<protocol::Channel>(*std::move(channel));
     protocol::ToDaemon message;

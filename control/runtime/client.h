@@ -30,7 +30,9 @@ public:
 
 class Client {
 public:
-    Client(std::string path, ClientHandler &handler) : path_(std::move(path)), handler_(handler) {}
+    // first: a connection that was made already, under the credentials that the process had then.
+    Client(std::string path, ClientHandler &handler, Fd first = {})
+        : path_(std::move(path)), handler_(handler), first_(std::move(first)) {}
     ~Client() { stop(); }
 
     void start() EXCLUDES(mutex_);                                // makes the first attempt before it returns
@@ -54,6 +56,7 @@ private:
 
     void run() EXCLUDES(mutex_);
     void attempt_and_read() EXCLUDES(mutex_);
+    Result<protocol::Channel> connect();
     Result<Link> greet() EXCLUDES(mutex_);
     void attempted(Error *error) EXCLUDES(mutex_);
     void read(protocol::Channel &channel) EXCLUDES(mutex_);
@@ -62,6 +65,7 @@ private:
 
     const std::string path_;
     ClientHandler &handler_;
+    Fd first_; // the reader's
     mutable Mutex mutex_;
     Mutex send_mutex_; // taken after mutex_ was released
     Condition changed_;

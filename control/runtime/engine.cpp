@@ -28,7 +28,7 @@ NTSTATUS call_notify(const CalloutSpec &spec, FWPS_CALLOUT_NOTIFY_TYPE type, con
 
 } // namespace
 
-Engine::Engine(Options options) : options_(std::move(options)), client_(options_.socket, *this) {}
+Engine::Engine(Options options) : options_(std::move(options)), client_(options_.socket, *this, Fd(options_.connection)) {}
 
 Engine::~Engine() {
     client_.stop();

@@ -20,6 +20,7 @@ public:
         std::string socket;                // of sluiced
         std::string name;                  // shown in host list
         std::function<void()> on_shutdown; // sluiced asks a supervised host to end; reader thread
+        int connection = -1;               // to sluiced, if the process made one already; taken over
     };
     explicit Engine(Options options);
     ~Engine() override;

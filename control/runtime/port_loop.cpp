@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/port_loop.h"
 
+#include "runtime/threads.h"
+
 namespace sluice::runtime {
 
 namespace {
@@ -51,6 +53,7 @@ void PortLoop::spawn() {
 }
 
 void PortLoop::run() {
+    block_signals();
     Lock lock(mutex_);
     while (follow(lock)) {
         const auto self = std::make_shared<Leader>();

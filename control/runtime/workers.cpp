@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/workers.h"
 
+#include "runtime/threads.h"
+
 namespace sluice::runtime {
 
 void Workers::post(std::function<void()> job) {
@@ -12,6 +14,7 @@ void Workers::post(std::function<void()> job) {
 }
 
 void Workers::run() {
+    block_signals();
     Lock lock(mutex_);
     for (;;) {
         ++idle_;
