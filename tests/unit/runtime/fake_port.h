@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// A port in memory: upcalls are injected, what is sent is kept for the test to read.
+#pragma once
+
+#include <cstring>
+#include <deque>
+#include <vector>
+
+#include "runtime/downcall.h"
+#include "xsk/mutex.h"
+
+namespace sluice::test {
+
+struct Sent {
+    dp_downcall header{};
+    std::string packet; // text behind the header, empty: none
+};
+
+class FakePort final : public xsk::PortIo, public std::enable_shared_from_this<FakePort> {
+public:
+    explicit FakePort(std::uint32_t frames = 64) : memory_(std::size_t(frames) * DP_FRAME_BYTES), count_(frames) {
+        for (std::uint32_t i = 0; i < frames; ++i) free_.push_back(memory_.data() + std::size_t(i) * DP_FRAME_BYTES);
+    }
+
+    void inject(const dp_upcall &header, const std::string &packet) {
+        Lock lock(mutex_);
+        arrived_.push_back(frame_locked(header, packet));
+        changed_.notify_all();
+    }
+    xsk::Frame frame(const dp_upcall &header, const std::string &packet) {
+        Lock lock(mutex_);
+        return frame_locked(header, packet);
+    }
+    std::vector<Sent> sent() {
+        Lock lock(mutex_);
+        return sent_;
+    }
+    // What was sent, once there are `count`; fewer after five seconds.
+    std::vector<Sent> wait_sent(std::size_t count) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+        Lock lock(mutex_);
+        while (sent_.size() < count)
+            if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
+        return sent_;
+    }
+    std::size_t free_frames() {
+        Lock lock(mutex_);
+        return free_.size();
+    }
+
+    Wait wait(std::chrono::milliseconds limit) override {
+        Lock lock(mutex_);
+        if (arrived_.empty() && !closed_) changed_.wait_for(lock, limit);
+        return closed_ ? Wait::closed : arrived_.empty() ? Wait::timeout : Wait::ready;
+    }
+    std::optional<xsk::Frame> receive() override {
+        Lock lock(mutex_);
+        if (arrived_.empty()) return std::nullopt;
+        xsk::Frame frame = std::move(arrived_.front());
+        arrived_.pop_front();
+        return frame;
+    }
+    std::optional<xsk::Frame> allocate() override {
+        Lock lock(mutex_);
+        if (free_.empty()) return std::nullopt;
+        std::byte *chunk = free_.back();
+        free_.pop_back();
+        return xsk::Frame(shared_from_this(), chunk, 0, 0);
+    }
+    bool send(xsk::Frame frame) override {
+        Lock lock(mutex_);
+        if (closed_) {
+            lock.unlock();
+            frame.reset();
+            return false;
+        }
+        Sent s;
+        const auto bytes = frame.bytes();
+        std::memcpy(&s.header, bytes.data(), sizeof s.header);
+        s.packet.assign(reinterpret_cast<const char *>(bytes.data()) + sizeof s.header, bytes.size() - sizeof s.header);
+        sent_.push_back(std::move(s));
+        free_.push_back(frame.detach());
+        changed_.notify_all();
+        return true;
+    }
+    void close() override {
+        Lock lock(mutex_);
+        closed_ = true;
+        changed_.notify_all();
+    }
+    [[nodiscard]] bool closed() const override {
+        Lock lock(mutex_);
+        return closed_;
+    }
+    [[nodiscard]] std::uint32_t frames() const override { return count_; }
+    [[nodiscard]] int memory_fd() const override { return -1; }
+    [[nodiscard]] int namespace_fd() const override { return -1; }
+
+protected:
+    void give_back(std::byte *chunk) override {
+        Lock lock(mutex_);
+        free_.push_back(chunk);
+    }
+
+private:
+    xsk::Frame frame_locked(const dp_upcall &header, const std::string &packet) REQUIRES(mutex_) {
+        std::byte *chunk = free_.back();
+        free_.pop_back();
+        constexpr std::uint32_t offset = 256; // as XDP leaves it
+        dp_upcall h = header;
+        h.magic = DP_UPCALL_MAGIC;
+        h.version = DP_LAYOUT_VERSION;
+        h.header_bytes = sizeof h;
+        std::memcpy(chunk + offset, &h, sizeof h);
+        std::memcpy(chunk + offset + sizeof h, packet.data(), packet.size());
+        return xsk::Frame(shared_from_this(), chunk, offset, static_cast<std::uint32_t>(sizeof h + packet.size()));
+    }
+
+    std::vector<std::byte> memory_;
+    const std::uint32_t count_;
+    mutable Mutex mutex_;
+    Condition changed_;
+    std::vector<std::byte *> free_ GUARDED_BY(mutex_);
+    std::deque<xsk::Frame> arrived_ GUARDED_BY(mutex_);
+    std::vector<Sent> sent_ GUARDED_BY(mutex_);
+    bool closed_ GUARDED_BY(mutex_) = false;
+};
+
+} // namespace sluice::test

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "runtime/filter_object.h"
+#include "runtime/indication.h"
+#include "runtime/text.h"
+
+using namespace sluice::runtime;
+
+namespace {
+
+Upcall connect_v4(std::uint8_t protocol) {
+    Upcall u;
+    dp_upcall &h = u.header;
+    h.layer = FWPS_LAYER_ALE_AUTH_CONNECT_V4;
+    h.flow = h.ticket = 5;
+    h.compartment = 3;
+    h.ifindex = 7;
+    h.ip_offset = 14;
+    h.l4_offset = 34;
+    h.key.protocol = protocol;
+    h.key.local = {0, 0xFFFF0A000001ull};
+    h.key.remote = {0, 0xFFFFE0000001ull};
+    h.key.local_port = 1024;
+    h.key.remote_port = 53;
+    h.process.tgid = 42;
+    h.process.uid = 1000;
+    u.path = "/usr/bin/cürl";
+    return u;
+}
+
+// Ethernet, IPv4 of 20 + 8 + 4 bytes, and two bytes of padding behind.
+std::vector<std::byte> packet() {
+    std::vector<std::byte> p(14 + 32 + 2);
+    p[14] = std::byte{0x45};
+    p[17] = std::byte{32};
+    p[14 + 12] = std::byte{192};
+    p[14 + 16] = std::byte{10};
+    return p;
+}
+
+const FWP_VALUE0 &field(const Indication &in, unsigned index) { return in.values()->incomingValue[index].value; }
+
+} // namespace
+
+TEST(Indication, FillsTheFieldsThatAreKnownAndLeavesTheRestEmpty) {
+    const Upcall u = connect_v4(17);
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.values()->layerId, FWPS_LAYER_ALE_AUTH_CONNECT_V4);
+    EXPECT_EQ(in.values()->valueCount, 42u);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_LOCAL_ADDRESS).uint32, 0x0A000001u);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_REMOTE_PORT).uint16, 53);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_PROTOCOL).uint8, 17);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_INTERFACE_INDEX).uint32, 7u);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_COMPARTMENT_ID).uint32, 3u);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_DESTINATION_ADDRESS_TYPE).uint8, 3); // multicast
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_PEER_NAME).type, FWP_EMPTY);
+    const auto &app = field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_APP_ID);
+    ASSERT_EQ(app.type, FWP_BYTE_BLOB_TYPE);
+    EXPECT_EQ(app.byteBlob->size, 2 * (u.path.size() - 1 + 1)); // one letter is two bytes in UTF-8; and the zero
+    EXPECT_EQ(to_utf8(reinterpret_cast<const WCHAR *>(app.byteBlob->data)), u.path);
+    const auto &user = field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_USER_ID);
+    ASSERT_EQ(user.type, FWP_TOKEN_ACCESS_INFORMATION_TYPE);
+    std::uint32_t uid = 0;
+    std::memcpy(&uid, user.tokenAccessInformation->data + 12, sizeof uid);
+    EXPECT_EQ(uid, 1000u);
+    EXPECT_EQ(in.metadata()->processId, 42u);
+    EXPECT_EQ(in.metadata()->flowHandle, 5u);
+    EXPECT_EQ(in.metadata()->compartmentId, 3u);
+}
+
+TEST(Indication, DataBeginsAtTheTransportHeaderAndEndsBeforeThePadding) {
+    const Upcall u = connect_v4(17);
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    ASSERT_NE(in.layer_data(), nullptr);
+    const NET_BUFFER *buffer = in.layer_data()->FirstNetBuffer;
+    EXPECT_EQ(buffer->DataLength, 12u);
+    EXPECT_EQ(buffer->CurrentMdlOffset, 34u);
+    EXPECT_EQ(buffer->CurrentMdl->MappedSystemVa, bytes.data());
+    EXPECT_EQ(in.metadata()->ipHeaderSize, 20u);
+    EXPECT_EQ(in.metadata()->transportHeaderSize, 8u);
+}
+
+TEST(Indication, ATcpConnectHasNoPacket) {
+    const Upcall u = connect_v4(6);
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.layer_data(), nullptr);
+}
+
+TEST(Indication, AnUnknownProcessIsEmptyNotZero) {
+    Upcall u = connect_v4(17);
+    u.header.process = {};
+    u.path.clear();
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_APP_ID).type, FWP_EMPTY);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_USER_ID).type, FWP_EMPTY);
+    EXPECT_FALSE(in.metadata()->currentMetadataValues & FWPS_METADATA_FIELD_PROCESS_ID);
+    EXPECT_FALSE(in.metadata()->currentMetadataValues & FWPS_METADATA_FIELD_PROCESS_PATH);
+}
+
+TEST(Indication, InboundPacketsTakeTheirAddressesFromThePacket) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_INBOUND_IPPACKET_V4;
+    u.header.flow = 0;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_IPPACKET_V4_IP_LOCAL_ADDRESS).uint32, 0x0A000000u);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_IPPACKET_V4_IP_REMOTE_ADDRESS).uint32, 0xC0000000u);
+    EXPECT_FALSE(in.metadata()->currentMetadataValues & FWPS_METADATA_FIELD_FLOW_HANDLE);
+}
+
+TEST(Indication, AV6AddressIsInNetworkOrder) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_ALE_AUTH_CONNECT_V6;
+    u.header.key.remote = {0x20010db800000000ull, 1};
+    std::vector<std::byte> bytes(14 + 48);
+    Indication in(u, bytes, {});
+    const auto &v = field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V6_IP_REMOTE_ADDRESS);
+    ASSERT_EQ(v.type, FWP_BYTE_ARRAY16_TYPE);
+    EXPECT_EQ(v.byteArray16->byteArray16[0], 0x20);
+    EXPECT_EQ(v.byteArray16->byteArray16[15], 1);
+}
+
+TEST(Indication, TruncatedPacketsAreShownWithoutData) {
+    const Upcall u = connect_v4(17);
+    const auto whole = packet();
+    for (std::size_t size = 0; size < 34; ++size) {
+        std::vector<std::byte> bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+        Indication in(u, bytes, {});
+        EXPECT_EQ(in.layer_data(), nullptr) << size;
+    }
+}
+
+TEST(FilterObject, ShowsTheFilterAsItWasAdded) {
+    sluice::protocol::Filter f;
+    f.set_id(9);
+    f.set_layer(FWPS_LAYER_ALE_AUTH_CONNECT_V4);
+    f.set_flags(FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED);
+    f.set_action(FWP_ACTION_CALLOUT_TERMINATING);
+    f.set_raw_context(4711);
+    auto &c = *f.add_conditions();
+    c.set_field(&FWPM_CONDITION_IP_REMOTE_PORT, 16);
+    c.set_match(FWP_MATCH_RANGE);
+    c.mutable_value()->set_type(FWP_RANGE_TYPE);
+    c.mutable_value()->mutable_low()->set_type(FWP_UINT16);
+    c.mutable_value()->mutable_low()->set_number(80);
+    c.mutable_value()->mutable_high()->set_type(FWP_UINT16);
+    c.mutable_value()->mutable_high()->set_number(90);
+    FilterObject object(f, 3);
+    const auto *seen = object.as<FWPS_FILTER1>();
+    EXPECT_EQ(seen->context, 4711u);
+    EXPECT_EQ(seen->action.calloutId, 3u);
+    EXPECT_TRUE(object.permit_if_unregistered());
+    ASSERT_EQ(seen->numFilterConditions, 1u);
+    EXPECT_EQ(seen->filterCondition[0].fieldId, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_REMOTE_PORT);
+    EXPECT_EQ(seen->filterCondition[0].conditionValue.rangeValue->valueHigh.uint16, 90);
+}
+
+TEST(Text, SurvivesTheWayThereAndBack) {
+    const std::string text = "a\xC3\xBC\xE2\x82\xAC\xF0\x9F\x98\x80";
+    const auto wide = to_utf16(text);
+    EXPECT_EQ(wide.size(), 5u);
+    EXPECT_EQ(to_utf8(reinterpret_cast<const WCHAR *>(wide.c_str())), text);
+    EXPECT_EQ(to_utf16("\xC3"), std::u16string(1, 0xFFFD));
+}
