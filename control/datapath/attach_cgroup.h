@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cgroup programs of a data plane at the cgroup2 root, beside those of others (BPF_F_ALLOW_MULTI, as links are).
+// The cgroup programs of a data plane at the cgroup2 root, beside those of others
+// (BPF_F_ALLOW_MULTI, as links are).
 #pragma once
 
 #include <string>

@@ -15,7 +15,8 @@
 namespace sluice::datapath {
 namespace {
 
-// Debian 12's headers and libbpf end before TCX (Linux 6.6): numbers and layouts are the kernel's own.
+// Debian 12's headers and libbpf end before TCX (Linux 6.6): numbers and layouts are the kernel's
+// own.
 constexpr std::uint32_t attach_type_tcx[] = {46, 47};
 constexpr std::uint32_t flag_before = 1 << 3; // BPF_F_BEFORE: no other program named, so before all
 
@@ -106,7 +107,7 @@ Result<void> clsact_attach(int program, std::uint32_t ifindex, TcSide side) {
                 .handle = our_handle, .priority = ours_first);
     const int error = -bpf_tc_attach(&hook, &opts);
     if (error == EINVAL)
-        return Error{error, "attach to TC: a filter of another kind or an ingress qdisc has our place",
+        return Error{error, "attach to TC: another kind of filter or an ingress qdisc is there",
                      word(side)};
     if (error != 0) return Error{error, "attach to", word(side)};
     return {};

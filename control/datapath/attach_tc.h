@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TC programs on a device: TCX where the kernel has it, first in the chain; else clsact at a fixed place, beside other
-// filters. All in the network namespace of the calling thread.
+// TC programs on a device: TCX where the kernel has it, first in the chain; else clsact at a fixed
+// place, beside other filters. All in the network namespace of the calling thread.
 #pragma once
 
 #include <cstdint>

@@ -55,7 +55,8 @@ std::uint32_t id_of(int fd) {
     return bpf_obj_get_info_by_fd(fd, &info, &length) == 0 ? info.id : 0;
 }
 
-// Not asked through libxdp, which loses a descriptor whenever it looks at a device without its dispatcher.
+// Not asked through libxdp, which loses a descriptor whenever it looks at a device without its
+// dispatcher.
 bool is_alone(std::uint32_t ifindex, std::uint32_t program) {
     std::uint32_t id = 0;
     return bpf_xdp_query_id(int(ifindex), 0, &id) == 0 && id == program;
@@ -96,6 +97,8 @@ Result<XdpAttached> attach_alone(const PinDir &pins, const dp_config &config,
     const int error = -bpf_xdp_attach(int(ifindex), fd, flags, nullptr);
     if (error == EBUSY || error == EEXIST)
         return Error{error, "attach XDP: another XDP program is on the interface"};
+    if (error == ERANGE || error == EINVAL)
+        return Error{error, "attach XDP in native mode (an MTU too large for it?)"};
     if (error != 0) return Error{error, "attach XDP in native mode"};
     return XdpAttached{XdpKind::single, id_of(fd)};
 }
@@ -142,8 +145,8 @@ struct Outcome {
     char tried[256] = {};
 };
 
-// libxdp 1.3 does not close all that it opens when it looks at a device: in sluiced, each unload would leave programs
-// behind until it ends. So it works in a process that ends.
+// libxdp 1.3 does not close all that it opens when it looks at a device: in sluiced, each unload
+// would leave programs behind until it ends. So it works in a process that ends.
 Result<XdpAttached> in_child(const std::function<Result<XdpAttached>()> &work) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return Error{errno, "open a pipe"};
@@ -156,11 +159,12 @@ Result<XdpAttached> in_child(const std::function<Result<XdpAttached>()> &work) {
         const auto result = work();
         if (result) outcome.attached = *result;
         else outcome.error = result.error().code != 0 ? result.error().code : EIO;
-        if (!result) std::strncpy(outcome.tried, result.error().tried.c_str(), sizeof outcome.tried - 1);
+        if (!result) result.error().tried.copy(outcome.tried, sizeof outcome.tried - 1);
         _exit(write(to.get(), &outcome, sizeof outcome) == sizeof outcome ? 0 : 1);
     }
     to.reset();
-    const ssize_t got = read(from.get(), &outcome, sizeof outcome); // in one piece: less than PIPE_BUF
+    // In one piece, being less than PIPE_BUF.
+    const ssize_t got = read(from.get(), &outcome, sizeof outcome);
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {}
     if (got != sizeof outcome) return Error{EIO, "attach or detach XDP: its process died"};
     if (outcome.error != 0) return Error{outcome.error, outcome.tried};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The XDP program on a NIC, in native mode: beside others through libxdp's dispatcher where the kernel can replace
-// functions, else alone. In the network namespace of the calling thread.
+// The XDP program on a NIC, in native mode: beside others through libxdp's dispatcher where the
+// kernel can replace functions, else alone. In the network namespace of the calling thread.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Typed access to a BPF map by descriptor. Reads are copies; other writers (BPF) may be at work meanwhile.
+// Typed access to a BPF map by descriptor. Reads are copies; other writers (BPF) may be at work
+// meanwhile.
 #pragma once
 
 #include <bpf/bpf.h>
@@ -15,8 +16,10 @@
 
 namespace sluice::datapath {
 
-// Fails with EPROTO if the kernel's map has other sizes than the headers that we were compiled with.
-Result<void> check_map(int fd, const std::string &name, std::size_t key_bytes, std::size_t value_bytes);
+// Fails with EPROTO if the kernel's map has other sizes than the headers that we were compiled
+// with.
+Result<void> check_map(int fd, const std::string &name, std::size_t key_bytes,
+                       std::size_t value_bytes);
 Result<Fd> open_pinned(const std::string &path);
 std::uint32_t map_entries(int fd);
 std::size_t possible_cpus();
@@ -55,8 +58,8 @@ public:
         return {};
     }
 
-    // Hash maps only. Goes bucket by bucket, so that entries that come and go meanwhile neither end the walk nor
-    // start it again; `visit` may delete, and stops the walk by returning false.
+    // Hash maps only. Goes bucket by bucket, so that entries that come and go meanwhile neither end
+    // the walk nor start it again; `visit` may delete, and stops the walk by returning false.
     void each(const std::function<bool(const Key &, const Value &)> &visit) const {
         std::vector<Key> keys(256);
         std::vector<Value> values(keys.size());

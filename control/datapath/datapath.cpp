@@ -34,8 +34,9 @@ Result<void> check_layout(const std::string &directory) {
         return Error{EPROTO, "take over pins that bear no layout version", directory};
     const std::uint32_t found = layout->find(0).value_or(0);
     if (found == DP_LAYOUT_VERSION) return {};
-    return Error{EPROTO, "take over pins of layout " + std::to_string(found) + " (this program has " +
-                             std::to_string(DP_LAYOUT_VERSION) + "); unload with the older version",
+    const std::string ours = std::to_string(DP_LAYOUT_VERSION);
+    return Error{EPROTO, "take over pins of layout " + std::to_string(found) +
+                             " (this program has " + ours + "); unload with the older version",
                  directory};
 }
 
@@ -78,39 +79,33 @@ Datapath::~Datapath() = default;
 
 Result<std::unique_ptr<Datapath>> Datapath::create(NetNs ns, const Options &options,
                                                    const compiler::Plan &plan) {
-    auto state = std::make_unique<State>();
-    state->pins = PinDir(options.pin_root, ns.inode());
-    const PinDir &pins = state->pins;
+    prepare_libraries();
+    const PinDir pins(options.pin_root, ns.inode());
     if (pins.exists() && is_stale(pins.path(), ns.cookie())) sweep(options.pin_root, ns.inode());
     if (pins.exists()) return Error{EEXIST, "load a data plane where one is pinned", pins.path()};
-    const dp_config config{ns.cookie(), options.compartment, options.mark_bit};
     if (auto begun = pins.begin(); !begun) return begun.error();
     Rollback undo;
     undo.add([&] { pins.abandon(); });
+    const dp_config config{ns.cookie(), options.compartment, options.mark_bit};
     if (auto loaded = load_pinned(pins, config); !loaded) return loaded.error();
     if (auto published = pins.publish(); !published) return published.error();
     undo.add([&] { pins.remove(); });
-    state->ns = std::move(ns);
-    state->options = options;
-    if (auto opened = state->open_pins(); !opened) return opened.error();
-    std::unique_ptr<Datapath> made(new Datapath(std::move(state)));
-    auto published = made->publish(plan);
-    if (!published) {
-        made->state_->pins.remove();
-        undo.keep();
-        return published.error();
-    }
+    auto made = adopt(std::move(ns), options);
+    if (!made) return made;
+    if (auto published = (*made)->publish(plan); !published) return published.error();
     undo.keep();
     return made;
 }
 
 Result<std::unique_ptr<Datapath>> Datapath::adopt(NetNs ns, const Options &options) {
-    auto state = std::make_unique<State>();
-    state->pins = PinDir(options.pin_root, ns.inode());
-    const PinDir &pins = state->pins;
+    prepare_libraries();
+    const PinDir pins(options.pin_root, ns.inode());
     if (pins.exists() && is_stale(pins.path(), ns.cookie())) sweep(options.pin_root, ns.inode());
-    if (!pins.exists()) return Error{ENOENT, "take over a data plane: nothing is pinned", pins.path()};
+    if (!pins.exists())
+        return Error{ENOENT, "take over a data plane: nothing is pinned", pins.path()};
     if (auto checked = check_layout(pins.path()); !checked) return checked.error();
+    auto state = std::make_unique<State>();
+    state->pins = pins;
     state->ns = std::move(ns);
     state->options = options;
     if (auto opened = state->open_pins(); !opened) return opened.error();

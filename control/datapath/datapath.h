@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything of ours in the kernel for one network namespace: programs, maps, links, pins. One thread.
-// Failures leave things as they were before the call. Descriptors and map handles are owned here.
+// Everything of ours in the kernel for one network namespace: programs, maps, links, pins. One
+// thread. Failures leave things as they were before the call. Descriptors and map handles are owned
+// here.
 #pragma once
 
 #include <functional>
@@ -23,13 +24,17 @@ struct NicInfo {
     std::string name;
     std::uint32_t ifindex = 0;
     std::string mode;                  // "native" or "generic"
-    std::string attach;                // "tcx" or "clsact", with "+xdp" or "+xdp-dispatcher" when native
+    std::string attach;                // "tcx" or "clsact"; native: "+xdp" or "+xdp-dispatcher"
     std::vector<std::string> programs; // names of ours on it
 };
 
 enum class XdpMode { automatic, native, generic };
 
-struct Counter { std::string group, name; std::uint64_t packets = 0, bytes = 0; }; // group: "reason" or "layer"
+struct Counter {
+    std::string group; // "reason" or "layer"
+    std::string name;  // "filter_block", "ale_auth_connect_v4.permit"
+    std::uint64_t packets = 0, bytes = 0;
+};
 
 class Datapath {
 public:
@@ -40,10 +45,13 @@ public:
         std::uint32_t mark_bit = 0x08000000;
     };
 
-    // Loads programs and maps, fills what must be filled, pins; attaches nothing to devices yet. The image of `plan`
-    // is in force before the first program is attached. EEXIST if the namespace has pins already.
-    static Result<std::unique_ptr<Datapath>> create(NetNs ns, const Options &options, const compiler::Plan &plan);
-    // Takes over what is pinned for this namespace. ENOENT: nothing pinned. EPROTO: another layout version.
+    // Loads programs and maps, fills what must be filled, pins; attaches nothing to devices yet.
+    // The image of `plan` is in force before the first program is attached. EEXIST if the namespace
+    // has pins already.
+    static Result<std::unique_ptr<Datapath>> create(NetNs ns, const Options &options,
+                                                    const compiler::Plan &plan);
+    // Takes over what is pinned for this namespace. ENOENT: nothing pinned. EPROTO: another layout
+    // version.
     static Result<std::unique_ptr<Datapath>> adopt(NetNs ns, const Options &options);
     // Pin directories (netns inodes) under the root; those whose namespace is gone can be swept.
     static std::vector<std::uint64_t> pinned(const std::string &pin_root);
@@ -54,8 +62,10 @@ public:
     [[nodiscard]] std::uint32_t compartment() const;
     [[nodiscard]] std::string pin_dir() const;
 
-    // lo and the cgroup programs come with the first NIC and go with the last. `note`: one line worth telling (fall-back).
-    Result<NicInfo> attach_nic(const std::string &name, XdpMode mode, std::string &note); // EEXIST, ENODEV
+    // lo and the cgroup programs come with the first NIC and go with the last. `note`: one line
+    // worth telling (fall-back).
+    // EEXIST, ENODEV; EINVAL for lo and ports.
+    Result<NicInfo> attach_nic(const std::string &name, XdpMode mode, std::string &note);
     Result<void> detach_nic(const std::string &name);                                    // ENOENT
     [[nodiscard]] std::vector<NicInfo> nics() const;
     void forget_missing_devices(); // NICs that were removed: their pins and records go
@@ -68,10 +78,13 @@ public:
     Result<void> set_host(std::uint32_t id, const dp_host &value);
     [[nodiscard]] std::optional<dp_host> host(std::uint32_t id) const;
     Result<void> delete_host(std::uint32_t id);
-    Result<std::unique_ptr<PortDevice>> make_port(std::uint32_t host, std::uint32_t frames, PortHandover &handover); // fills `ports`
+    // Fills `ports`. The device goes with the PortDevice, unless that was released.
+    Result<std::unique_ptr<PortDevice>> make_port(std::uint32_t host, std::uint32_t frames,
+                                                  PortHandover &handover);
     Result<std::unique_ptr<PortDevice>> adopt_port(std::uint32_t host, Fd memfd, NetNs far);
     void delete_port(std::uint32_t near_ifindex);
-    [[nodiscard]] std::map<std::uint32_t, std::uint32_t> ports() const; // near ifindex -> host, also without an owner
+    // Near ifindex -> host, also those whose PortDevice is gone or not adopted yet.
+    [[nodiscard]] std::map<std::uint32_t, std::uint32_t> ports() const;
 
     // Stops when visit returns false. The value is a copy; it may be older than the next call.
     void each_flow(const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const;
@@ -79,7 +92,8 @@ public:
     void delete_flow(const dp_flow_key &key);
     void each_ticket(const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const;
     void delete_ticket(std::uint64_t ticket);
-    [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const; // empty: unknown
+    // Empty: unknown.
+    [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const;
 
     [[nodiscard]] std::vector<Counter> counters() const;
     [[nodiscard]] std::map<std::uint64_t, std::uint64_t> filter_hits() const;

@@ -15,8 +15,8 @@ namespace {
 Result<Fd> make_image(const std::vector<dp_row> &rows) {
     LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
     const auto count = std::uint32_t(rows.size());
-    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(std::uint32_t), sizeof(dp_row), count,
-                            &opts));
+    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(std::uint32_t), sizeof(dp_row),
+                            count, &opts));
     if (!image) return Error{errno, "create the policy's image"};
     std::vector<std::uint32_t> keys(count);
     for (std::uint32_t i = 0; i < count; i++) keys[i] = i;
@@ -29,7 +29,8 @@ Result<Fd> make_image(const std::vector<dp_row> &rows) {
 } // namespace
 
 Result<void> Datapath::publish(const compiler::Plan &plan) {
-    if (plan.image.size() < DP_LAYERS_MAX) return Error{EINVAL, "publish a plan without index rows"};
+    if (plan.image.size() < DP_LAYERS_MAX)
+        return Error{EINVAL, "publish a plan without index rows"};
     auto image = make_image(plan.image);
     if (!image) return image.error();
     auto &hits = state_->filter_hits;
@@ -81,7 +82,7 @@ Result<std::unique_ptr<PortDevice>> Datapath::adopt_port(std::uint32_t host, Fd 
     const auto known = state_->ports.find((*port)->near_ifindex());
     if (known && known->host == host) return port;
     (*port)->release(); // whosever it is
-    return Error{ENOENT, "take over a port that the data plane does not know", std::to_string(host)};
+    return Error{ENOENT, "take over a port that is not in the data plane", std::to_string(host)};
 }
 
 void Datapath::delete_port(std::uint32_t near_ifindex) {

@@ -66,7 +66,8 @@ Datapath::State::find_record(const std::string &name) const {
     return std::nullopt;
 }
 
-// lo answers for local redirects: it must take packets with local sources, and route 127/8 that came from a NIC.
+// lo answers for local redirects: it must take packets with local sources, and route 127/8 that
+// came from a NIC.
 Result<void> Datapath::State::attach_lo(std::uint32_t ifindex) {
     DeviceRecord record = named("lo");
     auto accept = sysctl::read(accept_local);
@@ -145,7 +146,8 @@ Result<NicInfo> Datapath::State::attach(const std::string &name, XdpMode mode, s
     auto link = find_nic(name);
     if (!link) return link.error();
     if (ports.find(link->ifindex)) return Error{EINVAL, "load onto a port of a host", name};
-    if (devices.find(link->ifindex)) return Error{EEXIST, "load onto interface, loaded already", name};
+    if (devices.find(link->ifindex))
+        return Error{EEXIST, "load onto interface, loaded already", name};
     const bool first = records().empty();
     if (auto done = attach_shared(); !done) return done.error();
     auto done = add_nic(link->ifindex, name, mode, note);
@@ -187,7 +189,8 @@ Result<void> Datapath::detach_nic(const std::string &name) {
 
 std::vector<NicInfo> Datapath::nics() const {
     std::vector<NicInfo> all;
-    for (const auto &[ifindex, record] : state_->records()) all.push_back(describe(ifindex, record));
+    for (const auto &[ifindex, record] : state_->records())
+        all.push_back(describe(ifindex, record));
     return all;
 }
 

@@ -18,7 +18,7 @@ struct Datapath::State {
 
     BpfMap<std::uint32_t, StateRecord> state;
     BpfMap<std::uint32_t, DeviceRecord> devices;
-    BpfMap<std::uint32_t, std::uint32_t> policy; // value: an image's descriptor, or its id when read
+    BpfMap<std::uint32_t, std::uint32_t> policy; // written: an image's descriptor; read: its id
     BpfMap<dp_flow_key, dp_flow> flows;
     BpfMap<std::uint64_t, dp_ticket> tickets;
     BpfMap<std::uint32_t, dp_callout> callouts;

@@ -44,16 +44,6 @@ int take_libxdp(libxdp_print_level level, const char *format, va_list args) {
                      : level == LIBXDP_INFO ? LogLevel::info : LogLevel::debug, format, args);
 }
 
-void prepare_process() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        libbpf_set_print(take_libbpf);
-        libxdp_set_print(take_libxdp);
-        const rlimit all{RLIM_INFINITY, RLIM_INFINITY};
-        setrlimit(RLIMIT_MEMLOCK, &all); // where it still counts; refused is fine where it does not
-    });
-}
-
 struct DestroyDp {
     void operator()(dp_bpf *skel) const { dp_bpf::destroy(skel); }
 };
@@ -121,22 +111,32 @@ Result<void> make_own_maps(const std::string &directory, const dp_config &config
     const StateRecord state{config};
     auto made = make_map(directory, "state", BPF_MAP_TYPE_ARRAY, sizeof state, 1, &state);
     if (made)
-        made = make_map(directory, "devices", BPF_MAP_TYPE_HASH, sizeof(DeviceRecord), 1024, nullptr);
+        made = make_map(directory, "devices", BPF_MAP_TYPE_HASH, sizeof(DeviceRecord), 1024,
+                        nullptr);
     if (made) made = make_map(directory, "layout", BPF_MAP_TYPE_ARRAY, sizeof layout, 1, &layout);
     return made;
 }
 
 } // namespace
 
+void prepare_libraries() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        libbpf_set_print(take_libbpf);
+        libxdp_set_print(take_libxdp);
+        const rlimit all{RLIM_INFINITY, RLIM_INFINITY};
+        setrlimit(RLIMIT_MEMLOCK, &all); // where it still counts; refused is fine where it does not
+    });
+}
+
 void log_libraries_to(std::function<void(LogLevel, const std::string &)> to) {
-    prepare_process();
+    prepare_libraries();
     sink = std::move(to);
 }
 
 std::string take_library_warning() { return std::exchange(last_warning, {}); }
 
 Result<void> load_pinned(const PinDir &pins, const dp_config &config) {
-    prepare_process();
     take_library_warning();
     const std::unique_ptr<dp_bpf, DestroyDp> skel(dp_bpf::open());
     if (!skel) return load_error(errno);

@@ -14,7 +14,8 @@ struct bpf_object;
 
 namespace sluice::datapath {
 
-// What a restarted daemon must know beside the maps of the programs. Pinned as `state`, an array of one.
+// What a restarted daemon must know beside the maps of the programs. Pinned as `state`, an array of
+// one.
 struct StateRecord {
     dp_config config{};
 };
@@ -29,6 +30,9 @@ struct DeviceRecord {
     std::int32_t accept_local = -1, route_localnet = -1; // of lo: as they were; -1: not touched
 };
 static_assert(sizeof(DeviceRecord) == 40);
+
+// Once in a process, before any use of the libraries; more calls do no harm.
+void prepare_libraries();
 
 // Where libbpf's and libxdp's own lines go; the default drops them but for what an Error quotes.
 enum class LogLevel { warning, info, debug };

@@ -31,7 +31,8 @@ struct CloseSocket {
 
 class Request {
 public:
-    Request(std::uint16_t type, std::uint16_t flags) : header_(mnl_nlmsg_put_header(buffer_.data())) {
+    Request(std::uint16_t type, std::uint16_t flags)
+        : header_(mnl_nlmsg_put_header(buffer_.data())) {
         header_->nlmsg_type = type;
         header_->nlmsg_flags = std::uint16_t(NLM_F_REQUEST | NLM_F_ACK | flags);
         header_->nlmsg_seq = 1;
@@ -43,7 +44,8 @@ public:
 
     // 0 or an errno. `visit` sees each message of the answer.
     int send(const Visit &visit = {}) {
-        const std::unique_ptr<mnl_socket, CloseSocket> sock(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
+        const std::unique_ptr<mnl_socket, CloseSocket> sock(
+            mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
         if (!sock || mnl_socket_bind(sock.get(), 0, MNL_SOCKET_AUTOPID) < 0) return errno;
         const unsigned port = mnl_socket_get_portid(sock.get());
         if (mnl_socket_sendto(sock.get(), header_, header_->nlmsg_len) < 0) return errno;
@@ -94,7 +96,8 @@ Result<Link> ask_link(std::uint32_t ifindex, const std::string &name) {
     if (ifindex == 0) mnl_attr_put_strz(request.header(), IFLA_IFNAME, name.c_str());
     Link link;
     const int error = request.send([&](const nlmsghdr *m) { link = parse_link(m); });
-    if (error != 0) return Error{error, "find interface", name.empty() ? std::to_string(ifindex) : name};
+    if (error != 0)
+        return Error{error, "find interface", name.empty() ? std::to_string(ifindex) : name};
     return link;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The few rtnetlink and ethtool requests that the data plane needs, in the namespace of the calling thread.
+// The few rtnetlink and ethtool requests that the data plane needs, in the namespace of the calling
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ Result<void> set_up(std::uint32_t ifindex);
 Result<void> delete_link(std::uint32_t ifindex);
 // Filters of anybody behind a qdisc handle such as TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS).
 Result<std::uint32_t> count_filters(std::uint32_t ifindex, std::uint32_t parent);
-// Checksum and segmentation offload and receive aggregation off: a frame of a port is what was sent.
+// Checksum and segmentation offload and receive aggregation off: a frame of a port is what was
+// sent.
 Result<void> plain_frames(const std::string &name);
 
 } // namespace sluice::datapath::netlink

@@ -22,7 +22,8 @@ public:
     [[nodiscard]] std::uint64_t inode() const { return inode_; }   // name of its pin directory
     [[nodiscard]] std::uint64_t cookie() const { return cookie_; } // SO_NETNS_COOKIE
     [[nodiscard]] Result<Fd> dup() const;
-    // Runs work with the calling thread inside the namespace and returns to where it was, also on errors.
+    // Runs work with the calling thread inside the namespace and returns to where it was, also on
+    // errors.
     Result<void> enter(const std::function<Result<void>()> &work) const;
 
 private:

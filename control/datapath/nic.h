@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is attached to one device, as kept in the pinned map `devices`. In the namespace of the calling thread.
+// What is attached to one device, as kept in the pinned map `devices`. In the namespace of the
+// calling thread.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ public:
     Result<void> attach_xdp(const dp_config &config);
     void detach();       // everything that the record names
     void forget();       // the device is gone: pins only
-    [[nodiscard]] bool gone() const; // not in this namespace any more, or another device with its number
+    // Not in this namespace any more, or another device has its number.
+    [[nodiscard]] bool gone() const;
     [[nodiscard]] const DeviceRecord &record() const { return record_; }
 
 private:

@@ -24,9 +24,10 @@ bool on_bpffs(const std::string &path) {
 }
 
 Result<void> make_directory(const std::string &path) {
-    if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-        return Error{errno, "create directory", path};
-    return {};
+    if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+    if (errno == EPERM || errno == EACCES)
+        return Error{EPERM, "pin: needs root", path};
+    return Error{errno, "create directory", path};
 }
 
 Result<void> make_root(const std::string &root) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bpffs directory of one data plane. It is built under a temporary name and renamed when complete, so that a
-// directory that bears a namespace's number is whole.
+// The bpffs directory of one data plane. It is built under a temporary name and renamed when
+// complete, so that a directory that bears a namespace's number is whole.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,8 @@ struct DestroyFar {
     void operator()(port_far_bpf *skel) const { port_far_bpf::destroy(skel); }
 };
 
-// A fresh pair sends router solicitations and the like by itself once it is up; a port carries only our frames.
+// A fresh pair sends router solicitations and the like by itself once it is up; a port carries only
+// our frames.
 Result<void> silence(const std::string &name) {
     auto set = sysctl::write("net/ipv6/conf/" + name + "/disable_ipv6", 1);
     if (!set && set.error().code != ENOENT) return set; // a kernel without IPv6

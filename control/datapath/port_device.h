@@ -14,13 +14,16 @@ namespace sluice::datapath {
 class Umem {
 public:
     static Result<Umem> make(std::uint32_t frames);
-    static Result<Umem> adopt(Fd memfd); // after a restart; checks the seals and that the size is whole frames
+    // After a restart; checks the seals and that the size is whole frames.
+    static Result<Umem> adopt(Fd memfd);
     Umem(Umem &&) noexcept;
     Umem &operator=(Umem &&) noexcept;
     ~Umem();
     [[nodiscard]] int fd() const { return memfd_.get(); }
     [[nodiscard]] std::uint32_t frames() const { return frames_; }
-    [[nodiscard]] std::span<std::byte> bytes() const { return {base_, std::size_t(frames_) * DP_FRAME_BYTES}; }
+    [[nodiscard]] std::span<std::byte> bytes() const {
+        return {base_, std::size_t(frames_) * DP_FRAME_BYTES};
+    }
 private:
     Umem() = default; // no memory
     Fd memfd_;
@@ -37,11 +40,16 @@ struct PortHandover {
 // Owned by sluiced. Destroying it deletes the device pair unless release() was called.
 class PortDevice {
 public:
-    struct Programs { int down_fd = -1, apply_fd = -1, guard_fd = -1; }; // dp_port_down, dp_port_apply, dp_port_guard
-    static Result<std::unique_ptr<PortDevice>> make(const NetNs &ns, std::uint32_t host, std::uint32_t frames,
-                                                    const Programs &programs, PortHandover &handover);
-    // A port that outlived a daemon: the host gave back memory and namespace; verified against the near device.
-    static Result<std::unique_ptr<PortDevice>> adopt(const NetNs &ns, std::uint32_t host, Fd memfd, NetNs far);
+    struct Programs { // dp_port_down, dp_port_apply, dp_port_guard
+        int down_fd = -1, apply_fd = -1, guard_fd = -1;
+    };
+    static Result<std::unique_ptr<PortDevice>> make(const NetNs &ns, std::uint32_t host,
+                                                    std::uint32_t frames, const Programs &programs,
+                                                    PortHandover &handover);
+    // A port that outlived a daemon: the host gave back memory and namespace; verified against the
+    // near device.
+    static Result<std::unique_ptr<PortDevice>> adopt(const NetNs &ns, std::uint32_t host, Fd memfd,
+                                                     NetNs far);
     ~PortDevice();
 
     [[nodiscard]] std::uint32_t host() const;

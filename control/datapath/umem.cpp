@@ -9,7 +9,8 @@
 namespace sluice::datapath {
 namespace {
 
-// The size can never change: a host that shrank the file would make sluiced fault on its own mapping.
+// The size can never change: a host that shrank the file would make sluiced fault on its own
+// mapping.
 constexpr int needed_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
 } // namespace

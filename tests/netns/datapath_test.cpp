@@ -2,223 +2,26 @@
 // A data plane in the kernel, without a daemon. Each test has namespaces of its own:
 //
 //     [ far namespace ]  peer0 ──── nic0  [ the data plane's namespace ]  slc<host> ──── far0  [ port's namespace ]
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <cerrno>
-#include <chrono>
-#include <cstring>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
-#include <functional>
-#include <gtest/gtest.h>
-#include <linux/capability.h>
-#include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/if_xdp.h>
 #include <net/if.h>
-#include <poll.h>
 #include <set>
+#include <span>
 #include <sstream>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <thread>
-#include <unistd.h>
 #include <xdp/libxdp.h>
 
-#include "datapath/datapath.h"
-#include "datapath/features.h"
+#include "bare_host.h"
+#include "datapath_fixture.h"
 
 namespace sluice::datapath {
 namespace {
 
 using namespace std::chrono_literals;
 
-int run(const std::string &command) { return std::system(command.c_str()); }
-
-std::string output(const std::string &command) {
-    std::string text;
-    FILE *pipe = popen(command.c_str(), "r");
-    if (pipe == nullptr) return text;
-    std::array<char, 4096> part;
-    for (std::size_t n; (n = fread(part.data(), 1, part.size(), pipe)) > 0;) text.append(part.data(), n);
-    pclose(pipe);
-    return text;
-}
-
-bool eventually(const std::function<bool()> &holds) {
-    for (int i = 0; i < 100; i++) {
-        if (holds()) return true;
-        std::this_thread::sleep_for(50ms);
-    }
-    return false;
-}
-
-struct KernelObject {
-    bool map;
-    std::uint32_t id;
-};
-
-bool lives(const KernelObject &object) {
-    return Fd(object.map ? bpf_map_get_fd_by_id(object.id) : bpf_prog_get_fd_by_id(object.id)).valid();
-}
-
-void add_map(std::vector<KernelObject> &all, int fd) {
-    bpf_map_info info{};
-    std::uint32_t length = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd, &info, &length) == 0) all.push_back({true, info.id});
-}
-
-void add_program(std::vector<KernelObject> &all, std::uint32_t id) {
-    std::array<std::uint32_t, 64> maps{};
-    bpf_prog_info info{};
-    info.map_ids = reinterpret_cast<std::uintptr_t>(maps.data());
-    info.nr_map_ids = std::uint32_t(maps.size());
-    std::uint32_t length = sizeof info;
-    const Fd fd(bpf_prog_get_fd_by_id(id));
-    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) return;
-    all.push_back({false, id});
-    for (std::uint32_t i = 0; i < info.nr_map_ids; i++) all.push_back({true, maps[i]});
-}
-
-// Every program and map that hangs on the pins of a directory or on an interface. (Others may be at work on the
-// machine: what is ours is told by these, not by names.)
-std::vector<KernelObject> kernel_objects(const std::string &directory) {
-    std::vector<KernelObject> all;
-    for (const auto &entry : std::filesystem::directory_iterator(directory)) {
-        const std::string name = entry.path().filename();
-        const Fd fd(bpf_obj_get(entry.path().c_str()));
-        bpf_prog_info info{};
-        std::uint32_t length = sizeof info, image = 0, first = 0;
-        if (name.starts_with("p_") && bpf_obj_get_info_by_fd(fd.get(), &info, &length) == 0)
-            add_program(all, info.id);
-        else if (!name.starts_with("l_"))
-            add_map(all, fd.get());
-        if (name == "policy" && bpf_map_lookup_elem(fd.get(), &first, &image) == 0)
-            all.push_back({true, image});
-    }
-    return all;
-}
-
-void add_xdp(std::vector<KernelObject> &all, const NetNs &ns, std::uint32_t ifindex) {
-    (void)ns.enter([&]() -> Result<void> {
-        std::uint32_t id = 0;
-        if (bpf_xdp_query_id(int(ifindex), 0, &id) == 0 && id != 0) add_program(all, id);
-        return {};
-    });
-}
-
-// Descriptors close at once, but programs and maps end after a grace period or two.
-std::string what_lives(const std::vector<KernelObject> &objects) {
-    std::string text;
-    (void)eventually([&] { return std::none_of(objects.begin(), objects.end(), lives); });
-    for (const KernelObject &object : objects)
-        if (lives(object))
-            text += output(std::string("bpftool ") + (object.map ? "map" : "prog") + " show id " +
-                           std::to_string(object.id));
-    return text;
-}
-
-bool freplace() {
-    for (const Feature &feature : features())
-        if (feature.name == "freplace") return feature.works;
-    return false;
-}
-
-compiler::Plan plan(std::uint64_t generation, std::vector<std::uint64_t> ids = {}, std::size_t rows = 0) {
-    compiler::Plan made;
-    made.generation = generation;
-    made.filter_ids = std::move(ids);
-    made.image.resize(DP_LAYERS_MAX + rows);
-    for (std::size_t i = 0; i < DP_LAYERS_MAX; i++) {
-        const dp_layer_index index{generation, DP_LAYERS_MAX, 0, {}};
-        std::memcpy(&made.image[i], &index, sizeof index);
-    }
-    return made;
-}
-
-class DatapathTest : public ::testing::Test {
-protected:
-    void SetUp() override {
-        if (geteuid() != 0) GTEST_SKIP() << "needs root";
-        static std::atomic<int> serial{0};
-        const std::string tag = std::to_string(getpid()) + "-" + std::to_string(serial++);
-        name_ = "sldp-" + tag;
-        peer_ = "slpe-" + tag;
-        ASSERT_EQ(run("ip netns add " + name_ + " && ip netns add " + peer_ + " && ip -n " + name_ +
-                      " link add nic0 type veth peer name peer0 netns " + peer_ + " && ip -n " + name_ +
-                      " addr add 192.0.2.1/24 dev nic0 && ip -n " + peer_ +
-                      " addr add 192.0.2.2/24 dev peer0 && ip -n " + name_ + " link set nic0 up && ip -n " +
-                      name_ + " link set lo up && ip -n " + peer_ + " link set peer0 up"), 0);
-        options_.pin_root = "/sys/fs/bpf/sldp-" + tag;
-    }
-
-    void TearDown() override {
-        if (name_.empty()) return;
-        plane_.reset();
-        for (const auto inode : Datapath::pinned(options_.pin_root)) Datapath::sweep(options_.pin_root, inode);
-        run("ip netns del " + name_ + "; ip netns del " + peer_);
-    }
-
-    NetNs ns() {
-        auto ns = NetNs::from_fd(Fd(open(("/run/netns/" + name_).c_str(), O_RDONLY | O_CLOEXEC)));
-        EXPECT_TRUE(ns) << (ns ? "" : ns.error().text());
-        return std::move(*ns);
-    }
-
-    void create() {
-        auto made = Datapath::create(ns(), options_, plan(1));
-        ASSERT_TRUE(made) << made.error().text();
-        plane_ = std::move(*made);
-    }
-
-    void attach(XdpMode mode = XdpMode::automatic) {
-        std::string note;
-        auto attached = plane_->attach_nic("nic0", mode, note);
-        ASSERT_TRUE(attached) << attached.error().text();
-        nic_ = *attached;
-        note_ = note;
-    }
-
-    void adopt() {
-        plane_.reset();
-        auto made = Datapath::adopt(ns(), options_);
-        ASSERT_TRUE(made) << made.error().text();
-        plane_ = std::move(*made);
-    }
-
-    // What the namespace and the machine show of us; equal before and after.
-    std::string traces() {
-        const std::string in = "ip netns exec " + name_ + " ";
-        return output("tc -n " + name_ + " qdisc show; tc -n " + name_ + " filter show dev nic0 ingress; tc -n " +
-                      name_ + " filter show dev nic0 egress; ip -n " + name_ +
-                      " -o link | sed 's/state.*//'; ip -n " + name_ + " route; ip -n " + name_ + " rule; " + in +
-                      "cat /proc/sys/net/ipv4/conf/lo/accept_local /proc/sys/net/ipv4/conf/lo/route_localnet; ls -R " +
-                      options_.pin_root + " /sys/fs/bpf 2>/dev/null");
-    }
-
-    bool ping() { return run("ip netns exec " + peer_ + " ping -c 1 -W 2 192.0.2.1 >/dev/null") == 0; }
-    int in_ns(const std::string &command) { return run("nsenter --net=/run/netns/" + name_ + " " + command); }
-
-    std::string name_, peer_, note_;
-    Datapath::Options options_;
-    std::unique_ptr<Datapath> plane_;
-    NicInfo nic_;
-};
-
-std::uint64_t packets(const Datapath &plane, const std::string &name) {
-    for (const Counter &counter : plane.counters())
-        if (counter.name == name) return counter.packets;
-    ADD_FAILURE() << "no counter " << name;
-    return 0;
-}
-
-TEST_F(DatapathTest, LeavesNothingWhenRemoved) {
+TEST_F(DatapathKernelTest, LeavesNothingWhenRemoved) {
     const std::string before = traces();
     create();
     attach();
@@ -251,7 +54,7 @@ TEST_F(DatapathTest, RemovesWithNicsLoaded) {
     EXPECT_EQ(what_lives(objects), "");
 }
 
-TEST_F(DatapathTest, AttachesAsTheKernelCan) {
+TEST_F(DatapathKernelTest, AttachesAsTheKernelCan) {
     create();
     attach();
     bool tcx = false;
@@ -353,7 +156,9 @@ int foreign_xdp(bool attach) {
     if (child == 0) {
         const int ifindex = int(if_nametoindex("nic0"));
         if (attach) {
-            xdp_program *program = xdp_program__find_file("xdp-dispatcher.o", "xdp_pass", nullptr);
+            DECLARE_LIBXDP_OPTS(xdp_program_opts, opts, .prog_name = "xdp_pass",
+                                .find_filename = "xdp-dispatcher.o");
+            xdp_program *program = xdp_program__create(&opts);
             _exit(libxdp_get_error(program) != 0 || xdp_program__attach(program, ifindex, XDP_MODE_NATIVE, 0) != 0);
         }
         xdp_multiprog *all = xdp_multiprog__get_from_ifindex(ifindex);
@@ -367,7 +172,7 @@ int foreign_xdp(bool attach) {
     return WEXITSTATUS(status);
 }
 
-TEST_F(DatapathTest, LivesBesideAnotherXdpProgram) {
+TEST_F(DatapathKernelTest, LivesBesideAnotherXdpProgram) {
     if (!freplace()) GTEST_SKIP() << "needs freplace (libxdp's dispatcher)";
     create();
     int status = -1;
@@ -395,7 +200,7 @@ TEST_F(DatapathTest, LeavesClsactAndFiltersOfOthers) {
     EXPECT_EQ(traces(), before);
 }
 
-TEST_F(DatapathTest, KeepsAQdiscThatOthersUseMeanwhile) {
+TEST_F(DatapathKernelTest, KeepsAQdiscThatOthersUseMeanwhile) {
     const ForeignFilter foreign;
     create();
     attach();
@@ -516,70 +321,6 @@ TEST_F(DatapathTest, DumpsCountersInWords) {
     EXPECT_EQ(packets(*plane_, "ale_auth_connect_v4.permit"), 0u);
 }
 
-// The host's half of the port, as a process without any right: it only has the descriptors.
-class BareHost {
-public:
-    BareHost(int xsk, const PortHandover &port, std::byte *memory) : xsk_(xsk), memory_(memory) {
-        xdp_mmap_offsets at{};
-        socklen_t length = sizeof at;
-        getsockopt(xsk_, SOL_XDP, XDP_MMAP_OFFSETS, &at, &length);
-        fill_ = map(XDP_UMEM_PGOFF_FILL_RING, at.fr.desc + port.ring * sizeof(std::uint64_t));
-        rx_ = map(XDP_PGOFF_RX_RING, at.rx.desc + port.ring * sizeof(xdp_desc));
-        tx_ = map(XDP_PGOFF_TX_RING, at.tx.desc + port.ring * sizeof(xdp_desc));
-        map(XDP_UMEM_PGOFF_COMPLETION_RING, at.cr.desc + port.ring * sizeof(std::uint64_t));
-        offsets_ = at;
-    }
-
-    int bind_to(std::uint32_t ifindex) const {
-        sockaddr_xdp address{};
-        address.sxdp_family = AF_XDP;
-        address.sxdp_flags = XDP_COPY;
-        address.sxdp_ifindex = ifindex;
-        return bind(xsk_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0 ? 0 : errno;
-    }
-
-    void post_frame(std::uint64_t address) {
-        auto *slots = reinterpret_cast<std::uint64_t *>(fill_ + offsets_.fr.desc);
-        slots[0] = address;
-        publish(fill_ + offsets_.fr.producer);
-    }
-
-    std::string receive() { // empty: nothing came in three seconds
-        pollfd wait{xsk_, POLLIN, 0};
-        if (poll(&wait, 1, 3000) != 1) return {};
-        const auto *slots = reinterpret_cast<const xdp_desc *>(rx_ + offsets_.rx.desc);
-        return {reinterpret_cast<const char *>(memory_) + slots[0].addr, slots[0].len};
-    }
-
-    bool transmit(std::uint64_t address, const std::string &frame) {
-        std::memcpy(memory_ + address, frame.data(), frame.size());
-        auto *slots = reinterpret_cast<xdp_desc *>(tx_ + offsets_.tx.desc);
-        slots[0] = {address, std::uint32_t(frame.size()), 0};
-        publish(tx_ + offsets_.tx.producer);
-        return sendto(xsk_, nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0 || errno == EAGAIN;
-    }
-
-private:
-    std::byte *map(off_t offset, std::size_t bytes) const {
-        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk_, offset);
-        return at == MAP_FAILED ? nullptr : static_cast<std::byte *>(at);
-    }
-    static void publish(std::byte *producer) {
-        __atomic_store_n(reinterpret_cast<std::uint32_t *>(producer), 1, __ATOMIC_RELEASE);
-    }
-    int xsk_;
-    std::byte *memory_;
-    std::byte *fill_ = nullptr, *rx_ = nullptr, *tx_ = nullptr;
-    xdp_mmap_offsets offsets_{};
-};
-
-void drop_every_right() {
-    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-    __user_cap_data_struct none[2]{};
-    if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0) _exit(101);
-    if (syscall(SYS_capset, &header, none) != 0) _exit(102);
-}
-
 std::string ethernet_frame(const std::string &text) {
     std::string frame(12, '\x02');
     return frame + "\x88\xb5" + text + std::string(100, '.');
@@ -602,7 +343,7 @@ void send_out(const NetNs &ns, std::uint32_t ifindex, const std::string &frame) 
     EXPECT_TRUE(sent);
 }
 
-TEST_F(DatapathTest, APortCarriesFramesToAndFromAProcessWithoutRights) {
+TEST_F(DatapathKernelTest, APortCarriesFramesToAndFromAProcessWithoutRights) {
     create();
     PortHandover handover;
     auto port = plane_->make_port(900002, 64, handover);

@@ -45,9 +45,11 @@ TEST(Umem, IsSharedWithWhoTakesItOver) {
 
 TEST(Umem, RefusesForeignMemory) {
     EXPECT_EQ(Umem::adopt(memory(2 * DP_FRAME_BYTES, 0)).error().code, EINVAL) << "not sealed";
-    EXPECT_EQ(Umem::adopt(memory(DP_FRAME_BYTES + 1, all_seals)).error().code, EINVAL) << "part of a frame";
+    EXPECT_EQ(Umem::adopt(memory(DP_FRAME_BYTES + 1, all_seals)).error().code, EINVAL)
+        << "part of a frame";
     EXPECT_EQ(Umem::adopt(memory(0, all_seals)).error().code, EINVAL) << "empty";
-    EXPECT_EQ(Umem::adopt(Fd(open("/dev/null", O_RDWR | O_CLOEXEC))).error().code, EINVAL) << "no memory";
+    EXPECT_EQ(Umem::adopt(Fd(open("/dev/null", O_RDWR | O_CLOEXEC))).error().code, EINVAL)
+        << "no memory";
     EXPECT_EQ(Umem::make(0).error().code, EINVAL);
 }
 
