@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Holds as people see them.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include "daemon/core.h"
+#include "daemon/engine.h"
+#include "daemon/hosts.h"
+#include "daemon/lists.h"
+#include "daemon/planes.h"
+#include "daemon/process.h"
+#include "daemon/settle.h"
+#include "store/wire.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+constexpr std::uint64_t v4_mapped_prefix = 0xffffull << 32;
+
+const char *state_word(const dp_flow &flow) {
+    if (flow.state == DP_FLOW_ASKED) return "asked";
+    return flow.state == DP_FLOW_HELD ? "held" : "draining";
+}
+
+std::string program_of(const datapath::Datapath &plane, const dp_process &process) {
+    if (process.exe_inode != 0)
+        if (auto path = plane.exe_path(process.exe_dev, process.exe_inode); !path.empty()) return path;
+    return process.tgid != 0 ? executable_of(static_cast<pid_t>(process.tgid), process.start_ns) : std::string();
+}
+
+std::string callout_word(const policy::Policy &policy, std::uint64_t filter_id) {
+    const auto filter = policy.filters.find(filter_id);
+    if (filter == policy.filters.end()) return {};
+    const auto callout = policy.callouts.find(filter->second.callout);
+    return callout != policy.callouts.end() ? callout->second.name : filter->second.callout.text();
+}
+
+protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_flow_key &key, const dp_flow &flow) {
+    const std::uint64_t now = monotonic_ns();
+    protocol::Hold m;
+    m.set_id(hold_id(plane.compartment(), flow.ticket));
+    m.set_state(state_word(flow));
+    m.set_layer(store::layer_name(flow.layer));
+    m.set_filter(flow.eval.filter_id);
+    m.set_callout(callout_word(core.engine->policy(), flow.eval.filter_id));
+    m.set_host(flow.host);
+    m.set_age_ms(now > flow.asked_ns ? (now - flow.asked_ns) / 1000000 : 0);
+    m.set_deadline_ms(-1);
+    if (flow.deadline_ns != 0)
+        m.set_deadline_ms(flow.deadline_ns > now ? static_cast<std::int64_t>((flow.deadline_ns - now) / 1000000) : 0);
+    m.set_pid(flow.process.tgid);
+    m.set_exe(program_of(plane, flow.process));
+    m.set_uid(flow.process.uid);
+    m.set_cgroup(flow.process.cgroup);
+    m.set_compartment(plane.compartment());
+    m.set_protocol(protocol_text(key.protocol));
+    m.set_local(address_text(key.local, key.local_port));
+    m.set_remote(address_text(key.remote, key.remote_port));
+    m.set_packets(flow.packets);
+    m.set_bytes(flow.bytes);
+    return m;
+}
+
+} // namespace
+
+std::string address_text(const dp_addr &address, std::uint16_t port) {
+    char text[INET6_ADDRSTRLEN] = {};
+    if (address.hi == 0 && (address.lo & ~0xffffffffull) == v4_mapped_prefix) {
+        const std::uint32_t v4 = htonl(static_cast<std::uint32_t>(address.lo));
+        ::inet_ntop(AF_INET, &v4, text, sizeof text);
+        return std::string(text) + ":" + std::to_string(port);
+    }
+    const std::uint64_t halves[2] = {htobe64(address.hi), htobe64(address.lo)};
+    ::inet_ntop(AF_INET6, halves, text, sizeof text);
+    return "[" + std::string(text) + "]:" + std::to_string(port);
+}
+
+std::string protocol_text(std::uint8_t protocol) {
+    switch (protocol) {
+    case IPPROTO_TCP: return "tcp";
+    case IPPROTO_UDP: return "udp";
+    case IPPROTO_ICMP: return "icmp";
+    case IPPROTO_ICMPV6: return "icmpv6";
+    default: return std::to_string(protocol);
+    }
+}
+
+void hold_list(Core &core, const Responder &to) {
+    std::vector<protocol::Hold> all;
+    for (const auto &[compartment, plane] : core.planes->all())
+        plane->each_flow([&, p = plane.get()](const dp_flow_key &key, const dp_flow &flow) {
+            if (is_open(flow)) all.push_back(hold_message(core, *p, key, flow));
+            return true;
+        });
+    std::sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.id() < b.id(); });
+    send_pages(all, to, [](protocol::Reply &reply, const protocol::Hold *entry) {
+        auto *list = reply.mutable_holds();
+        if (entry != nullptr) *list->add_holds() = *entry;
+    });
+}
+
+} // namespace sluice::daemon

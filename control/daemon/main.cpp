@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include "daemon/daemon.h"
+#include "daemon/instance.h"
+
+using namespace sluice::daemon;
+
+namespace {
+
+void add_options(CLI::App &app, Options &options) {
+    const auto milliseconds = [&app](const char *name, Milliseconds &value, const char *help) {
+        app.add_option_function<std::uint32_t>(name, [&value](std::uint32_t ms) { value = Milliseconds(ms); }, help)
+            ->type_name("MS");
+    };
+    app.add_option("--socket", options.socket, "control socket")->capture_default_str();
+    app.add_option("--state", options.state, "state file (beside the socket)");
+    app.add_option("--pin-root", options.pin_root, "where pins are")->capture_default_str();
+    app.add_option("--host-program", options.host_program, "sluice-host (beside sluiced)");
+    app.add_option("--frames", options.frames, "frames of a port")->check(CLI::Range(64, 65536))->capture_default_str();
+    milliseconds("--watchdog-ms", options.watchdog, "an unanswered upcall ends after this (5000)");
+    milliseconds("--linger-ms", options.linger, "a dynamic session outlives its connection by this (2000)");
+    milliseconds("--sweep-ms", options.sweep, "time between rounds (250)");
+    milliseconds("--reclaim-ms", options.reclaim, "after a start, hosts and sessions must be back within this (10000)");
+    app.add_flag("-v,--verbose", options.verbose, "say more");
+    app.set_version_flag("--version", SLUICE_VERSION);
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    Options options;
+    CLI::App app("sluiced: owns Sluice's policy, programs and maps; hosts and `sluice` talk to it");
+    add_options(app, options);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError &e) {
+        return app.exit(e) == 0 ? 0 : 2;
+    }
+    // A socket elsewhere is another instance: it keeps its state there too.
+    if (app.count("--socket") != 0 && app.count("--state") == 0)
+        options.state = options.socket.substr(0, options.socket.find_last_of('/') + 1) + "state";
+    spdlog::set_default_logger(spdlog::stderr_color_mt("sluiced"));
+    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e sluiced %l: %v");
+    spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
+    ::signal(SIGPIPE, SIG_IGN);
+
+    auto loop = Loop::make();
+    if (!loop) {
+        spdlog::error("{}", loop.error().text());
+        return 1;
+    }
+    auto daemon = Daemon::start(options, **loop);
+    if (!daemon) {
+        spdlog::error("{}", daemon.error().text());
+        return 1;
+    }
+    spdlog::info("ready: {}", options.socket);
+    notify_service_manager("READY=1");
+    return (*loop)->run();
+}

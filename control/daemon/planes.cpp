@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/planes.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <filesystem>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+
+#include "daemon/core.h"
+#include "daemon/engine.h"
+
+namespace sluice::daemon {
+
+using datapath::Datapath;
+using datapath::NetNs;
+
+namespace {
+
+std::optional<NetNs> if_inode(const std::filesystem::path &path, std::uint64_t inode) {
+    struct ::stat s{};
+    if (::stat(path.c_str(), &s) != 0 || s.st_ino != inode) return std::nullopt;
+    auto ns = NetNs::from_fd(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+    if (!ns || ns->inode() != inode) return std::nullopt;
+    return std::move(*ns);
+}
+
+} // namespace
+
+std::optional<NetNs> find_namespace(std::uint64_t inode) {
+    if (auto own = NetNs::current(); own && own->inode() == inode) return std::move(*own);
+    std::error_code ignored;
+    for (const auto &entry : std::filesystem::directory_iterator("/var/run/netns", ignored))
+        if (auto ns = if_inode(entry.path(), inode)) return ns;
+    for (const auto &entry : std::filesystem::directory_iterator("/proc", ignored)) {
+        if (!std::isdigit(static_cast<unsigned char>(entry.path().filename().string()[0]))) continue;
+        if (auto ns = if_inode(entry.path() / "ns/net", inode)) return ns;
+    }
+    return std::nullopt;
+}
+
+Datapath *Planes::of(std::uint32_t compartment) const {
+    const auto it = planes_.find(compartment);
+    return it == planes_.end() ? nullptr : it->second.get();
+}
+
+Datapath *Planes::of_inode(std::uint64_t inode) const {
+    for (const auto &[compartment, plane] : planes_)
+        if (plane->ns().inode() == inode) return plane.get();
+    return nullptr;
+}
+
+std::uint32_t Planes::compartment_of(std::uint64_t inode) {
+    if (auto own = NetNs::current(); own && own->inode() == inode) return 1;
+    const auto it = numbers_.find(inode);
+    if (it != numbers_.end()) return it->second;
+    return numbers_[inode] = next_++;
+}
+
+Datapath::Options Planes::options_for(std::uint32_t compartment) const {
+    Datapath::Options options;
+    options.compartment = compartment;
+    options.pin_root = core_.options.pin_root;
+    return options;
+}
+
+Result<Datapath *> Planes::obtain(NetNs ns, const std::string &cgroup, bool &made) {
+    made = false;
+    if (auto *plane = of_inode(ns.inode())) return plane;
+    const std::uint32_t compartment = compartment_of(ns.inode());
+    auto options = options_for(compartment);
+    options.cgroup_root = cgroup;
+    auto plan = core_.engine->plan();
+    if (!plan) return plan.error();
+    auto plane = Datapath::create(std::move(ns), options, *plan);
+    if (!plane) return plane.error();
+    made = true;
+    return (planes_[compartment] = std::move(*plane)).get();
+}
+
+Result<void> Planes::remove(std::uint32_t compartment) {
+    auto *plane = of(compartment);
+    if (plane == nullptr) return {};
+    // The inode may be given to another namespace later; the number may not.
+    numbers_.erase(plane->ns().inode());
+    auto r = plane->remove();
+    planes_.erase(compartment);
+    return r;
+}
+
+Result<void> Planes::publish(const compiler::Plan &plan) {
+    for (const auto &[compartment, plane] : planes_)
+        if (auto r = plane->publish(plan); !r) return r.error();
+    return {};
+}
+
+void Planes::load(const store::State &state) {
+    for (const auto &c : state.compartments()) numbers_[c.netns_inode()] = c.number();
+    next_ = std::max(2u, state.next_compartment());
+}
+
+void Planes::save(store::State &state) const {
+    for (const auto &[inode, number] : numbers_) {
+        auto *c = state.add_compartments();
+        c->set_number(number);
+        c->set_netns_inode(inode);
+    }
+    state.set_next_compartment(next_);
+}
+
+Result<void> Planes::adopt(NetNs ns) {
+    const std::uint32_t compartment = compartment_of(ns.inode());
+    auto plane = Datapath::adopt(std::move(ns), options_for(compartment));
+    if (!plane) return plane.error();
+    spdlog::info("compartment {}: took over {} ({} NICs)", compartment, (*plane)->pin_dir(), (*plane)->nics().size());
+    planes_[compartment] = std::move(*plane);
+    return {};
+}
+
+Result<void> Planes::adopt_pinned() {
+    for (std::uint64_t inode : Datapath::pinned(core_.options.pin_root)) {
+        auto ns = find_namespace(inode);
+        if (!ns) {
+            spdlog::info("namespace {} is gone: its pins are swept", inode);
+            Datapath::sweep(core_.options.pin_root, inode);
+            numbers_.erase(inode);
+            continue;
+        }
+        if (auto r = adopt(std::move(*ns)); !r) return r.error();
+    }
+    return {};
+}
+
+} // namespace sluice::daemon

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// NICs and holds.
+#include <cerrno>
+#include <spdlog/spdlog.h>
+
+#include "daemon/core.h"
+#include "daemon/hosts.h"
+#include "daemon/lists.h"
+#include "daemon/planes.h"
+#include "daemon/requests.h"
+#include "daemon/settle.h"
+#include "shared/verdict.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+std::optional<datapath::XdpMode> mode_of(const std::string &word) {
+    if (word.empty() || word == "auto") return datapath::XdpMode::automatic;
+    if (word == "native") return datapath::XdpMode::native;
+    if (word == "generic") return datapath::XdpMode::generic;
+    return std::nullopt;
+}
+
+Result<datapath::NetNs> namespace_of(std::vector<Fd> &fds) {
+    if (fds.size() != 1) return Error(EINVAL, "the request carries no network namespace");
+    return datapath::NetNs::from_fd(std::move(fds[0]));
+}
+
+Error nic_error(const std::string &name, const Error &error, const char *verb) {
+    if (error.code == ENODEV) return Error(ENODEV, "no network interface '" + name + "'");
+    if (error.code == EEXIST && error.object == name) return Error(0, "'" + name + "' is loaded already");
+    if (error.code == ENOENT) return Error(0, "'" + name + "' is not loaded");
+    return Error(0, std::string(verb) + " '" + name + "': " + error.text());
+}
+
+// With the last NIC everything of ours in the namespace goes; what is held ends as its filter says.
+void remove_plane(Core &core, std::uint32_t compartment, const std::function<void(Result<void>)> &then) {
+    // While the NIC still carries us, so that the answers have a way out.
+    core.hosts->plane_ending(compartment);
+    // What was decided is on its way through the ports: they go a moment later.
+    core.loop.after(Milliseconds(50), [&core, compartment, then] {
+        core.hosts->forget_ports(compartment);
+        auto r = core.planes->remove(compartment);
+        core.save_or_warn();
+        then(std::move(r));
+    });
+}
+
+} // namespace
+
+void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds, const Responder &to) {
+    auto ns = namespace_of(fds);
+    const auto mode = mode_of(message.mode());
+    if (!ns) return to.fail(ns.error());
+    if (!mode) return to.fail(Error(EINVAL, "mode '" + message.mode() + "' is none of auto, native, generic"));
+    bool made = false;
+    auto plane = core.planes->obtain(std::move(*ns), message.cgroup(), made);
+    if (!plane) return to.fail(nic_error(message.name(), plane.error(), "cannot load"));
+    const std::uint32_t compartment = (*plane)->compartment();
+    if (made) core.hosts->plane_made(compartment);
+    std::string note;
+    auto nic = (*plane)->attach_nic(message.name(), *mode, note);
+    if (!nic) {
+        const Error error = nic_error(message.name(), nic.error(), "cannot load");
+        if (!made) return to.fail(error);
+        return remove_plane(core, compartment, [to, error](Result<void>) { to.fail(error); });
+    }
+    core.save_or_warn();
+    spdlog::info("'{}' loaded in compartment {}: {}, {}", nic->name, compartment, nic->mode, nic->attach);
+    protocol::Reply reply;
+    if (!note.empty()) reply.set_note(note);
+    to.done(std::move(reply));
+}
+
+void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> &fds, const Responder &to) {
+    auto ns = namespace_of(fds);
+    if (!ns) return to.fail(ns.error());
+    auto *plane = core.planes->of_inode(ns->inode());
+    if (plane == nullptr) return to.fail(nic_error(message.name(), Error(ENOENT, ""), "cannot unload"));
+    const std::uint32_t compartment = plane->compartment();
+    const auto nics = plane->nics();
+    const bool last = nics.size() == 1 && nics[0].name == message.name();
+    if (!last) {
+        if (auto r = plane->detach_nic(message.name()); !r) return to.fail(nic_error(message.name(), r.error(), "cannot unload"));
+        spdlog::info("'{}' unloaded in compartment {}", message.name(), compartment);
+        return to.done();
+    }
+    remove_plane(core, compartment, [to, name = message.name(), compartment](Result<void> r) {
+        if (!r) return to.fail(nic_error(name, r.error(), "cannot unload"));
+        spdlog::info("'{}' unloaded: nothing of ours is left in compartment {}", name, compartment);
+        to.done();
+    });
+}
+
+void hold_decide(Core &core, const protocol::HoldDecide &message, const Responder &to) {
+    if (message.action() != DP_ACTION_PERMIT && message.action() != DP_ACTION_BLOCK)
+        return to.fail(Error(EINVAL, "a hold is permitted or blocked"));
+    for (const auto &[compartment, plane] : core.planes->all()) {
+        std::optional<dp_flow> found;
+        plane->each_flow([&, number = compartment](const dp_flow_key &, const dp_flow &flow) {
+            if (is_open(flow) && hold_id(number, flow.ticket) == message.id()) found = flow;
+            return !found;
+        });
+        if (!found) continue;
+        const auto *host = core.hosts->of(found->host);
+        const auto client = host != nullptr ? host->client.lock() : nullptr;
+        if (!client) return to.fail(Error(0, "the host of hold " + std::to_string(message.id()) + " is gone"));
+        protocol::Notice notice;
+        notice.mutable_hold_order()->set_compartment(compartment);
+        notice.mutable_hold_order()->set_ticket(found->ticket);
+        notice.mutable_hold_order()->set_action(message.action());
+        client->notice(std::move(notice));
+        return to.done();
+    }
+    to.fail(Error(0, "no hold " + std::to_string(message.id())));
+}
+
+} // namespace sluice::daemon

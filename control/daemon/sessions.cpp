@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/sessions.h"
+
+#include <algorithm>
+#include <spdlog/spdlog.h>
+
+#include "daemon/core.h"
+#include "daemon/engine.h"
+#include "daemon/hosts.h"
+#include "policy/edit.h"
+#include "sluice/fwp.h"
+#include "sluice/fwp_status.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+Error refusal(NTSTATUS status, std::string text) {
+    return Error::status(static_cast<std::uint32_t>(status), std::move(text));
+}
+
+} // namespace
+
+// ---- which session ----
+
+Session *Sessions::find(std::uint64_t id) const {
+    const auto it = sessions_.find(id);
+    return it == sessions_.end() ? nullptr : it->second.get();
+}
+
+Session *Sessions::of_key(const Guid &key) const {
+    for (const auto &[id, session] : sessions_)
+        if (session->key == key) return session.get();
+    return nullptr;
+}
+
+Session &Sessions::make(const std::shared_ptr<Client> &client) {
+    auto session = std::make_unique<Session>();
+    session->id = next_id_++;
+    session->key = Guid::random();
+    session->uid = client->peer.uid;
+    session->client = client->id;
+    session->wait = core_.options.txn_wait;
+    return *(sessions_[session->id] = std::move(session));
+}
+
+Session *Sessions::named(std::uint64_t id, const Responder &to) {
+    const auto client = to.client();
+    if (!client) return nullptr;
+    if (id == 0) {
+        auto &own = unnamed_[client->id];
+        if (own == 0) own = make(client).id;
+        return find(own);
+    }
+    auto *session = find(id);
+    if (session != nullptr && session->client == client->id) return session;
+    to.fail(refusal(STATUS_INVALID_HANDLE, "no session " + std::to_string(id) + " on this connection"));
+    return nullptr;
+}
+
+void Sessions::open(const protocol::EngineOpen &message, const Responder &to) {
+    const auto client = to.client();
+    if (!client) return;
+    const auto key = message.session_key().empty() ? Guid::random() : Guid::from_bytes(message.session_key()).value_or(Guid{});
+    if (key.is_null()) return to.fail(refusal(STATUS_INVALID_PARAMETER, "session key is not a GUID"));
+    Session *session = of_key(key);
+    if (session != nullptr && session->client != 0)
+        return to.fail(refusal(STATUS_FWP_ALREADY_EXISTS, "a session with this key is open: " + key.text()));
+    if (session == nullptr) session = &make(client);
+    core_.loop.cancel(session->linger);
+    session->client = client->id;
+    session->key = key;
+    session->name = message.name();
+    session->dynamic = session->dynamic || message.dynamic();
+    if (message.txn_wait_ms() != 0) session->wait = Milliseconds(message.txn_wait_ms());
+    client->trusted = true;
+    if (session->dynamic) core_.save_or_warn();
+    protocol::Reply reply;
+    reply.set_session_id(session->id);
+    to.done(std::move(reply));
+}
+
+void Sessions::close(std::uint64_t id, const Responder &to) {
+    in_order(id, to, [this, to](Session &s) { end(s.id, [to] { to.done(); }); });
+}
+
+// ---- one request after the other ----
+
+void Sessions::in_order(std::uint64_t id, const Responder &to, std::function<void(Session &)> work) {
+    Session *session = named(id, to);
+    if (session == nullptr) return;
+    if (session->busy) {
+        session->queue.push_back([this, id = session->id, work = std::move(work)] {
+            if (auto *s = find(id)) work(*s);
+        });
+        return;
+    }
+    session->busy = true;
+    work(*session);
+}
+
+void Sessions::finished(Session &session) {
+    session.busy = false;
+    if (session.queue.empty()) return;
+    session.busy = true;
+    auto next = std::move(session.queue.front());
+    session.queue.pop_front();
+    // From the loop: a long queue must not become a deep stack.
+    core_.loop.after(Milliseconds(0), std::move(next));
+}
+
+void Sessions::refuse(Session &session, const Error &error, const Responder &to) {
+    to.fail(error);
+    finished(session);
+}
+
+// ---- transactions ----
+
+void Sessions::begin(std::uint64_t id, bool read_only, const Responder &to) {
+    in_order(id, to, [this, read_only, to](Session &s) {
+        if (s.transaction) return refuse(s, refusal(STATUS_FWP_TXN_IN_PROGRESS, "the session has a transaction open"), to);
+        const auto start = [this, read_only, to](Session &session) {
+            session.transaction.emplace();
+            session.transaction->read_only = read_only;
+            session.transaction->policy = core_.engine->policy();
+            to.done();
+            finished(session);
+        };
+        if (read_only) return start(s);
+        core_.turn.take(s.id, s.wait, [this, id = s.id, start, to](bool granted) {
+            auto *session = find(id);
+            if (session == nullptr) return;
+            if (granted) return start(*session);
+            refuse(*session, refusal(STATUS_FWP_TIMEOUT, "another session's transaction did not end in time"), to);
+        });
+    });
+}
+
+void Sessions::commit(std::uint64_t id, const Responder &to) {
+    in_order(id, to, [this, to](Session &s) {
+        if (!s.transaction) return refuse(s, refusal(STATUS_FWP_NO_TXN_IN_PROGRESS, "the session has no transaction open"), to);
+        auto r = commit_now(s);
+        if (r) to.done();
+        else to.fail(r.error(), 5);
+        finished(s);
+    });
+}
+
+void Sessions::abort(std::uint64_t id, const Responder &to) {
+    in_order(id, to, [this, to](Session &s) {
+        if (!s.transaction) return refuse(s, refusal(STATUS_FWP_NO_TXN_IN_PROGRESS, "the session has no transaction open"), to);
+        abandon(s);
+        to.done();
+        finished(s);
+    });
+}
+
+Result<void> Sessions::commit_now(Session &session) {
+    Session::Transaction transaction = std::move(*session.transaction);
+    session.transaction.reset();
+    core_.engine->keep_numbers(transaction.policy);
+    Result<void> r;
+    if (transaction.changed) r = core_.engine->commit(std::move(transaction.policy));
+    if (!r)
+        for (const auto &filter : transaction.notified) core_.hosts->filter_deleted(filter);
+    core_.turn.give_back(session.id);
+    return r;
+}
+
+void Sessions::abandon(Session &session) {
+    const Session::Transaction transaction = std::move(*session.transaction);
+    session.transaction.reset();
+    core_.engine->keep_numbers(transaction.policy);
+    for (const auto &filter : transaction.notified) core_.hosts->filter_deleted(filter);
+    core_.turn.give_back(session.id);
+}
+
+policy::Policy *Sessions::open_policy() {
+    auto *session = find(core_.turn.holder());
+    return session != nullptr && session->transaction ? &session->transaction->policy : nullptr;
+}
+
+// ---- changes ----
+
+void Sessions::with_writable(Session &session, const Responder &to, std::function<void(Session &)> work) {
+    if (session.transaction && session.transaction->read_only)
+        return refuse(session, refusal(STATUS_FWP_INCOMPATIBLE_TXN, "the session's transaction is read-only"), to);
+    if (session.transaction) return work(session);
+    core_.turn.take(session.id, session.wait, [this, id = session.id, work = std::move(work), to](bool granted) {
+        auto *s = find(id);
+        if (s == nullptr) return;
+        if (!granted) return refuse(*s, refusal(STATUS_FWP_TIMEOUT, "another session's transaction did not end in time"), to);
+        s->transaction.emplace();
+        s->transaction->implicit = true;
+        s->transaction->policy = core_.engine->policy();
+        work(*s);
+    });
+}
+
+void Sessions::conclude(Session &session, Result<Reply> result, const Responder &to) {
+    auto &transaction = *session.transaction;
+    if (!result) {
+        if (transaction.implicit) abandon(session);
+        return refuse(session, result.error(), to);
+    }
+    transaction.changed = true;
+    if (transaction.implicit)
+        if (auto r = commit_now(session); !r) return refuse(session, r.error(), to);
+    to.done(std::move(*result));
+    finished(session);
+}
+
+void Sessions::change(std::uint64_t id, const Responder &to, Change change) {
+    in_order(id, to, [this, to, change = std::move(change)](Session &session) {
+        with_writable(session, to, [this, to, change](Session &s) { conclude(s, change(s.transaction->policy, s), to); });
+    });
+}
+
+void Sessions::client_gone(std::uint64_t client) {
+    unnamed_.erase(client);
+    std::vector<std::uint64_t> ids;
+    for (const auto &[id, session] : sessions_)
+        if (session->client == client) ids.push_back(id);
+    for (std::uint64_t id : ids) {
+        Session &s = *find(id);
+        s.client = 0;
+        s.queue.clear();
+        s.busy = false;
+        if (s.transaction) abandon(s);
+        core_.turn.forget(id);
+        if (!s.dynamic || core_.options.linger.count() == 0) end(id, [] {});
+        else s.linger = core_.loop.after(core_.options.linger, [this, id] { end(id, [] {}); });
+    }
+}
+
+void Sessions::end(std::uint64_t id, std::function<void()> then) {
+    Session *session = find(id);
+    if (session == nullptr) return then();
+    core_.loop.cancel(session->linger);
+    if (session->transaction) abandon(*session);
+    core_.turn.forget(id);
+    const bool dynamic = session->dynamic;
+    for (auto it = unnamed_.begin(); it != unnamed_.end();) it = it->second == id ? unnamed_.erase(it) : std::next(it);
+    sessions_.erase(id);
+    if (!dynamic) return then();
+    core_.turn.take(id, std::chrono::hours(1), [this, id, then = std::move(then)](bool) {
+        policy::Policy next = core_.engine->policy();
+        policy::delete_owned(next, id);
+        if (auto r = core_.engine->commit(std::move(next)); !r)
+            spdlog::error("objects of session {} could not be deleted: {}", id, r.error().text());
+        core_.turn.give_back(id);
+        then();
+    });
+}
+
+// ---- state ----
+
+void Sessions::load(const store::State &state) {
+    next_id_ = std::max<std::uint64_t>(1, state.next_session_id());
+    for (const auto &record : state.sessions()) {
+        auto session = std::make_unique<Session>();
+        session->id = record.id();
+        session->key = Guid::from_bytes(record.key()).value_or(Guid::random());
+        session->uid = record.uid();
+        session->name = record.name();
+        session->dynamic = true;
+        session->wait = core_.options.txn_wait;
+        sessions_[session->id] = std::move(session);
+    }
+}
+
+void Sessions::save(store::State &state) const {
+    state.set_next_session_id(next_id_);
+    for (const auto &[id, session] : sessions_) {
+        if (!session->dynamic) continue;
+        auto *record = state.add_sessions();
+        record->set_id(id);
+        record->set_key(session->key.bytes());
+        record->set_uid(session->uid);
+        record->set_name(session->name);
+    }
+}
+
+void Sessions::await_return() {
+    for (const auto &[id, session] : sessions_)
+        session->linger = core_.loop.after(core_.options.reclaim, [this, gone = id] { end(gone, [] {}); });
+}
+
+} // namespace sluice::daemon

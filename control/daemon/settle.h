@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ends what a host left open, in its place: the filter that asked says how. Used for hosts that ended and for flows
+// past their deadline. What goes down the port is checked by the kernel like any host's answer.
+#pragma once
+
+#include "daemon/custody.h"
+#include "datapath/datapath.h"
+
+namespace sluice::daemon {
+
+// What the sweep has to do about a flow. A pure decision.
+enum class Fate { keep, expire, drain, remove };
+Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns, std::uint64_t watchdog_ns);
+
+bool is_open(const dp_flow &flow); // ASKED, HELD or DRAINING
+
+// The answers that sluiced gives, as headers: `flow` as it was read.
+dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, bool expired);
+dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, bool expired);
+
+// Settles flows and tickets of one port. Reads the UMEM once, at the first need.
+class Settler {
+public:
+    // port: null when the port is gone; flows are then deleted, so that their next packet is judged anew.
+    Settler(datapath::Datapath &plane, datapath::PortDevice *port) : plane_(plane), port_(port) {}
+    void flow(const dp_flow_key &key, const dp_flow &flow, bool expired);
+    void ticket(std::uint64_t number, const dp_ticket &ticket, bool expired);
+    void drain(const dp_flow_key &key, const dp_flow &flow); // gives up what is missing
+    // Everything of this host. A second call clears what the first one could not settle.
+    std::size_t all_of(std::uint32_t host);
+    void clear(std::uint32_t host);
+
+private:
+    void send(const dp_downcall &head, std::span<const std::byte> packet);
+    void release_queued(const dp_flow_key &key, const dp_flow &flow);
+    [[nodiscard]] const std::vector<FoundFrame> *frames_of(std::uint64_t ticket);
+    [[nodiscard]] std::span<const std::byte> packet_of(const FoundFrame &frame) const;
+
+    datapath::Datapath &plane_;
+    datapath::PortDevice *port_;
+    std::optional<FrameIndex> index_;
+};
+
+} // namespace sluice::daemon

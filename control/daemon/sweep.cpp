@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/sweep.h"
+
+#include <map>
+
+#include "daemon/core.h"
+#include "daemon/hosts.h"
+#include "daemon/planes.h"
+#include "daemon/settle.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+constexpr std::uint64_t rounds_between_device_checks = 8; // 2 s
+
+datapath::PortDevice *port_of(const Core &core, std::uint32_t host_id, std::uint32_t compartment) {
+    const auto *host = core.hosts->of(host_id);
+    if (host == nullptr) return nullptr;
+    const auto it = host->ports.find(compartment);
+    return it == host->ports.end() ? nullptr : it->second.get();
+}
+
+// Flows of a host that has not come back yet wait for it, or for its end.
+bool is_awaited(const Core &core, std::uint32_t host_id) {
+    const auto *host = core.hosts->of(host_id);
+    return host != nullptr && host->state == Host::State::awaited;
+}
+
+} // namespace
+
+void Sweeper::start() {
+    core_.loop.after(core_.options.sweep, [this] {
+        round();
+        start();
+    });
+}
+
+std::uint64_t Sweeper::watchdog_ns() const { return static_cast<std::uint64_t>(core_.options.watchdog.count()) * 1000000; }
+
+void Sweeper::round() {
+    core_.hosts->look_after();
+    const bool check_devices = ++rounds_ % rounds_between_device_checks == 0;
+    const std::uint64_t began = monotonic_ns();
+    for (const auto &[compartment, plane] : core_.planes->all()) {
+        if (check_devices) plane->forget_missing_devices();
+        tickets(compartment, *plane);
+        if (began >= idle_after_ns_) flows(compartment, *plane);
+    }
+    const std::uint64_t now = monotonic_ns();
+    if (began >= idle_after_ns_) idle_after_ns_ = now + 9 * (now - began);
+}
+
+void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
+    struct Due { dp_flow_key key; dp_flow flow; Fate fate; };
+    std::map<std::uint32_t, std::vector<Due>> due; // by host: its memory is read once
+    const std::uint64_t now = monotonic_ns();
+    plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
+        const Fate fate = fate_of(flow, key.protocol, now, watchdog_ns());
+        if (fate != Fate::keep && !(is_open(flow) && is_awaited(core_, flow.host)))
+            due[flow.host].push_back({key, flow, fate});
+        return true;
+    });
+    for (const auto &[host, flows_of_host] : due) {
+        Settler settler(plane, port_of(core_, host, compartment));
+        for (const auto &[key, flow, fate] : flows_of_host) {
+            if (fate == Fate::expire) settler.flow(key, flow, true);
+            if (fate == Fate::drain) settler.drain(key, flow);
+            if (fate == Fate::remove) plane.delete_flow(key);
+        }
+    }
+}
+
+void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
+    const std::uint64_t now = monotonic_ns();
+    std::vector<std::pair<std::uint64_t, dp_ticket>> due;
+    plane.each_ticket([&](std::uint64_t number, const dp_ticket &ticket) {
+        if (now > ticket.asked_ns && now - ticket.asked_ns > watchdog_ns()) due.emplace_back(number, ticket);
+        return true;
+    });
+    for (const auto &[number, ticket] : due) {
+        Settler(plane, port_of(core_, ticket.host, compartment)).ticket(number, ticket, true);
+        // Twice over its time: the answer that was sent for it did not take.
+        if (now - ticket.asked_ns > 2 * watchdog_ns()) plane.delete_ticket(number);
+    }
+}
+
+} // namespace sluice::daemon
