@@ -67,7 +67,7 @@ SEC("xdp") int dp_xdp_nic(struct xdp_md *ctx)
     dp_key_from_ippacket(&s->key, &p, ctx->ingress_ifindex);
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     r = dp_classify(&s->key, &s->eval);
-    dp_count_filter(s->eval.filter_id);
+    dp_count_filter(r == DP_CLASSIFY_CALLOUT ? s->eval.asked_id : s->eval.filter_id);
     dp_count_layer(s->key.layer,
                    r == DP_CLASSIFY_PERMIT    ? DP_LAYER_PERMIT
                    : r == DP_CLASSIFY_CALLOUT ? DP_LAYER_CALLOUT

@@ -52,8 +52,8 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
     int r;
 
     *e = f->eval;
-    if (d->head->filter_id != e->filter_id) return -DP_REASON_DOWNCALL_STALE;
-    if (!dp_eval_keep(e, e->filter_id, d->head->action, d->head->rights)) return -DP_REASON_TOO_MANY_HOPS;
+    if (d->head->filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
+    if (!dp_eval_keep(e, d->head->action, d->head->rights)) return -DP_REASON_TOO_MANY_HOPS;
     dp_key_from_flow(key, &d->head->key, f->layer, f->ifindex);
     r = dp_classify(key, e);
     f->eval = *e;
@@ -231,7 +231,7 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d, const struct dp_packet *p)
     if (!kept) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     if (kept->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
     *t = *kept;
-    if (d->head->kind != DP_DOWNCALL_ANSWER || d->head->filter_id != t->eval.filter_id)
+    if (d->head->kind != DP_DOWNCALL_ANSWER || d->head->filter_id != t->eval.asked_id)
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     k.local = t->key.local;
     k.remote = t->key.remote;
@@ -240,7 +240,7 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d, const struct dp_packet *p)
     k.protocol = t->key.protocol;
     if (d->bytes && !dp_down_fits(p, &k, 1)) return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
-    if (!dp_eval_keep(&t->eval, t->eval.filter_id, d->head->action, d->head->rights))
+    if (!dp_eval_keep(&t->eval, d->head->action, d->head->rights))
         return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
     r = dp_classify(&t->key, &t->eval);
     ifindex = t->ifindex;

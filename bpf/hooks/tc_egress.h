@@ -48,7 +48,7 @@ DP_INLINE int dp_out_judge(const struct dp_out *o, struct dp_eval *e)
                    : r == DP_CLASSIFY_CALLOUT ? DP_LAYER_CALLOUT
                                               : DP_LAYER_BLOCK,
                    o->packet->bytes);
-    dp_count_filter(e->filter_id);
+    dp_count_filter(r == DP_CLASSIFY_CALLOUT ? e->asked_id : e->filter_id);
     return r;
 }
 

@@ -39,7 +39,7 @@ DP_INLINE int dp_in_ippacket(struct __sk_buff *skb, const struct dp_packet *p, s
     if (dp_addr_is_loopback(&s->key.remote)) s->key.condition_flags |= DP_CONDITION_IS_LOOPBACK;
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     r = dp_classify(&s->key, &s->eval);
-    dp_count_filter(s->eval.filter_id);
+    dp_count_filter(r == DP_CLASSIFY_CALLOUT ? s->eval.asked_id : s->eval.filter_id);
     if (r == DP_CLASSIFY_PERMIT) {
         dp_count_layer(s->key.layer, DP_LAYER_PERMIT, p->bytes);
         return DP_PASS;

@@ -188,7 +188,7 @@ DP_INLINE long dp_walk_callout(struct dp_walk *w, const struct dp_match *m)
     }
     if (!answer) {
         e->rank = m->rank - 1; /* found again when resumed */
-        e->filter_id = m->filter_id;
+        e->asked_id = m->filter_id;
         e->callout = m->callout;
         e->callout_action = m->action;
         e->row_flags = m->flags;
@@ -234,17 +234,17 @@ __noinline int dp_classify(struct dp_key *key, struct dp_eval *eval)
     return w.done ? w.result : DP_CLASSIFY_BLOCK;
 }
 
-/* Keeps an answer so that evaluation consumes it. 0: no room. */
-DP_INLINE int dp_eval_keep(struct dp_eval *e, __u64 filter_id, __u32 action, __u32 rights)
+/* Keeps the answer to the open question so that evaluation consumes it, in place of the oldest. 0: too many hops. */
+DP_INLINE int dp_eval_keep(struct dp_eval *e, __u32 action, __u32 rights)
 {
-    __u32 n = e->answers;
+    __u32 n = e->answers & (DP_ANSWERS_MAX - 1);
 
-    if (n >= DP_ANSWERS_MAX) return 0;
-    e->answer[n].filter_id = filter_id;
+    if (e->answers >= DP_HOPS_MAX) return 0;
+    e->answer[n].filter_id = e->asked_id;
     e->answer[n].action = action;
     e->answer[n].rights = rights;
     e->answer[n].running_action_low = e->action;
-    e->answers = n + 1;
+    e->answers++;
     return 1;
 }
 

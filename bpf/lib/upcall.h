@@ -28,7 +28,7 @@ DP_INLINE void dp_upcall_begin(struct dp_upcall *up, __u8 kind, const struct dp_
 DP_INLINE void dp_upcall_eval(struct dp_upcall *up, const struct dp_eval *e)
 {
     up->generation = e->generation;
-    up->filter_id = e->filter_id;
+    up->filter_id = e->asked_id;
     up->callout = e->callout;
     up->action = e->action;
     up->rights = e->rights;

@@ -81,7 +81,7 @@ struct dp_flow {
     struct dp_process process;
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 272, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 280, "layout");
 
 /* Map `exes`, LRU hash: path of an executable by identity, found while its process lived. */
 struct dp_exe_key {

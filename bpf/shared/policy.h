@@ -106,12 +106,14 @@ struct dp_answer {
     __u16 running_action_low; /* low 16 bits of the running decision under which it was given */
 };
 DP_ASSERT(sizeof(struct dp_answer) == 16, "layout");
-#define DP_ANSWERS_MAX 4
+#define DP_ANSWERS_MAX 4 /* kept; a power of two */
+#define DP_HOPS_MAX 8    /* asked for one packet or flow; past it: block */
 
 /* The state of an evaluation; what a suspension must keep is all in here. */
 struct dp_eval {
     __u64 generation;  /* in: 0 = any; out: of the image that was used */
-    __u64 filter_id;   /* out: the filter that decided, or the one whose callout is to be asked */
+    __u64 filter_id;   /* out: the filter that gave the running decision; 0: none has */
+    __u64 asked_id;    /* out: the filter whose callout is to be asked */
     __u32 rank;        /* resume after this rank; 0 = from the top */
     __u32 sublayer;    /* resume at this sublayer or later */
     __u32 action;      /* running decision: NONE, PERMIT or BLOCK */
@@ -119,10 +121,10 @@ struct dp_eval {
     __u32 callout;     /* out: to be asked */
     __u32 callout_action; /* out: dp_action of the callout filter */
     __u32 row_flags;   /* out: DP_ROW_* of that filter */
-    __u32 answers;     /* entries of answer[] in use */
+    __u32 answers;     /* given so far; the last DP_ANSWERS_MAX of them are in answer[] */
     struct dp_answer answer[DP_ANSWERS_MAX];
 };
-DP_ASSERT(sizeof(struct dp_eval) == 112, "layout");
+DP_ASSERT(sizeof(struct dp_eval) == 120, "layout");
 
 enum dp_classify_result {
     DP_CLASSIFY_PERMIT = 0,

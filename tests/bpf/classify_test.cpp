@@ -52,7 +52,7 @@ TEST_F(Classify, SuspendsAtACalloutAndSaysWhich) {
                                     .flagged(FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED));
     publish(1);
     EXPECT_EQ(run(), asks);
-    EXPECT_EQ(eval.filter_id, id);
+    EXPECT_EQ(eval.asked_id, id);
     EXPECT_EQ(eval.callout, policy.callouts.at(callout).id);
     EXPECT_EQ(eval.callout_action, static_cast<std::uint32_t>(DP_ACTION_CALLOUT_TERMINATING));
     EXPECT_EQ(eval.row_flags, static_cast<std::uint32_t>(DP_ROW_PERMIT_IF_UNREGISTERED));
@@ -66,13 +66,13 @@ TEST_F(Classify, ResumesBehindTheCalloutThatAnswered) {
     const auto third = add(policy, terminating(connect_v4, callout).in(bottom));
     publish(1);
     EXPECT_EQ(run(), asks);
-    EXPECT_EQ(eval.filter_id, first);
+    EXPECT_EQ(eval.asked_id, first);
     keep_answer(eval, DP_ACTION_CONTINUE, false);
     EXPECT_EQ(run(), asks);
-    EXPECT_EQ(eval.filter_id, second);
+    EXPECT_EQ(eval.asked_id, second);
     keep_answer(eval, DP_ACTION_PERMIT, true);
     EXPECT_EQ(run(), asks);
-    EXPECT_EQ(eval.filter_id, third);
+    EXPECT_EQ(eval.asked_id, third);
     EXPECT_EQ(eval.action, static_cast<std::uint32_t>(DP_ACTION_PERMIT));
     EXPECT_EQ(eval.rights, 0u) << "the second cleared the right";
     keep_answer(eval, DP_ACTION_BLOCK, true);

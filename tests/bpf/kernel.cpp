@@ -203,12 +203,8 @@ std::uint32_t Classifier::run(const dp_key &key, dp_eval &eval) {
 }
 
 void keep_answer(dp_eval &eval, std::uint32_t action, bool clear_right) {
-    if (eval.answers == DP_ANSWERS_MAX) {
-        std::memmove(&eval.answer[0], &eval.answer[1], sizeof eval.answer - sizeof eval.answer[0]);
-        --eval.answers;
-    }
-    dp_answer &answer = eval.answer[eval.answers++];
-    answer.filter_id = eval.filter_id;
+    dp_answer &answer = eval.answer[eval.answers++ % DP_ANSWERS_MAX]; // in place of the oldest
+    answer.filter_id = eval.asked_id;
     answer.action = action;
     answer.rights = clear_right ? 0 : DP_RIGHT_ACTION_WRITE;
     answer.running_action_low = static_cast<std::uint16_t>(eval.action);

@@ -100,7 +100,7 @@ class PortDown : public testing::Test {
         f.up = up;
         f.layer = DP_LAYER_ALE_AUTH_CONNECT_V4;
         f.eval.generation = generation;
-        f.eval.filter_id = filter_;
+        f.eval.asked_id = filter_;
         f.eval.action = DP_ACTION_NONE;
         f.eval.rights = DP_RIGHT_ACTION_WRITE;
         f.eval.callout = callout_id_;
@@ -365,7 +365,7 @@ TEST_F(PortDown, PacketTicketIsRedeemedOnce) {
     t.key.local_port = 80;
     t.key.remote_port = 1000;
     t.eval.generation = generation;
-    t.eval.filter_id = packet_filter_;
+    t.eval.asked_id = packet_filter_;
     t.eval.action = DP_ACTION_NONE;
     t.eval.rights = DP_RIGHT_ACTION_WRITE;
     set(skeleton_->maps.tickets, our_ticket, t);
