@@ -42,8 +42,8 @@ protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const d
     m.set_id(hold_id(plane.compartment(), flow.ticket));
     m.set_state(state_word(flow));
     m.set_layer(store::layer_name(flow.layer));
-    m.set_filter(flow.eval.filter_id);
-    m.set_callout(callout_word(core.engine->policy(), flow.eval.filter_id));
+    m.set_filter(flow.eval.asked_id);
+    m.set_callout(callout_word(core.engine->policy(), flow.eval.asked_id));
     m.set_host(flow.host);
     m.set_age_ms(now > flow.asked_ns ? (now - flow.asked_ns) / 1000000 : 0);
     m.set_deadline_ms(-1);

@@ -38,7 +38,10 @@ Result<Fd> take_lock(const std::string &socket_path) {
     const std::string path = socket_path + ".lock";
     Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!lock) return Error(errno, "open lock", path);
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+    // One that was killed a moment ago may still be on its way out.
+    int tries = 50;
+    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && --tries > 0) ::usleep(20000);
+    if (tries == 0)
         return Error(0, "another sluiced" + holder_of(lock.get()) + " is running: it holds " + path);
     const std::string pid = std::to_string(::getpid()) + "\n";
     if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0)

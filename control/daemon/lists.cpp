@@ -64,7 +64,7 @@ void host_list(Core &core, const Responder &to) {
         m.set_id(id);
         m.set_name(host->name);
         m.set_pid(static_cast<std::uint32_t>(host->peer.pid));
-        m.set_uid(host->peer.uid);
+        m.set_uid(user_of(host->peer.pid).value_or(host->peer.uid));
         m.set_capabilities(capabilities_of(host->peer.pid));
         m.set_callouts(static_cast<std::uint32_t>(host->callouts.size()));
         m.set_holds(holds[id]);

@@ -2,6 +2,7 @@
 #include "daemon/process.h"
 
 #include <climits>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -44,6 +45,13 @@ std::string capabilities_of(pid_t pid) {
         return digits == std::string::npos ? "0" : line.substr(digits);
     }
     return {};
+}
+
+std::optional<uid_t> user_of(pid_t pid) {
+    std::ifstream file(proc_path(pid, "status"));
+    for (std::string line; std::getline(file, line);)
+        if (line.starts_with("Uid:")) return static_cast<uid_t>(std::strtoul(line.c_str() + 4, nullptr, 10));
+    return std::nullopt;
 }
 
 std::string executable_of(pid_t pid, std::uint64_t start_ns) {

@@ -19,6 +19,7 @@ std::optional<ProcessStat> parse_process_stat(const std::string &text);
 std::optional<ProcessStat> process_stat(pid_t pid);
 Fd open_pidfd(pid_t pid);
 std::string capabilities_of(pid_t pid); // CapEff, hexadecimal without leading zeros; empty: unknown
+std::optional<uid_t> user_of(pid_t pid); // now, which may differ from when it connected
 // Path of the executable if `pid` is still the process that began at start_ns (boot clock).
 std::string executable_of(pid_t pid, std::uint64_t start_ns);
 

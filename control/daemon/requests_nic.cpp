@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NICs and holds.
 #include <cerrno>
+#include <net/if.h>
 #include <spdlog/spdlog.h>
 
 #include "daemon/core.h"
@@ -10,6 +11,8 @@
 #include "daemon/requests.h"
 #include "daemon/settle.h"
 #include "shared/verdict.h"
+#include "sluice/fwp.h"
+#include "sluice/fwp_status.h"
 
 namespace sluice::daemon {
 
@@ -28,10 +31,19 @@ Result<datapath::NetNs> namespace_of(std::vector<Fd> &fds) {
 }
 
 Error nic_error(const std::string &name, const Error &error, const char *verb) {
-    if (error.code == ENODEV) return Error(ENODEV, "no network interface '" + name + "'");
+    if (error.code == ENODEV)
+        return Error::status(static_cast<std::uint32_t>(STATUS_NOT_FOUND), "no network interface '" + name + "'");
     if (error.code == EEXIST && error.object == name) return Error(0, "'" + name + "' is loaded already");
     if (error.code == ENOENT) return Error(0, "'" + name + "' is not loaded");
     return Error(0, std::string(verb) + " '" + name + "': " + error.text());
+}
+
+// Asked before a data plane is made for it.
+Result<void> check_exists(const datapath::NetNs &ns, const std::string &name) {
+    return ns.enter([&]() -> Result<void> {
+        if (::if_nametoindex(name.c_str()) == 0) return Error(ENODEV, "find interface", name);
+        return {};
+    });
 }
 
 // With the last NIC everything of ours in the namespace goes; what is held ends as its filter says.
@@ -54,6 +66,7 @@ void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds
     const auto mode = mode_of(message.mode());
     if (!ns) return to.fail(ns.error());
     if (!mode) return to.fail(Error(EINVAL, "mode '" + message.mode() + "' is none of auto, native, generic"));
+    if (auto r = check_exists(*ns, message.name()); !r) return to.fail(nic_error(message.name(), r.error(), "cannot load"));
     bool made = false;
     auto plane = core.planes->obtain(std::move(*ns), message.cgroup(), made);
     if (!plane) return to.fail(nic_error(message.name(), plane.error(), "cannot load"));

@@ -62,7 +62,7 @@ dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, bool expire
     head.kind = flow.state == DP_FLOW_HELD ? DP_DOWNCALL_COMPLETE : DP_DOWNCALL_ANSWER;
     head.flags = expired ? DP_DOWNCALL_EXPIRED : 0;
     head.ticket = flow.ticket;
-    head.filter_id = flow.eval.filter_id;
+    head.filter_id = flow.eval.asked_id;
     head.action = permit ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
     head.rights = soft ? DP_RIGHT_ACTION_WRITE : 0;
     head.key = key;
@@ -77,7 +77,7 @@ dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, bool ex
     head.kind = DP_DOWNCALL_ANSWER;
     head.flags = expired ? DP_DOWNCALL_EXPIRED : 0;
     head.ticket = number;
-    head.filter_id = ticket.eval.filter_id;
+    head.filter_id = ticket.eval.asked_id;
     head.action = ticket.permit_on_loss ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
     head.rights = soft ? DP_RIGHT_ACTION_WRITE : 0;
     return head;
