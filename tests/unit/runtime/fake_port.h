@@ -35,11 +35,11 @@ public:
         Lock lock(mutex_);
         return sent_;
     }
-    // What was sent, once there are `count`; fewer after five seconds.
+    // What was sent, once there are `count`; fewer after five seconds, or once the port is closed.
     std::vector<Sent> wait_sent(std::size_t count) {
         const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
         Lock lock(mutex_);
-        while (sent_.size() < count)
+        while (sent_.size() < count && !closed_)
             if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
         return sent_;
     }

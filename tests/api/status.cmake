@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
+# The C functions over the real run time, with a thread in sluiced's place and a port in memory. The library's
+# sources are compiled in, since the test attaches that port behind the exported functions.
+if(TARGET sluice_runtime AND TARGET GTest::gtest)
+  file(GLOB fwp_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/control/fwp/*.cpp)
+  set(runtime_tests ${PROJECT_SOURCE_DIR}/tests/unit/runtime)
+  add_executable(api_status_test status_test.cpp ${runtime_tests}/fake_sluiced.cpp ${fwp_sources})
+  target_include_directories(api_status_test PRIVATE ${runtime_tests})
+  target_link_libraries(api_status_test PRIVATE sluice_runtime sluice_guids spdlog::spdlog GTest::gtest)
+  gtest_discover_tests(api_status_test TEST_PREFIX api. PROPERTIES LABELS api)
+endif()
