@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The host's half of a port in its barest form: four rings, one frame each way, no library and no right.
+// The host's half of a port in its barest form: four rings, one frame each way, no library.
 #pragma once
 
 #include <cerrno>
@@ -36,7 +36,8 @@ public:
         address.sxdp_family = AF_XDP;
         address.sxdp_flags = XDP_COPY;
         address.sxdp_ifindex = ifindex;
-        return bind(xsk_, reinterpret_cast<const sockaddr *>(&address), sizeof address) == 0 ? 0 : errno;
+        const auto *to = reinterpret_cast<const sockaddr *>(&address);
+        return bind(xsk_, to, sizeof address) == 0 ? 0 : errno;
     }
 
     void post_frame(std::uint64_t address) {
@@ -62,7 +63,8 @@ public:
 
 private:
     std::byte *map(off_t offset, std::size_t bytes) const {
-        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk_, offset);
+        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk_,
+                        offset);
         return at == MAP_FAILED ? nullptr : static_cast<std::byte *>(at);
     }
     static void publish(std::byte *producer) {

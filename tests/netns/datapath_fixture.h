@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two namespaces, joined by a veth pair, a data plane in one of them; and what the kernel shows of it.
+// Two namespaces, joined by a veth pair, a data plane in one of them; what the kernel shows of it.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,8 @@ inline std::string output(const std::string &command) {
     FILE *pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return text;
     std::array<char, 4096> part;
-    for (std::size_t n; (n = fread(part.data(), 1, part.size(), pipe)) > 0;) text.append(part.data(), n);
+    for (std::size_t n; (n = fread(part.data(), 1, part.size(), pipe)) > 0;)
+        text.append(part.data(), n);
     pclose(pipe);
     return text;
 }
@@ -49,7 +50,8 @@ struct KernelObject {
 };
 
 inline bool lives(const KernelObject &object) {
-    return Fd(object.map ? bpf_map_get_fd_by_id(object.id) : bpf_prog_get_fd_by_id(object.id)).valid();
+    const auto open = object.map ? bpf_map_get_fd_by_id : bpf_prog_get_fd_by_id;
+    return Fd(open(object.id)).valid();
 }
 
 inline void add_map(std::vector<KernelObject> &all, int fd) {
@@ -108,13 +110,19 @@ inline std::string what_lives(const std::vector<KernelObject> &objects) {
     return text;
 }
 
+// libxdp's directory, which it leaves behind; others on the machine may have it for a moment.
+inline bool no_dispatcher_pins() {
+    return eventually([] { return !std::filesystem::exists("/sys/fs/bpf/xdp"); });
+}
+
 inline bool freplace() {
     for (const Feature &feature : features())
         if (feature.name == "freplace") return feature.works;
     return false;
 }
 
-inline compiler::Plan plan(std::uint64_t generation, std::vector<std::uint64_t> ids = {}, std::size_t rows = 0) {
+inline compiler::Plan plan(std::uint64_t generation, std::vector<std::uint64_t> ids = {},
+                           std::size_t rows = 0) {
     compiler::Plan made;
     made.generation = generation;
     made.filter_ids = std::move(ids);
@@ -134,18 +142,21 @@ protected:
         const std::string tag = std::to_string(getpid()) + "-" + std::to_string(serial++);
         name_ = "sldp-" + tag;
         peer_ = "slpe-" + tag;
-        ASSERT_EQ(run("ip netns add " + name_ + " && ip netns add " + peer_ + " && ip -n " + name_ +
-                      " link add nic0 type veth peer name peer0 netns " + peer_ + " && ip -n " + name_ +
-                      " addr add 192.0.2.1/24 dev nic0 && ip -n " + peer_ +
-                      " addr add 192.0.2.2/24 dev peer0 && ip -n " + name_ + " link set nic0 up && ip -n " +
-                      name_ + " link set lo up && ip -n " + peer_ + " link set peer0 up"), 0);
+        const std::string near = "ip -n " + name_, far = "ip -n " + peer_;
+        for (const std::string &command :
+             {"ip netns add " + name_, "ip netns add " + peer_,
+              near + " link add nic0 type veth peer name peer0 netns " + peer_,
+              near + " addr add 192.0.2.1/24 dev nic0", far + " addr add 192.0.2.2/24 dev peer0",
+              near + " link set nic0 up", near + " link set lo up", far + " link set peer0 up"})
+            ASSERT_EQ(run(command), 0) << command;
         options_.pin_root = "/sys/fs/bpf/sldp-" + tag;
     }
 
     void TearDown() override {
         if (name_.empty()) return;
         plane_.reset();
-        for (const auto inode : Datapath::pinned(options_.pin_root)) Datapath::sweep(options_.pin_root, inode);
+        for (const auto inode : Datapath::pinned(options_.pin_root))
+            Datapath::sweep(options_.pin_root, inode);
         run("ip netns del " + name_ + "; ip netns del " + peer_);
     }
 
@@ -178,16 +189,21 @@ protected:
 
     // What the namespace and the machine show of us; equal before and after.
     std::string traces() {
-        const std::string in = "ip netns exec " + name_ + " ";
-        return output("tc -n " + name_ + " qdisc show; tc -n " + name_ + " filter show dev nic0 ingress; tc -n " +
-                      name_ + " filter show dev nic0 egress; ip -n " + name_ +
-                      " -o link | sed 's/state.*//'; ip -n " + name_ + " route; ip -n " + name_ + " rule; " + in +
-                      "cat /proc/sys/net/ipv4/conf/lo/accept_local /proc/sys/net/ipv4/conf/lo/route_localnet; ls -R " +
-                      options_.pin_root + " /sys/fs/bpf 2>/dev/null");
+        const std::string tc = "tc -n " + name_, ip = "ip -n " + name_;
+        const std::string lo = "/proc/sys/net/ipv4/conf/lo/";
+        return output(tc + " qdisc show; " + tc + " filter show dev nic0 ingress; " + tc +
+                      " filter show dev nic0 egress; " + ip + " -o link | sed 's/state.*//'; " +
+                      ip + " route; " + ip + " rule; ip netns exec " + name_ + " cat " + lo +
+                      "accept_local " + lo + "route_localnet; ls -R " + options_.pin_root +
+                      " 2>/dev/null");
     }
 
-    bool ping() { return run("ip netns exec " + peer_ + " ping -c 1 -W 2 192.0.2.1 >/dev/null") == 0; }
-    int in_ns(const std::string &command) { return run("nsenter --net=/run/netns/" + name_ + " " + command); }
+    bool ping() {
+        return run("ip netns exec " + peer_ + " ping -c 1 -W 2 192.0.2.1 >/dev/null") == 0;
+    }
+    int in_ns(const std::string &command) {
+        return run("nsenter --net=/run/netns/" + name_ + " " + command);
+    }
 
     std::string name_, peer_, note_;
     Datapath::Options options_;
