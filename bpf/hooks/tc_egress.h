@@ -116,6 +116,7 @@ DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u
     dp_upcall_begin(up, kind, o->packet);
     dp_upcall_flow(up, f, o->key);
     dp_upcall_eval(up, &f->eval);
+    if (kind == DP_UPCALL_QUEUED) up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
     action = dp_upcall_skb(o->skb, up, host, &reason);
     /* Nobody will answer: the next packet is judged anew. */
     if (reason && kind == DP_UPCALL_CLASSIFY) dp_flow_delete(o->key);
