@@ -10,7 +10,8 @@ namespace {
 
 void add_global_options(CLI::App &app, Context &context) {
     app.add_flag("-j,--json", context.json, "print JSON");
-    app.add_option("--socket", context.socket, "control socket of sluiced")->capture_default_str();
+    app.add_option("--socket", context.socket, "control socket of sluiced")
+        ->envname("SLUICE_SOCKET")->capture_default_str();
     app.add_flag("-q,--quiet", context.quiet, "print only what was asked for");
     app.add_flag("-v,--verbose", context.verbose, "say more");
 }
