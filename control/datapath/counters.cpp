@@ -9,15 +9,20 @@
 namespace sluice::datapath {
 namespace {
 
-// In the order of enum dp_reason.
+// The words of enum dp_reason, as bpftool prints them, in its order.
 constexpr std::array reason_names = {
-    "none", "filter_block", "callout_block", "callout_unregistered", "flow_blocked", "held",
-    "hold_quota", "hold_expired", "flows_full", "tickets_full", "port_gone", "port_frame_too_big",
-    "no_nic", "too_many_hops", "truncated", "malformed", "ext_headers", "vlan_depth", "fragment",
-    "downcall_malformed", "downcall_unknown_flow", "downcall_stale", "downcall_foreign",
-    "downcall_mismatch", "downcall_state", "port_foreign_frame", "policy_missing", "internal",
-    "flow_created", "hold_opened", "hold_permitted", "hold_blocked", "upcall", "downcall",
-    "reject_sent", "discarded",
+    "DP_REASON_NONE", "DP_REASON_FILTER_BLOCK", "DP_REASON_CALLOUT_BLOCK",
+    "DP_REASON_CALLOUT_UNREGISTERED", "DP_REASON_FLOW_BLOCKED", "DP_REASON_HELD",
+    "DP_REASON_HOLD_QUOTA", "DP_REASON_HOLD_EXPIRED", "DP_REASON_FLOWS_FULL",
+    "DP_REASON_TICKETS_FULL", "DP_REASON_PORT_GONE", "DP_REASON_PORT_FRAME_TOO_BIG",
+    "DP_REASON_NO_NIC", "DP_REASON_TOO_MANY_HOPS", "DP_REASON_TRUNCATED", "DP_REASON_MALFORMED",
+    "DP_REASON_EXT_HEADERS", "DP_REASON_VLAN_DEPTH", "DP_REASON_FRAGMENT",
+    "DP_REASON_DOWNCALL_MALFORMED", "DP_REASON_DOWNCALL_UNKNOWN_FLOW", "DP_REASON_DOWNCALL_STALE",
+    "DP_REASON_DOWNCALL_FOREIGN", "DP_REASON_DOWNCALL_MISMATCH", "DP_REASON_DOWNCALL_STATE",
+    "DP_REASON_PORT_FOREIGN_FRAME", "DP_REASON_POLICY_MISSING", "DP_REASON_INTERNAL",
+    "DP_REASON_FLOW_CREATED", "DP_REASON_HOLD_OPENED", "DP_REASON_HOLD_PERMITTED",
+    "DP_REASON_HOLD_BLOCKED", "DP_REASON_UPCALL", "DP_REASON_DOWNCALL", "DP_REASON_REJECT_SENT",
+    "DP_REASON_DISCARDED",
 };
 static_assert(reason_names.size() == DP_REASONS, "one word for each reason");
 
@@ -26,10 +31,10 @@ struct LayerName {
     const char *name;
 };
 constexpr LayerName layer_names[] = {
-    {DP_LAYER_INBOUND_IPPACKET_V4, "inbound_ippacket_v4"},
-    {DP_LAYER_INBOUND_IPPACKET_V6, "inbound_ippacket_v6"},
-    {DP_LAYER_ALE_AUTH_CONNECT_V4, "ale_auth_connect_v4"},
-    {DP_LAYER_ALE_AUTH_CONNECT_V6, "ale_auth_connect_v6"},
+    {DP_LAYER_INBOUND_IPPACKET_V4, "DP_LAYER_INBOUND_IPPACKET_V4"},
+    {DP_LAYER_INBOUND_IPPACKET_V6, "DP_LAYER_INBOUND_IPPACKET_V6"},
+    {DP_LAYER_ALE_AUTH_CONNECT_V4, "DP_LAYER_ALE_AUTH_CONNECT_V4"},
+    {DP_LAYER_ALE_AUTH_CONNECT_V6, "DP_LAYER_ALE_AUTH_CONNECT_V6"},
 };
 constexpr const char *slot_names[] = {"permit", "block", "callout"};
 

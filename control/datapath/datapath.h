@@ -32,7 +32,7 @@ enum class XdpMode { automatic, native, generic };
 
 struct Counter {
     std::string group; // "reason" or "layer"
-    std::string name;  // "filter_block", "ale_auth_connect_v4.permit"
+    std::string name;  // as in BTF: "DP_REASON_FILTER_BLOCK", "DP_LAYER_ALE_AUTH_CONNECT_V4.permit"
     std::uint64_t packets = 0, bytes = 0;
 };
 

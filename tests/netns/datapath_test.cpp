@@ -328,7 +328,7 @@ TEST_F(DatapathTest, DumpsCountersInWords) {
     const std::string dump = output("bpftool -j map dump pinned " + plane_->pin_dir() + "/reasons");
     EXPECT_NE(dump.find("DP_REASON_DOWNCALL_FOREIGN"), std::string::npos);
     EXPECT_EQ(packets(*plane_, "upcall"), 0u);
-    EXPECT_EQ(packets(*plane_, "ale_auth_connect_v4.permit"), 0u);
+    EXPECT_EQ(packets(*plane_, "DP_LAYER_ALE_AUTH_CONNECT_V4.permit"), 0u);
 }
 
 // What arrived at dp_port_down; ours are no downcalls, and counted as that.

@@ -7,14 +7,14 @@
 using namespace sluice::datapath;
 
 TEST(Counters, NamesAreTheEnumerationsWords) {
-    EXPECT_EQ(reason_name(DP_REASON_FILTER_BLOCK), "filter_block");
-    EXPECT_EQ(reason_name(DP_REASON_NO_NIC), "no_nic");
-    EXPECT_EQ(reason_name(DP_REASON_VLAN_DEPTH), "vlan_depth");
-    EXPECT_EQ(reason_name(DP_REASON_DOWNCALL_STATE), "downcall_state");
-    EXPECT_EQ(reason_name(DP_REASON_INTERNAL), "internal");
-    EXPECT_EQ(reason_name(DP_REASON_REJECT_SENT), "reject_sent");
-    EXPECT_EQ(reason_name(DP_REASONS - 1), "discarded");
-    EXPECT_EQ(layer_name(DP_LAYER_ALE_AUTH_CONNECT_V6), "ale_auth_connect_v6");
+    EXPECT_EQ(reason_name(DP_REASON_FILTER_BLOCK), "DP_REASON_FILTER_BLOCK");
+    EXPECT_EQ(reason_name(DP_REASON_NO_NIC), "DP_REASON_NO_NIC");
+    EXPECT_EQ(reason_name(DP_REASON_VLAN_DEPTH), "DP_REASON_VLAN_DEPTH");
+    EXPECT_EQ(reason_name(DP_REASON_DOWNCALL_STATE), "DP_REASON_DOWNCALL_STATE");
+    EXPECT_EQ(reason_name(DP_REASON_INTERNAL), "DP_REASON_INTERNAL");
+    EXPECT_EQ(reason_name(DP_REASON_REJECT_SENT), "DP_REASON_REJECT_SENT");
+    EXPECT_EQ(reason_name(DP_REASONS - 1), "DP_REASON_DISCARDED");
+    EXPECT_EQ(layer_name(DP_LAYER_ALE_AUTH_CONNECT_V6), "DP_LAYER_ALE_AUTH_CONNECT_V6");
 }
 
 TEST(Counters, AnUnknownNumberHasNoName) {
