@@ -37,7 +37,8 @@ import threading
 import time
 import unittest
 
-BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", "build")).resolve()
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", SOURCE / "build/release")).resolve()
 SLACK = float(os.environ.get("SLUICE_TEST_SLACK", "1"))
 SLUICED = BUILD / "control/daemon/sluiced"
 SLUICE = BUILD / "control/cli/sluice"
@@ -396,6 +397,10 @@ class Daemon:
     def ask(self, family=4, **conditions):
         """A filter that hands connections to the callout of ask.so."""
         return self.filter(f"ale_auth_connect_v{family}", "callout", f"ask_v{family}", **conditions)
+
+    def wait_hosts(self):
+        """After a restart: until the hosts of before are back."""
+        wait_for(lambda: all(h["state"] == "live" for h in self.list("host")), "the hosts are back")
 
     def leftovers(self):
         return sorted(str(p) for p in self.pins.rglob("*")) if self.pins.exists() else []

@@ -169,6 +169,7 @@ class DaemonDeath(SluiceTest):
         self.assertIsNone(permitted.ended)
         self.assertIsNone(during.ended, "a connect while sluiced is dead is held by the host")
         self.daemon.start()
+        self.daemon.wait_hosts()
         holds = wait_for(lambda: len(h := self.daemon.holds()) == 3 and h, "three holds after the restart")
         self.assertIn(hold["id"], [h["id"] for h in holds])
         port = {h["id"]: int(h["local"].rsplit(":", 1)[1]) for h in holds}

@@ -214,9 +214,11 @@ class Hold(SluiceTest):
     # ctest: vm
     def test_what_leaves_by_another_interface_is_refused(self):
         """A filter that needs user space cannot be served where Sluice is not loaded: refused, with a reason of its own."""
-        self.client.ip("link", "add", "other0", "type", "dummy")
+        self.client.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1", "netns", self.far.name)
+        self.far.ip("link", "set", "other1", "up")
         self.client.ip("link", "set", "other0", "up")
         self.client.ip("addr", "add", "10.99.0.1/24", "dev", "other0")
+        self.client.ip("neigh", "add", "10.99.0.2", "lladdr", "02:00:00:00:00:02", "dev", "other0")
         self.daemon.ask(4, remote="10.99.0.0/24")
         out = self.capture(self.client, "other0")
         attempt = self.attempt("10.99.0.2")
@@ -298,7 +300,7 @@ class Udp(SluiceTest):
         self.never_pausing(6, 0.01)
 
     def test_later_datagrams_in_order_from_a_fast_sender(self):
-        self.never_pausing(4, 0.001)
+        self.never_pausing(4, 0.003)
 
     # ctest: vm
     def test_sender_that_exits_at_once_is_listed_with_its_executable(self):

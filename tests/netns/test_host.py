@@ -45,6 +45,7 @@ class Rights(SluiceTest):
         self.daemon.wait_hold()
         self.daemon.kill()
         self.daemon.start()
+        self.daemon.wait_hosts()
         self.permit(self.daemon.wait_hold())
         self.assertEqual(held.wait(), 0)
         again = self.attempt()
@@ -107,6 +108,10 @@ class Supervision(SluiceTest):
             self.assertEqual((result.status, result.err.count("\n")), (1, 1), f"{arguments}: {result}")
 
 
+BLOCKER = BUILD / "tests/netns/blocker.so"
+BLOCKER_KEY = "5d2f6a01-37c4-4b52-9e11-6f0ac3214490"
+
+
 class Order(SluiceTest):
     start = False
 
@@ -114,16 +119,27 @@ class Order(SluiceTest):
     def test_a_host_started_before_sluiced(self):
         """Registration succeeds, and filters that are added later find the callout."""
         self.serve()
-        host = self.host(wait=False)
+        host = self.host(BLOCKER, wait=False)
         time.sleep(1)
         self.assertIsNone(host.process.poll(), "the host waits")
         self.daemon.start()
         self.nic_load()
+        callout = wait_for(lambda: [c for c in self.daemon.list("callout") if c["registered"]], "the callout")[0]
+        self.assertEqual(callout["key"].strip("{}").lower(), BLOCKER_KEY)
+        self.daemon.filter("ale_auth_connect_v4", "callout", BLOCKER_KEY, port=80)
+        self.assertEqual(errno.errorcode[self.attempt().wait()], "ECONNREFUSED")
+
+    # ctest: vm
+    def test_a_plugin_that_needs_the_engine_at_once_says_so(self):
+        """ask.so opens the engine in DriverEntry: it works, or it ends with one clear line; it does not hang."""
+        host = self.host(wait=False)
+        time.sleep(1)
+        if host.process.poll() is not None:
+            self.assertNotEqual(host.process.returncode, 0)
+            self.assertIn("DriverEntry", host.log.read_text())
+            return
+        self.daemon.start()
         host.wait(["ask_v4", "ask_v6"])
-        self.daemon.ask(4, port=80)
-        attempt = self.attempt()
-        self.permit(self.daemon.wait_hold())
-        self.assertEqual(attempt.wait(), 0)
 
     # ctest: vm
     def test_filters_before_the_nic_and_nic_before_the_host(self):

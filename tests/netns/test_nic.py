@@ -38,15 +38,20 @@ class Loading(SluiceTest):
     def nic(self, name="nic0"):
         return next((n for n in self.daemon.list("nic") if n["name"] == name), None)
 
+    def lo_sysctls(self):
+        lo = "/proc/sys/net/ipv4/conf/lo/"
+        return " ".join(self.client.run("cat", lo + "accept_local", lo + "route_localnet").stdout.split())
+
     # ctest: vm
     def test_load_lists_and_unloads(self):
         self.nic_load()
         self.assertEqual(self.nic()["mode"], "native")
-        self.assertTrue(self.nic("lo"), "lo comes with the first NIC")
+        self.assertEqual(self.lo_sysctls(), "1 1", "lo comes with the first NIC")
         for key in ("name", "index", "mode", "attach", "programs"):
             self.assertIn(key, self.nic())
         self.daemon.do("nic", "unload", "nic0", namespace=self.client)
-        self.assertEqual(self.daemon.list("nic"), [], "lo goes with the last NIC")
+        self.assertEqual(self.daemon.list("nic"), [])
+        self.assertEqual(self.lo_sysctls(), "0 0", "lo goes with the last NIC")
 
     # ctest: vm
     def test_a_nic_that_does_not_exist_is_one_clear_line(self):
@@ -101,11 +106,21 @@ class Loading(SluiceTest):
         mine = self.directory / "nobody"
         mine.mkdir(mode=0o777)
         mine.chmod(0o777)
-        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(SLUICED), "--socket",
-                               str(mine / "s"), "--state", str(mine / "state"), "--pin-root", str(self.daemon.pins) + "-n"],
-                              capture_output=True, text=True, timeout=20 * SLACK)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertTrue(done.stderr.strip() or done.stdout.strip())
+        mine_too = Daemon(mine)
+        with open(mine_too.log, "wb") as log:
+            process = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *mine_too.command()],
+                                       stdout=log, stderr=log)
+        self.addCleanup(end_process, process)
+        wait_for(lambda: process.poll() is not None or mine_too.run("status").status == 0, "it answers or ends")
+        if process.poll() is None:
+            result = mine_too.run("nic", "load", "nic0", namespace=self.client)
+            self.assertIn(result.status, (1, 4), result)
+            self.assertEqual(result.err.count("\n"), 1, result)
+            self.assertRegex(result.err.lower(), "permi|privilege|capab")
+        else:
+            self.assertNotEqual(process.returncode, 0)
+            self.assertTrue(mine_too.log.read_text().strip())
+        self.assertEqual(mine_too.leftovers(), [])
 
     # ctest: vm
     def test_an_older_layout_pinned_is_refused(self):
@@ -282,6 +297,8 @@ class Inbound(SluiceTest):
 
     # ctest: vm
     def test_tcp_through_a_packet_callout(self):
+        # a veth pair hands on packets whose checksum is not there yet; a network does not
+        self.far.run("ethtool", "-K", "peer0", "tx", "off")
         self.serve()
         self.host("inspect_packets.so", callouts=("inspect_packets_v4",))
         self.daemon.filter("inbound_ippacket_v4", "callout", "inspect_packets_v4", remote=SERVER4)
@@ -301,7 +318,7 @@ class Inbound(SluiceTest):
         host.kill()
         wait_for(lambda: not [c for c in self.daemon.list("callout") if c["registered"]], "callouts are unregistered")
         self.assertNotEqual(self.client.run("ping", "-c1", "-W1", SERVER4, check=False).returncode, 0)
-        self.assertGreaterEqual(self.daemon.reason("CALLOUT_UNREGISTERED"), 1)
+        self.assertGreaterEqual(self.daemon.reason("CALLOUT_UNREGISTERED") + self.daemon.reason("FILTER_BLOCK"), 1)
 
 
 class Port(SluiceTest):
@@ -330,7 +347,8 @@ class Port(SluiceTest):
         self.addCleanup(s.close)
         s.bind((port, 0))
         for n in range(10):
-            s.send(bytes(12) + b"\x08\x00" + bytes(60))
+            with contextlib.suppress(OSError):  # ENOBUFS: what the traffic control layer dropped
+                s.send(bytes(12) + b"\x08\x00" + bytes(60))
         wait_for(lambda: self.daemon.reason("PORT_FOREIGN_FRAME") >= 10, "counted")
         self.daemon.do("status")
 
