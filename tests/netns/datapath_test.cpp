@@ -327,13 +327,13 @@ TEST_F(DatapathTest, DumpsCountersInWords) {
     create();
     const std::string dump = output("bpftool -j map dump pinned " + plane_->pin_dir() + "/reasons");
     EXPECT_NE(dump.find("DP_REASON_DOWNCALL_FOREIGN"), std::string::npos);
-    EXPECT_EQ(packets(*plane_, "upcall"), 0u);
+    EXPECT_EQ(packets(*plane_, "DP_REASON_UPCALL"), 0u);
     EXPECT_EQ(packets(*plane_, "DP_LAYER_ALE_AUTH_CONNECT_V4.permit"), 0u);
 }
 
 // What arrived at dp_port_down; ours are no downcalls, and counted as that.
 std::uint64_t downcalls(const Datapath &plane) {
-    return packets(plane, "downcall_malformed") + packets(plane, "downcall");
+    return packets(plane, "DP_REASON_DOWNCALL_MALFORMED") + packets(plane, "DP_REASON_DOWNCALL");
 }
 
 std::string ethernet_frame(const std::string &text) {
