@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Turns an outbound packet that may not leave into what its sender should hear at once: TCP a RST, UDP an ICMP
-   unreachable (v4: 3/13, v6: 1/3; both are EHOSTUNREACH to a connected socket). Delivered by the interface the packet
+   unreachable, "administratively prohibited" (v4: 3/13, EHOSTUNREACH to a connected socket; v6: 1/1, EACCES: the codes that
+   would be EHOSTUNREACH there are kept from sockets that did not ask for IPV6_RECVERR). Delivered by the interface the packet
    would have left by, so that reverse-path filters see the peer where its route leads. */
 #ifndef SLUICE_BPF_LIB_REJECT_H
 #define SLUICE_BPF_LIB_REJECT_H
@@ -180,7 +181,7 @@ static __noinline int dp_reject_udp6(struct __sk_buff *skb, const struct dp_pack
     __builtin_memcpy(&in, out.original, sizeof in);
     dp_ip6_fill(&out.ip, &in, DP_PROTO_ICMPV6, sizeof out - sizeof out.ip, &pseudo);
     out.type = 1;
-    out.code = 3;
+    out.code = 1;
     out.check = 0;
     out.unused = 0;
     sum = bpf_csum_diff(0, 0, (__be32 *)&pseudo, sizeof pseudo, 0);
