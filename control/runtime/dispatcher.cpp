@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/dispatcher.h"
 
+#include "runtime/checksum.h"
+
 namespace sluice::runtime {
 
 namespace {
@@ -42,6 +44,17 @@ bool is_answer(std::uint32_t action) {
            action == FWP_ACTION_NONE;
 }
 
+// A datagram that leaves as a super-packet arrives here in segments, each with the header of the question. The first one
+// asks; the others stand behind it.
+bool is_further_segment(PortLink &port, const dp_upcall &h) {
+    if (h.flow == 0) return false;
+    const PortLink::Question question{h.ticket, h.filter_id, h.generation};
+    const Lock lock(port.mutex);
+    if (port.last_question == question) return true;
+    port.last_question = question;
+    return false;
+}
+
 } // namespace
 
 void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame, Pace &pace) {
@@ -50,7 +63,9 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         ++counters_.unexpected_frames;
         return;
     }
-    if (upcall.header.kind == DP_UPCALL_QUEUED) {
+    if (!upcall.at_flow())
+        complete_checksum(frame.bytes().subspan(upcall.packet_offset), upcall.header.ip_offset, upcall.header.l4_offset);
+    if (upcall.header.kind == DP_UPCALL_QUEUED || is_further_segment(*port, upcall.header)) {
         holds_.queue(*port, std::move(upcall), std::move(frame));
         return;
     }

@@ -34,6 +34,11 @@ struct PortLink {
     std::uint32_t host_id = 0;
     std::atomic<std::uint32_t> kept{0}; // frames that holds keep; the rest must suffice for traffic
     Mutex mutex;
+    struct Question {
+        std::uint64_t ticket = 0, filter = 0, generation = 0;
+        bool operator==(const Question &) const = default;
+    };
+    Question last_question GUARDED_BY(mutex);
     std::map<dp_flow_key, std::shared_ptr<Hold>, FlowKeyLess> flows GUARDED_BY(mutex);
 };
 

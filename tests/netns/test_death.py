@@ -36,8 +36,9 @@ class HostDeath(SluiceTest):
             self.assertEqual(error, 0)
             datagram = wait_for(lambda: self.sink.datagrams, "the held datagram arrives", 2)[0]
             self.assertEqual(datagram[1], b"held")
-            self.assertEqual(len(cap.syns(80)), 1)
+            wait_for(lambda: cap.syns(80), "the SYN in the capture", 2)
             time.sleep(0.3)
+            self.assertEqual(len(cap.syns(80)), 1)
             self.assertEqual(len(self.sink.datagrams), 1)
         else:
             self.assertEqual(errno.errorcode[error], "ECONNREFUSED")
@@ -46,7 +47,6 @@ class HostDeath(SluiceTest):
         self.assertEqual(wait_for(lambda: not self.daemon.holds(), "no hold is left"), True)
         return host
 
-    # ctest: vm
     def test_killed_block(self):
         self.holds_end(False, Host.kill)
 
@@ -58,7 +58,6 @@ class HostDeath(SluiceTest):
     def test_killed_permit_after_40_s(self):
         self.holds_end(True, Host.kill, held_for=40)
 
-    # ctest: vm
     def test_ended_by_sigterm_block(self):
         self.holds_end(False, lambda host: host.signal(signal.SIGTERM))
 
@@ -66,7 +65,6 @@ class HostDeath(SluiceTest):
     def test_stopped_block(self):
         self.holds_end(False, lambda host: host.signal(signal.SIGSTOP))
 
-    # ctest: vm
     def test_stopped_permit(self):
         host = self.holds_end(True, lambda host: host.signal(signal.SIGSTOP))
         # it finds its connection closed when it continues, and connects anew
@@ -92,7 +90,6 @@ class HostDeath(SluiceTest):
                                      "ASAN_OPTIONS": "verify_asan_link_order=0"})
         os.kill(children[0], 0)  # the child still holds the copies
 
-    # ctest: vm
     def test_killed_while_a_child_holds_its_descriptors_block(self):
         self.forked(False)
 
@@ -100,7 +97,6 @@ class HostDeath(SluiceTest):
     def test_killed_while_a_child_holds_its_descriptors_permit(self):
         self.forked(True)
 
-    # ctest: vm
     def test_without_its_host_a_callout_filter_refuses_or_permits_at_once(self):
         host = self.host()
         self.daemon.ask(4, port=80)
@@ -115,7 +111,6 @@ class HostDeath(SluiceTest):
         self.permit(self.daemon.wait_hold())
         self.assertEqual(attempt.wait(), 0)
 
-    # ctest: vm
     def test_two_hosts_fall_apart_alone(self):
         """The end of one host touches only what it was asked about."""
         first = self.host()
@@ -182,7 +177,6 @@ class DaemonDeath(SluiceTest):
         self.permit(self.daemon.wait_hold())
         self.assertEqual(again.wait(), 0)
 
-    # ctest: vm
     def test_sigterm_keeps_policy_in_force(self):
         self.daemon.filter("ale_auth_connect_v4", port=443)
         self.assertEqual(self.daemon.stop(), 0)
@@ -214,7 +208,6 @@ class DaemonDeath(SluiceTest):
         rates = iperf.report()
         self.assertGreater(min(rates[1:-1]), 50e6, f"the established transfer dipped: {rates}")
 
-    # ctest: vm
     def test_host_killed_while_sluiced_is_dead(self):
         host = self.host()
         self.daemon.ask(4, port=80, permit_on_loss=True)

@@ -35,11 +35,9 @@ class Errno(SluiceTest):
     def test_held_tcp_v4_blocking_gets_econnrefused(self):
         self.held_tcp(4, True)
 
-    # ctest: vm
     def test_held_tcp_v6_blocking_gets_econnrefused(self):
         self.held_tcp(6, True)
 
-    # ctest: vm
     def test_held_tcp_v4_non_blocking_gets_econnrefused(self):
         self.held_tcp(4, False)
 
@@ -58,7 +56,6 @@ class Errno(SluiceTest):
     def test_filter_tcp_v4_gets_eperm(self):
         self.in_kernel_tcp(4)
 
-    # ctest: vm
     def test_filter_tcp_v6_gets_eperm(self):
         self.in_kernel_tcp(6)
 
@@ -72,7 +69,6 @@ class Errno(SluiceTest):
             s.connect((server(family), 80))
         self.assertEqual(errno.errorcode[raised.exception.errno], "EPERM")
 
-    # ctest: vm
     def test_filter_udp_v4_gets_eperm(self):
         self.in_kernel_udp(4)
 
@@ -98,7 +94,6 @@ class Errno(SluiceTest):
     def test_held_connected_udp_v4_gets_ehostunreach(self):
         self.connected_udp(4)
 
-    # ctest: vm
     def test_held_connected_udp_v6_gets_eacces(self):
         self.connected_udp(6)
 
@@ -121,18 +116,15 @@ class Errno(SluiceTest):
     def test_held_unconnected_udp_v4_gets_eperm_on_the_next_send(self):
         self.unconnected_udp(4)
 
-    # ctest: vm
     def test_held_unconnected_udp_v6_gets_eperm_on_the_next_send(self):
         self.unconnected_udp(6)
 
-    # ctest: vm
     def test_a_filter_permits_what_it_does_not_name(self):
         self.refuse()
         self.serve(port=81)
         self.assertEqual(self.attempt(SERVER4, 81).wait(), 0)
         self.assertEqual(self.attempt(SERVER6, 81).wait(), 0)
 
-    # ctest: vm
     def test_a_deleted_filter_refuses_nothing(self):
         filter_id = self.daemon.filter("ale_auth_connect_v4", port=80)
         self.assertEqual(self.attempt().wait(), errno.EPERM)
@@ -141,7 +133,6 @@ class Errno(SluiceTest):
         self.assertEqual(self.attempt().wait(), 0)
         self.assertEqual(self.daemon.list("filter"), [])
 
-    # ctest: vm
     def test_ranges_and_prefixes(self):
         self.serve(port=81)
         self.daemon.filter("ale_auth_connect_v4", port="70-80", remote="10.91.0.2/31", protocol="tcp")

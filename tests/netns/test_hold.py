@@ -37,6 +37,8 @@ class Hold(SluiceTest):
 
     def check_after(self, hold, decided, permit):
         local_port = int(re.search(r"(\d+)$", hold["local"]).group(1))
+        if permit:
+            wait_for(lambda: self.cap.syns(80, local_port), "the SYN in the capture", 2)
         syns = self.cap.syns(80, local_port)
         if not permit:
             self.assertEqual(self.cap.packets(TCP, sport=local_port), [], "a packet of a blocked flow")
@@ -64,11 +66,9 @@ class Hold(SluiceTest):
     def test_v4_held_100_ms_permitted(self):
         self.curl_case(4, 0.1, True)
 
-    # ctest: vm
     def test_v6_held_100_ms_permitted(self):
         self.curl_case(6, 0.1, True)
 
-    # ctest: vm
     def test_v4_held_100_ms_blocked(self):
         self.curl_case(4, 0.1, False)
 
@@ -76,7 +76,6 @@ class Hold(SluiceTest):
     def test_v6_held_100_ms_blocked(self):
         self.curl_case(6, 0.1, False)
 
-    # ctest: vm
     def test_v4_held_5_s_permitted(self):
         self.curl_case(4, 5, True)
 
@@ -112,6 +111,7 @@ class Hold(SluiceTest):
             rto = float(re.search(r"\brto:([\d.]+)", self.ss(port)).group(1))
             measured(f"rto v{family} after a hold of {seconds} s", rto, "ms")
             self.assertLess(rto, 1000)
+            wait_for(lambda: self.cap.syns(80, port), "the SYN in the capture", 2)
             self.assertEqual(len(self.cap.syns(80, port)), 1)
             self.assertGreaterEqual(self.cap.syns(80, port)[0].time, decided)
         port = blocked.port
@@ -127,7 +127,6 @@ class Hold(SluiceTest):
     def test_connect_returns_at_once_after_60_s(self):
         self.connect_returns(60)
 
-    # ctest: vm
     def test_retransmissions_are_dropped_and_counted(self):
         attempt = self.attempt()
         hold = self.daemon.wait_hold()
@@ -135,6 +134,7 @@ class Hold(SluiceTest):
         self.assertGreaterEqual(self.daemon.reason("HELD"), 1)
         self.permit(hold)
         self.assertEqual(attempt.wait(), 0)
+        time.sleep(0.3)
         self.assertEqual(len(self.cap.syns(80, attempt.port)), 1)
 
     # ctest: vm
@@ -151,7 +151,6 @@ class Hold(SluiceTest):
         self.assertEqual(self.daemon.reason("UPCALL"), before, "upcalls of a decided flow")
         self.assertGreater(before, 0)
 
-    # ctest: vm
     def test_hold_show_and_text_name_the_connection(self):
         self.attempt()
         hold = self.daemon.wait_hold()
@@ -211,7 +210,6 @@ class Hold(SluiceTest):
                     attempt.socket.sendall(b"echo")
                     self.assertEqual(attempt.socket.recv(4), b"echo")
 
-    # ctest: vm
     def test_what_leaves_by_another_interface_is_refused(self):
         """A filter that needs user space cannot be served where Sluice is not loaded: refused, with a reason of its own."""
         self.client.ip("link", "add", "other0", "type", "veth", "peer", "name", "other1", "netns", self.far.name)
@@ -259,7 +257,6 @@ class Udp(SluiceTest):
     def test_one_datagram_v6_held_5_s_arrives_once(self):
         self.one_datagram(6, 5)
 
-    # ctest: vm
     def test_two_families_share_nothing(self):
         for family in (4, 6):
             self.datagram_socket(family).sendto(b"%d" % family, (server(family), 5000))
@@ -310,11 +307,12 @@ class Udp(SluiceTest):
         sender = self.client.popen(mine, "-c", f"echo -n bye > /dev/udp/{SERVER4}/5000")
         self.assertEqual(sender.wait(), 0)
         hold = self.daemon.wait_hold()
-        self.assertEqual((hold["pid"], hold["exe"]), (sender.pid, str(mine)))
+        self.assertEqual(hold["pid"], sender.pid)
+        # the path is the kernel's own view: longer than ours where the test stands in a chroot
+        self.assertTrue(hold["exe"].endswith(str(mine)), hold["exe"])
         self.permit(hold)
         wait_for(lambda: self.sink.datagrams, "the datagram arrives")
 
-    # ctest: vm
     def test_blocked_datagrams_never_arrive(self):
         s = self.datagram_socket(4)
         for n in range(5):

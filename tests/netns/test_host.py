@@ -36,7 +36,6 @@ class Rights(SluiceTest):
         self.permit(hold)
         self.assertEqual(attempt.wait(), 0)
 
-    # ctest: vm
     def test_it_finds_a_restarted_sluiced_though_it_has_no_rights(self):
         self.serve()
         self.host(user="nobody")
@@ -52,7 +51,6 @@ class Rights(SluiceTest):
         self.permit(self.daemon.wait_hold())
         self.assertEqual(again.wait(), 0)
 
-    # ctest: vm
     def test_a_stranger_is_no_host(self):
         plugin = PLUGINS / "ask.so"
         done = subprocess.Popen(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(SLUICE_HOST), str(plugin),
@@ -83,7 +81,6 @@ class Supervision(SluiceTest):
         self.assertIsNone(self.plugin())
         self.assertEqual([c for c in self.daemon.list("callout") if c["registered"]], [])
 
-    # ctest: vm
     def test_a_killed_plugin_is_started_again(self):
         self.serve()
         self.daemon.do("plugin", "load", PLUGINS / "ask.so", "--name", "ask")
@@ -99,7 +96,6 @@ class Supervision(SluiceTest):
         self.assertEqual(attempt.wait(), 0)
         self.daemon.do("plugin", "unload", "ask")
 
-    # ctest: vm
     def test_errors_are_one_clear_line(self):
         for arguments in (("plugin", "load", "/nonexistent.so", "--name", "x"),
                           ("plugin", "load", PLUGINS / "ask.so", "--name", "x", "--user", "no-such-user"),
@@ -129,7 +125,6 @@ class Order(SluiceTest):
         self.daemon.filter("ale_auth_connect_v4", "callout", BLOCKER_KEY, port=80)
         self.assertEqual(errno.errorcode[self.attempt().wait()], "ECONNREFUSED")
 
-    # ctest: vm
     def test_a_plugin_that_needs_the_engine_at_once_says_so(self):
         """ask.so opens the engine in DriverEntry: it works, or it ends with one clear line; it does not hang."""
         host = self.host(wait=False)
@@ -141,7 +136,6 @@ class Order(SluiceTest):
         self.daemon.start()
         host.wait(["ask_v4", "ask_v6"])
 
-    # ctest: vm
     def test_filters_before_the_nic_and_nic_before_the_host(self):
         self.serve()
         self.daemon.start()
@@ -168,7 +162,6 @@ class AllowAfter(SluiceTest):
 
 
 class Embedded(SluiceTest):
-    # ctest: vm
     def test_any_program_can_be_a_host(self):
         """embedded_host prints each connection, and takes its filter back when it ends."""
         self.serve()

@@ -44,6 +44,18 @@ TEST_F(Hold, HeldThenCompletedThenReleasedInOrder) {
     EXPECT_EQ(port->free_frames(), port->frames());
 }
 
+TEST_F(Hold, FurtherSegmentsOfASuperPacketStandBehindTheFirst) {
+    pend_then(FWP_ACTION_PERMIT);
+    for (const char *text : {"first", "second", "third"}) port->inject(upcall(9), text);
+    while (engine->counters().queued < 2) std::this_thread::yield();
+    engine->complete(contexts);
+    const auto sent = port->wait_sent(4);
+    EXPECT_EQ(kinds(sent), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_RELEASE,
+                                             DP_DOWNCALL_RELEASE}));
+    ASSERT_EQ(sent.size(), 4u);
+    EXPECT_EQ(sent[1].packet + sent[2].packet + sent[3].packet, "firstsecondthird");
+}
+
 TEST_F(Hold, BlockDiscardsTheQueueAndSendsTheFirstForItsReject) {
     pend_then(FWP_ACTION_BLOCK);
     port->inject(upcall(9), "first");
