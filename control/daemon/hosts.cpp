@@ -111,6 +111,7 @@ Result<void> Hosts::bring_to_life(Host &host, const protocol::HostHello &hello, 
     client->host = host.id;
     client->trusted = true;
     host.pidfd = open_pidfd(host.peer.pid);
+    host.start_ticks = process_stat(host.peer.pid).value_or(ProcessStat{}).start_ticks;
     if (!host.pidfd) return Error(errno, "watch host process", std::to_string(host.peer.pid));
     return core_.loop.watch(host.pidfd.get(), EPOLLIN, [this, id = host.id](std::uint32_t) { end(id, "its process ended"); });
 }

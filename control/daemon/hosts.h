@@ -26,6 +26,7 @@ struct Host {
     Guid key;
     std::string name;
     Peer peer;
+    std::uint64_t start_ticks = 0; // of its process, tells the pid from its reuse
     Fd pidfd;
     std::weak_ptr<Client> client;
     State state = State::live;

@@ -109,10 +109,12 @@ void Hosts::forget_ports(std::uint32_t compartment) {
 void Hosts::look_after() {
     std::vector<std::uint32_t> stopped;
     for (const auto &[id, host] : hosts_) {
-        if (host->state != Host::State::live) continue;
+        if (host->state == Host::State::ending || host->peer.pid == 0) continue;
         const auto stat = process_stat(host->peer.pid);
-        if (!stat || stat->state == 'T' || stat->state == 't' || stat->state == 'Z' || stat->state == 'X')
-            stopped.push_back(id);
+        const bool gone = !stat || stat->start_ticks != host->start_ticks || stat->state == 'Z' || stat->state == 'X';
+        // An awaited one that is stopped may still come back in time.
+        const bool halted = stat && host->state == Host::State::live && (stat->state == 'T' || stat->state == 't');
+        if (gone || halted) stopped.push_back(id);
     }
     for (std::uint32_t id : stopped) end(id, "its process is stopped or gone");
 }
@@ -128,6 +130,9 @@ void Hosts::load(const store::State &state) {
         }
         Host &host = enter(h.id(), *key);
         host.name = h.name();
+        host.peer.pid = static_cast<pid_t>(h.pid());
+        host.peer.uid = h.uid();
+        host.start_ticks = h.start_ticks();
         host.state = Host::State::awaited;
     }
 }
@@ -144,6 +149,9 @@ void Hosts::save(store::State &state) const {
         h->set_id(id);
         h->set_key(host->key.bytes());
         h->set_name(host->name);
+        h->set_pid(static_cast<std::uint32_t>(host->peer.pid));
+        h->set_uid(host->peer.uid);
+        h->set_start_ticks(host->start_ticks);
     }
 }
 

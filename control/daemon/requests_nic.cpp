@@ -118,7 +118,9 @@ void hold_decide(Core &core, const protocol::HoldDecide &message, const Responde
         if (!found) continue;
         const auto *host = core.hosts->of(found->host);
         const auto client = host != nullptr ? host->client.lock() : nullptr;
-        if (!client) return to.fail(Error(0, "the host of hold " + std::to_string(message.id()) + " is gone"));
+        if (!client)
+            return to.fail(Error(0, "host " + std::to_string(found->host) + ", which has hold " + std::to_string(message.id()) +
+                                        ", is not connected just now; try again"));
         protocol::Notice notice;
         notice.mutable_hold_order()->set_compartment(compartment);
         notice.mutable_hold_order()->set_ticket(found->ticket);
