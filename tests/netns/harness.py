@@ -518,7 +518,10 @@ class SluiceTest(unittest.TestCase):
         self.addCleanup(self._unload)
 
     def _unload(self):
-        if self.daemon.process and self.daemon.process.poll() is None:
+        """Also after a test that left sluiced dead: what libxdp pinned goes only so."""
+        if self.daemon.process:
+            if self.daemon.process.poll() is not None and self.daemon.leftovers():
+                self.daemon.start()
             for n in range(self.nics):
                 self.daemon.run("nic", "unload", f"nic{n}", namespace=self.client)
 

@@ -94,6 +94,7 @@ class Errno(SluiceTest):
     def test_held_connected_udp_v4_gets_ehostunreach(self):
         self.connected_udp(4)
 
+    # ctest: vm
     def test_held_connected_udp_v6_gets_eacces(self):
         self.connected_udp(6)
 

@@ -116,8 +116,19 @@ class Loading(SluiceTest):
     def test_an_older_layout_pinned_is_refused(self):
         self.nic_load()
         layout = next(self.daemon.pins.rglob("layout"))
-        subprocess.run(["bpftool", "map", "update", "pinned", layout, "key", "0", "0", "0", "0", "value",
-                        "250", "0", "0", "0"], check=True)
+        entry = json.loads(subprocess.run(["bpftool", "-j", "map", "dump", "pinned", layout], check=True,
+                                          capture_output=True).stdout)[0]
+
+        def write(*value):
+            subprocess.run(["bpftool", "map", "update", "pinned", layout, "key", "0", "0", "0", "0", "value", *value],
+                           check=True)
+
+        def restore():
+            self.daemon.stop()
+            write(*entry["value"])
+            self.daemon.start()  # so that the NIC is unloaded in the end
+        self.addCleanup(restore)
+        write("250", "0", "0", "0")
         self.daemon.stop()
         pins = self.daemon.leftovers()
         with open(self.daemon.log, "ab") as log:
