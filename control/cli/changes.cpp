@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/parse.h"
+#include "core/guid.h"
 #include "sluice/fwp.h"
 
 namespace sluice::cli {
@@ -109,10 +110,27 @@ Names names_for(DaemonClient &client, const FilterWords &words) {
     return names;
 }
 
+// A driver may register its callout and leave it to the administrator to add it to the engine: then the filter's layer
+// is the callout's.
+void add_callout_of(DaemonClient &client, const protocol::Filter &filter, const Names &names) {
+    for (const auto &known : names.callouts) {
+        if (known.key() != filter.callout() || !known.registered() || known.layers_size() != 0) continue;
+        R r;
+        auto &callout = *r.mutable_callout_add();
+        callout.set_key(known.key());
+        callout.set_name(Guid::from_bytes(known.key())->text());
+        callout.set_layer_key(filter.layer_key());
+        callout.set_layer(filter.layer());
+        client.ask(std::move(r));
+    }
+}
+
 void add_filter(Context &c, const FilterWords &words) {
     DaemonClient client(c.socket);
-    auto filter = parse_filter(words, names_for(client, words));
+    const Names names = names_for(client, words);
+    auto filter = parse_filter(words, names);
     if (!filter) throw Failure{exit_usage, filter.error().text()};
+    add_callout_of(client, *filter, names);
     R r;
     *r.mutable_filter_add() = std::move(*filter);
     const auto reply = client.ask(std::move(r));
