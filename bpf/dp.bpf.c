@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The data plane of one network namespace: every program but the NIC's XDP one and the far ends of ports. */
+/* The data plane of one network namespace: every program but the NIC's XDP one and the far ends of
+ * ports. */
 #include "hooks/ale_connect.h"
 #include "hooks/port_down.h"
 #include "hooks/port_tc.h"

@@ -136,7 +136,8 @@ struct {
     __type(value, __u64);
 } filter_hits SEC(".maps");
 
-/* What does not fit the stack. The programs that use it (XDP, TC) run with bottom halves disabled and do not nest. */
+/* What does not fit the stack. The programs that use it (XDP, TC) run with bottom halves disabled
+ * and do not nest. */
 struct dp_scratch {
     struct dp_upcall up;
     struct dp_ticket ticket;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Far end of a port: everything to the host's socket. Loaded once a port; it shares no map with the data plane. */
+/* Far end of a port: everything to the host's socket. Loaded once a port; it shares no map with the
+ * data plane. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* NIC, native XDP: INBOUND_IPPACKET. An object of its own because libxdp loads it; its maps are those of dp.bpf.c. */
+/* NIC, native XDP: INBOUND_IPPACKET. An object of its own because libxdp loads it; its maps are
+ * those of dp.bpf.c. */
 #include "lib/classify.h"
 #include "lib/key.h"
 #include "lib/parse_xdp.h"
@@ -26,7 +27,8 @@ DP_INLINE int dp_xdp_redirect(struct xdp_md *ctx, const struct dp_packet *p, str
     struct dp_upcall *up = &s->up;
 
     if (!h) return dp_xdp_drop(p, DP_REASON_PORT_GONE);
-    if (p->bytes + sizeof *up > DP_PORT_MTU + ETH_HLEN) return dp_xdp_drop(p, DP_REASON_PORT_FRAME_TOO_BIG);
+    if (p->bytes + sizeof *up > DP_PORT_MTU + ETH_HLEN)
+        return dp_xdp_drop(p, DP_REASON_PORT_FRAME_TOO_BIG);
     dp_upcall_begin(up, DP_UPCALL_CLASSIFY, p);
     dp_upcall_ticket(up, &s->ticket, number);
     if (bpf_xdp_adjust_head(ctx, -(int)sizeof *up) || bpf_xdp_store_bytes(ctx, 0, up, sizeof *up))

@@ -14,120 +14,121 @@
 
 namespace sluice {
 
-inline constexpr std::size_t max_callouts = 64;  // at a time, in one plugin
+inline constexpr std::size_t max_callouts = 64; // at a time, in one plugin
 
 namespace detail {
 
 struct Slots {
-  std::mutex mutex;
-  std::array<std::shared_ptr<CalloutState>, max_callouts> states;
+    std::mutex mutex;
+    std::array<std::shared_ptr<CalloutState>, max_callouts> states;
 };
 [[gnu::visibility("hidden")]] inline Slots slots;
 
-inline void answer(FWPS_CLASSIFY_OUT0& out, const FWPS_FILTER3& filter, Verdict verdict) {
-  const bool veto = verdict.action == FWP_ACTION_BLOCK && out.actionType == FWP_ACTION_PERMIT;
-  if ((out.rights & FWPS_RIGHT_ACTION_WRITE) == 0 && !veto) return;
-  out.actionType = verdict.action;
-  if (verdict.absorb) out.flags |= FWPS_CLASSIFY_OUT_FLAG_ABSORB;
-  const bool filter_clears = verdict.action == FWP_ACTION_PERMIT &&
-                             (filter.flags & FWPS_FILTER_FLAG_CLEAR_ACTION_RIGHT) != 0;
-  if (verdict.final || filter_clears) out.rights &= ~FWPS_RIGHT_ACTION_WRITE;
+inline void answer(FWPS_CLASSIFY_OUT0 &out, const FWPS_FILTER3 &filter, Verdict verdict) {
+    const bool veto = verdict.action == FWP_ACTION_BLOCK && out.actionType == FWP_ACTION_PERMIT;
+    if ((out.rights & FWPS_RIGHT_ACTION_WRITE) == 0 && !veto) return;
+    out.actionType = verdict.action;
+    if (verdict.absorb) out.flags |= FWPS_CLASSIFY_OUT_FLAG_ABSORB;
+    const bool filter_clears = verdict.action == FWP_ACTION_PERMIT &&
+                               (filter.flags & FWPS_FILTER_FLAG_CLEAR_ACTION_RIGHT) != 0;
+    if (verdict.final || filter_clears) out.rights &= ~FWPS_RIGHT_ACTION_WRITE;
 }
 
 template <std::size_t Slot>
-struct [[gnu::visibility("hidden")]] Callbacks {
-  static void NTAPI classify(const FWPS_INCOMING_VALUES0* values,
-                             const FWPS_INCOMING_METADATA_VALUES0* metadata, void* data,
-                             const void*, const FWPS_FILTER3* filter, UINT64,
-                             FWPS_CLASSIFY_OUT0* out) {
-    CalloutState& state = *slots.states[Slot];
-    Classification question(state, *values, *metadata, data, *filter, *out);
-    answer(*out, *filter, state.ask(question));
-  }
-  static NTSTATUS NTAPI notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID* key,
-                               FWPS_FILTER3* filter) {
-    CalloutState& state = *slots.states[Slot];
+struct [[gnu::visibility("hidden")]] Callbacks{static void NTAPI classify(
+    const FWPS_INCOMING_VALUES0 *values, const FWPS_INCOMING_METADATA_VALUES0 *metadata, void *data,
+    const void *, const FWPS_FILTER3 *filter, UINT64,
+    FWPS_CLASSIFY_OUT0 *out){CalloutState & state = *slots.states[Slot];
+Classification question(state, *values, *metadata, data, *filter, *out);
+answer(*out, *filter, state.ask(question));
+} // namespace detail
+static NTSTATUS NTAPI notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FWPS_FILTER3 *filter) {
+    CalloutState &state = *slots.states[Slot];
     try {
-      return state.notify ? state.notify(type, key, *filter) : STATUS_SUCCESS;
+        return state.notify ? state.notify(type, key, *filter) : STATUS_SUCCESS;
     } catch (...) {
-      return STATUS_UNSUCCESSFUL;
+        return STATUS_UNSUCCESSFUL;
     }
-  }
-  static void NTAPI flow_delete(UINT16 layer, UINT32 callout, UINT64 context) {
+}
+static void NTAPI flow_delete(UINT16 layer, UINT32 callout, UINT64 context) {
     try {
-      if (slots.states[Slot]->flow_delete) slots.states[Slot]->flow_delete(layer, callout, context);
-    } catch (...) {  // a flow ends whatever the plugin thinks of it
+        if (slots.states[Slot]->flow_delete)
+            slots.states[Slot]->flow_delete(layer, callout, context);
+    } catch (...) { // a flow ends whatever the plugin thinks of it
     }
-  }
-};
+}
+}; // namespace sluice
 
 template <std::size_t... Slot>
 constexpr std::array<FWPS_CALLOUT3, sizeof...(Slot)> callbacks(std::index_sequence<Slot...>) {
-  return {{{{}, 0, Callbacks<Slot>::classify, Callbacks<Slot>::notify,
-            Callbacks<Slot>::flow_delete}...}};
+    return {{{{},
+              0,
+              Callbacks<Slot>::classify,
+              Callbacks<Slot>::notify,
+              Callbacks<Slot>::flow_delete}...}};
 }
 
-}  // namespace detail
+} // namespace detail
 
 class Callout {
- public:
-  using Classify = decltype(CalloutState::classify);
-  using Notify = decltype(CalloutState::notify);
-  using FlowDelete = decltype(CalloutState::flow_delete);
+public:
+    using Classify = decltype(CalloutState::classify);
+    using Notify = decltype(CalloutState::notify);
+    using FlowDelete = decltype(CalloutState::flow_delete);
 
-  // Registers the callbacks only. `classify` may run before this returns, on several threads.
-  Callout(const Device& device, const GUID& key, Classify classify, Notify notify = {},
-          FlowDelete flow_delete = {}, UINT32 flags = 0)
-      : state_(new CalloutState) {
-    state_->classify = std::move(classify);
-    state_->notify = std::move(notify);
-    state_->flow_delete = std::move(flow_delete);
-    take_slot();
-    FWPS_CALLOUT3 callout = detail::callbacks(std::make_index_sequence<max_callouts>{})[slot_];
-    callout.calloutKey = key;
-    callout.flags = flags | SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA;
-    if (!state_->flow_delete) callout.flowDeleteFn = nullptr;
-    const NTSTATUS status = FwpsCalloutRegister3(device.get(), &callout, &id_);
-    if (!NT_SUCCESS(status)) give_slot_back();
-    check(status, "FwpsCalloutRegister3");
-  }
-
-  // Registers under the key made from `name` and adds the management object for one layer, so that
-  // filters can name it: `sluice filter add --action callout --callout NAME`.
-  Callout(const Device& device, Engine& engine, std::string_view name, const GUID& layer,
-          Classify classify)
-      : Callout(device, key_from_name(name), std::move(classify)) {
-    engine.add_callout(key_from_name(name), name, layer);
-  }
-
-  // Once this is over no lambda runs any more. Should the engine refuse (which it does only when
-  // asked from one of the callout's own lambdas) the state is left alive rather than pulled away.
-  ~Callout() {
-    if (NT_SUCCESS(FwpsCalloutUnregisterById0(id_))) give_slot_back();
-  }
-  Callout(const Callout&) = delete;
-  Callout& operator=(const Callout&) = delete;
-
-  UINT32 id() const noexcept { return id_; }
-
- private:
-  void take_slot() {
-    std::lock_guard lock(detail::slots.mutex);
-    for (slot_ = 0; slot_ < max_callouts; ++slot_) {
-      if (detail::slots.states[slot_]) continue;
-      detail::slots.states[slot_] = state_;
-      return;
+    // Registers the callbacks only. `classify` may run before this returns, on several threads.
+    Callout(const Device &device, const GUID &key, Classify classify, Notify notify = {},
+            FlowDelete flow_delete = {}, UINT32 flags = 0)
+        : state_(new CalloutState) {
+        state_->classify = std::move(classify);
+        state_->notify = std::move(notify);
+        state_->flow_delete = std::move(flow_delete);
+        take_slot();
+        FWPS_CALLOUT3 callout = detail::callbacks(std::make_index_sequence<max_callouts>{})[slot_];
+        callout.calloutKey = key;
+        callout.flags = flags | SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA;
+        if (!state_->flow_delete) callout.flowDeleteFn = nullptr;
+        const NTSTATUS status = FwpsCalloutRegister3(device.get(), &callout, &id_);
+        if (!NT_SUCCESS(status)) give_slot_back();
+        check(status, "FwpsCalloutRegister3");
     }
-    throw Error(STATUS_FWP_TOO_MANY_CALLOUTS, "Callout");
-  }
-  void give_slot_back() {
-    std::lock_guard lock(detail::slots.mutex);
-    detail::slots.states[slot_].reset();
-  }
 
-  std::shared_ptr<CalloutState> state_;
-  std::size_t slot_ = 0;
-  UINT32 id_ = 0;
+    // Registers under the key made from `name` and adds the management object for one layer, so
+    // that filters can name it: `sluice filter add --action callout --callout NAME`.
+    Callout(const Device &device, Engine &engine, std::string_view name, const GUID &layer,
+            Classify classify)
+        : Callout(device, key_from_name(name), std::move(classify)) {
+        engine.add_callout(key_from_name(name), name, layer);
+    }
+
+    // Once this is over no lambda runs any more. Should the engine refuse (which it does only when
+    // asked from one of the callout's own lambdas) the state is left alive rather than pulled away.
+    ~Callout() {
+        if (NT_SUCCESS(FwpsCalloutUnregisterById0(id_))) give_slot_back();
+    }
+    Callout(const Callout &) = delete;
+    Callout &operator=(const Callout &) = delete;
+
+    UINT32 id() const noexcept { return id_; }
+
+private:
+    void take_slot() {
+        std::lock_guard lock(detail::slots.mutex);
+        for (slot_ = 0; slot_ < max_callouts; ++slot_) {
+            if (detail::slots.states[slot_]) continue;
+            detail::slots.states[slot_] = state_;
+            return;
+        }
+        throw Error(STATUS_FWP_TOO_MANY_CALLOUTS, "Callout");
+    }
+    void give_slot_back() {
+        std::lock_guard lock(detail::slots.mutex);
+        detail::slots.states[slot_].reset();
+    }
+
+    std::shared_ptr<CalloutState> state_;
+    std::size_t slot_ = 0;
+    UINT32 id_ = 0;
 };
 
-}  // namespace sluice
+} // namespace sluice

@@ -10,30 +10,49 @@
 namespace sluice {
 
 struct Verdict {
-  FWP_ACTION_TYPE action;
-  bool final;   // clears the right to change the action: lower sublayers may only veto
-  bool absorb;  // drop without a trace
+    FWP_ACTION_TYPE action;
+    bool final;  // clears the right to change the action: lower sublayers may only veto
+    bool absorb; // drop without a trace
 };
 
-constexpr Verdict permit() { return {FWP_ACTION_PERMIT, true, false}; }
-constexpr Verdict soft_permit() { return {FWP_ACTION_PERMIT, false, false}; }
-constexpr Verdict block() { return {FWP_ACTION_BLOCK, true, false}; }
-constexpr Verdict proceed() { return {FWP_ACTION_CONTINUE, false, false}; }
-constexpr Verdict pended() { return {FWP_ACTION_BLOCK, true, true}; }
+constexpr Verdict permit() {
+    return {FWP_ACTION_PERMIT, true, false};
+}
+constexpr Verdict soft_permit() {
+    return {FWP_ACTION_PERMIT, false, false};
+}
+constexpr Verdict block() {
+    return {FWP_ACTION_BLOCK, true, false};
+}
+constexpr Verdict proceed() {
+    return {FWP_ACTION_CONTINUE, false, false};
+}
+constexpr Verdict pended() {
+    return {FWP_ACTION_BLOCK, true, true};
+}
 
 // Where the flags stand among the values of a layer that can authorise again; -1 for others.
 constexpr int flags_field(UINT16 layer) {
-  switch (layer) {
-    case FWPS_LAYER_ALE_AUTH_CONNECT_V4: return FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_CONNECT_V6: return FWPS_FIELD_ALE_AUTH_CONNECT_V6_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4: return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6: return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V6_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_LISTEN_V4: return FWPS_FIELD_ALE_AUTH_LISTEN_V4_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_LISTEN_V6: return FWPS_FIELD_ALE_AUTH_LISTEN_V6_FLAGS;
-    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4: return FWPS_FIELD_ALE_RESOURCE_ASSIGNMENT_V4_FLAGS;
-    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6: return FWPS_FIELD_ALE_RESOURCE_ASSIGNMENT_V6_FLAGS;
-    default: return -1;
-  }
+    switch (layer) {
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
+        return FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
+        return FWPS_FIELD_ALE_AUTH_CONNECT_V6_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+        return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+        return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V6_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V4:
+        return FWPS_FIELD_ALE_AUTH_LISTEN_V4_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
+        return FWPS_FIELD_ALE_AUTH_LISTEN_V6_FLAGS;
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
+        return FWPS_FIELD_ALE_RESOURCE_ASSIGNMENT_V4_FLAGS;
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
+        return FWPS_FIELD_ALE_RESOURCE_ASSIGNMENT_V6_FLAGS;
+    default:
+        return -1;
+    }
 }
 
 class Hold;
@@ -41,59 +60,59 @@ struct CalloutState;
 
 // One classify. Valid only inside the lambda: copy out what must live longer.
 class Classification {
- public:
-  Classification(CalloutState& callout, const FWPS_INCOMING_VALUES0& values,
-                 const FWPS_INCOMING_METADATA_VALUES0& metadata, void* data,
-                 const FWPS_FILTER3& filter, const FWPS_CLASSIFY_OUT0& so_far)
-      : callout_(callout), values_(values), metadata_(metadata), data_(data), filter_(filter),
-        so_far_(so_far) {}
-  Classification(const Classification&) = delete;
-  Classification& operator=(const Classification&) = delete;
+public:
+    Classification(CalloutState &callout, const FWPS_INCOMING_VALUES0 &values,
+                   const FWPS_INCOMING_METADATA_VALUES0 &metadata, void *data,
+                   const FWPS_FILTER3 &filter, const FWPS_CLASSIFY_OUT0 &so_far)
+        : callout_(callout), values_(values), metadata_(metadata), data_(data), filter_(filter),
+          so_far_(so_far) {}
+    Classification(const Classification &) = delete;
+    Classification &operator=(const Classification &) = delete;
 
-  UINT16 layer() const { return values_.layerId; }
-  // A value by the layer's FWPS_FIELD_* enumerator.
-  const FWP_VALUE0& operator[](UINT32 field) const {
-    if (field >= values_.valueCount) throw Error(STATUS_FWP_OUT_OF_BOUNDS, "field");
-    return values_.incomingValue[field].value;
-  }
-  UINT32 flags() const {
-    const int field = flags_field(layer());
-    return field < 0 ? 0 : (*this)[static_cast<UINT32>(field)].uint32;
-  }
-  bool reauthorizing() const { return (flags() & FWP_CONDITION_FLAG_IS_REAUTHORIZE) != 0; }
+    UINT16 layer() const { return values_.layerId; }
+    // A value by the layer's FWPS_FIELD_* enumerator.
+    const FWP_VALUE0 &operator[](UINT32 field) const {
+        if (field >= values_.valueCount) throw Error(STATUS_FWP_OUT_OF_BOUNDS, "field");
+        return values_.incomingValue[field].value;
+    }
+    UINT32 flags() const {
+        const int field = flags_field(layer());
+        return field < 0 ? 0 : (*this)[static_cast<UINT32>(field)].uint32;
+    }
+    bool reauthorizing() const { return (flags() & FWP_CONDITION_FLAG_IS_REAUTHORIZE) != 0; }
 
-  const FWPS_INCOMING_METADATA_VALUES0& metadata() const { return metadata_; }
-  bool has(UINT32 metadata_fields) const {
-    return FWPS_IS_METADATA_FIELD_PRESENT(&metadata_, metadata_fields);
-  }
-  UINT64 flow() const { return has(FWPS_METADATA_FIELD_FLOW_HANDLE) ? metadata_.flowHandle : 0; }
-  UINT64 pid() const { return has(FWPS_METADATA_FIELD_PROCESS_ID) ? metadata_.processId : 0; }
-  // UTF-8; empty where the process is not known.
-  std::string program() const {
-    if (!has(FWPS_METADATA_FIELD_PROCESS_PATH) || metadata_.processPath == nullptr) return {};
-    const FWP_BYTE_BLOB& blob = *metadata_.processPath;
-    return to_utf8(reinterpret_cast<const WCHAR*>(blob.data), blob.size / sizeof(WCHAR));
-  }
+    const FWPS_INCOMING_METADATA_VALUES0 &metadata() const { return metadata_; }
+    bool has(UINT32 metadata_fields) const {
+        return FWPS_IS_METADATA_FIELD_PRESENT(&metadata_, metadata_fields);
+    }
+    UINT64 flow() const { return has(FWPS_METADATA_FIELD_FLOW_HANDLE) ? metadata_.flowHandle : 0; }
+    UINT64 pid() const { return has(FWPS_METADATA_FIELD_PROCESS_ID) ? metadata_.processId : 0; }
+    // UTF-8; empty where the process is not known.
+    std::string program() const {
+        if (!has(FWPS_METADATA_FIELD_PROCESS_PATH) || metadata_.processPath == nullptr) return {};
+        const FWP_BYTE_BLOB &blob = *metadata_.processPath;
+        return to_utf8(reinterpret_cast<const WCHAR *>(blob.data), blob.size / sizeof(WCHAR));
+    }
 
-  NET_BUFFER_LIST* packets() const { return static_cast<NET_BUFFER_LIST*>(data_); }  // or null
-  const FWPS_FILTER3& filter() const { return filter_; }
-  // The decision of the sublayers before, and whether this one may still change it.
-  FWP_ACTION_TYPE action_so_far() const { return so_far_.actionType; }
-  bool may_write() const { return (so_far_.rights & FWPS_RIGHT_ACTION_WRITE) != 0; }
+    NET_BUFFER_LIST *packets() const { return static_cast<NET_BUFFER_LIST *>(data_); } // or null
+    const FWPS_FILTER3 &filter() const { return filter_; }
+    // The decision of the sublayers before, and whether this one may still change it.
+    FWP_ACTION_TYPE action_so_far() const { return so_far_.actionType; }
+    bool may_write() const { return (so_far_.rights & FWPS_RIGHT_ACTION_WRITE) != 0; }
 
-  // Suspends the operation until the hold is completed; return pended() afterwards. Throws Error
-  // where the layer cannot pend or this classify re-authorises.
-  Hold pend();
+    // Suspends the operation until the hold is completed; return pended() afterwards. Throws Error
+    // where the layer cannot pend or this classify re-authorises.
+    Hold pend();
 
- private:
-  friend struct CalloutState;
-  CalloutState& callout_;
-  const FWPS_INCOMING_VALUES0& values_;
-  const FWPS_INCOMING_METADATA_VALUES0& metadata_;
-  void* data_;
-  const FWPS_FILTER3& filter_;
-  const FWPS_CLASSIFY_OUT0& so_far_;
-  bool pended_ = false;
+private:
+    friend struct CalloutState;
+    CalloutState &callout_;
+    const FWPS_INCOMING_VALUES0 &values_;
+    const FWPS_INCOMING_METADATA_VALUES0 &metadata_;
+    void *data_;
+    const FWPS_FILTER3 &filter_;
+    const FWPS_CLASSIFY_OUT0 &so_far_;
+    bool pended_ = false;
 };
 
-}  // namespace sluice
+} // namespace sluice

@@ -12,22 +12,22 @@
 namespace sluice {
 
 class Error : public std::exception {
- public:
-  Error(NTSTATUS status, const char* what) : status_(status) {
-    char text[32];
-    std::snprintf(text, sizeof text, ": status 0x%08X", static_cast<UINT32>(status));
-    text_ = std::string(what) + text;
-  }
-  NTSTATUS status() const noexcept { return status_; }
-  const char* what() const noexcept override { return text_.c_str(); }
+public:
+    Error(NTSTATUS status, const char *what) : status_(status) {
+        char text[32];
+        std::snprintf(text, sizeof text, ": status 0x%08X", static_cast<UINT32>(status));
+        text_ = std::string(what) + text;
+    }
+    NTSTATUS status() const noexcept { return status_; }
+    const char *what() const noexcept override { return text_.c_str(); }
 
- private:
-  NTSTATUS status_;
-  std::string text_;
+private:
+    NTSTATUS status_;
+    std::string text_;
 };
 
-inline void check(NTSTATUS status, const char* what) {
-  if (!NT_SUCCESS(status)) throw Error(status, what);
+inline void check(NTSTATUS status, const char *what) {
+    if (!NT_SUCCESS(status)) throw Error(status, what);
 }
 
-}  // namespace sluice
+} // namespace sluice

@@ -13,113 +13,119 @@
 namespace sluice {
 
 struct PrefixV4 {
-  UINT32 address;  // host order
-  UINT8 length = 32;
+    UINT32 address; // host order
+    UINT8 length = 32;
 };
 
 struct PrefixV6 {
-  std::array<UINT8, 16> address;  // network order
-  UINT8 length = 128;
+    std::array<UINT8, 16> address; // network order
+    UINT8 length = 128;
 };
 
 constexpr PrefixV4 v4(UINT8 a, UINT8 b, UINT8 c, UINT8 d, UINT8 length = 32) {
-  return {UINT32{a} << 24 | UINT32{b} << 16 | UINT32{c} << 8 | d, length};
+    return {UINT32{a} << 24 | UINT32{b} << 16 | UINT32{c} << 8 | d, length};
 }
 
 class Filter {
- public:
-  explicit Filter(std::string_view name) : name_(name) {
-    filter_.displayData.name = name_.data();
-    filter_.action.type = FWP_ACTION_PERMIT;
-  }
-  Filter(const Filter&) = delete;
-  Filter& operator=(const Filter&) = delete;
-
-  Filter& layer(const GUID& key) { return filter_.layerKey = key, *this; }
-  Filter& sublayer(const GUID& key) { return filter_.subLayerKey = key, *this; }
-  Filter& context(UINT64 raw) { return filter_.rawContext = raw, *this; }
-  Filter& flags(UINT32 flags) { return filter_.flags = flags, *this; }
-  Filter& weight(UINT64 exact) {
-    weight_ = exact;
-    filter_.weight.type = FWP_UINT64;
-    filter_.weight.uint64 = &weight_;
-    return *this;
-  }
-
-  Filter& permit() { return filter_.action.type = FWP_ACTION_PERMIT, *this; }
-  Filter& block() { return filter_.action.type = FWP_ACTION_BLOCK, *this; }
-  Filter& callout(const GUID& key, FWP_ACTION_TYPE kind = FWP_ACTION_CALLOUT_TERMINATING) {
-    filter_.action.type = kind;
-    filter_.action.calloutKey = key;
-    return *this;
-  }
-
-  Filter& protocol(UINT8 number) {
-    FWP_CONDITION_VALUE0 value{};
-    value.type = FWP_UINT8;
-    value.uint8 = number;
-    return where(FWPM_CONDITION_IP_PROTOCOL, FWP_MATCH_EQUAL, value);
-  }
-  Filter& remote(PrefixV4 p) { return address(FWPM_CONDITION_IP_REMOTE_ADDRESS, p); }
-  Filter& remote(const PrefixV6& p) { return address(FWPM_CONDITION_IP_REMOTE_ADDRESS, p); }
-  Filter& local(PrefixV4 p) { return address(FWPM_CONDITION_IP_LOCAL_ADDRESS, p); }
-  Filter& local(const PrefixV6& p) { return address(FWPM_CONDITION_IP_LOCAL_ADDRESS, p); }
-  Filter& remote_port(UINT16 low, UINT16 high) { return port(FWPM_CONDITION_IP_REMOTE_PORT, low, high); }
-  Filter& remote_port(UINT16 number) { return remote_port(number, number); }
-  Filter& local_port(UINT16 low, UINT16 high) { return port(FWPM_CONDITION_IP_LOCAL_PORT, low, high); }
-  Filter& local_port(UINT16 number) { return local_port(number, number); }
-
-  // Any condition. What `value` points to stays the caller's and must live until the filter is added.
-  Filter& where(const GUID& field, FWP_MATCH_TYPE match, const FWP_CONDITION_VALUE0& value) {
-    conditions_.push_back({field, match, value});
-    filter_.filterCondition = conditions_.data();
-    filter_.numFilterConditions = static_cast<UINT32>(conditions_.size());
-    return *this;
-  }
-
-  const FWPM_FILTER0& get() const noexcept { return filter_; }
-
- private:
-  Filter& address(const GUID& field, PrefixV4 p) {
-    const UINT32 mask = p.length == 0 ? 0 : ~UINT32{0} << (32 - p.length);
-    v4_.push_back({p.address & mask, mask});
-    FWP_CONDITION_VALUE0 value{};
-    value.type = FWP_V4_ADDR_MASK;
-    value.v4AddrMask = &v4_.back();
-    return where(field, FWP_MATCH_EQUAL, value);
-  }
-  Filter& address(const GUID& field, const PrefixV6& p) {
-    FWP_V6_ADDR_AND_MASK& stored = v6_.emplace_back();
-    for (std::size_t i = 0; i < p.address.size(); ++i) stored.addr[i] = p.address[i];
-    stored.prefixLength = p.length;
-    FWP_CONDITION_VALUE0 value{};
-    value.type = FWP_V6_ADDR_MASK;
-    value.v6AddrMask = &stored;
-    return where(field, FWP_MATCH_EQUAL, value);
-  }
-  Filter& port(const GUID& field, UINT16 low, UINT16 high) {
-    FWP_CONDITION_VALUE0 value{};
-    if (low == high) {
-      value.type = FWP_UINT16;
-      value.uint16 = low;
-      return where(field, FWP_MATCH_EQUAL, value);
+public:
+    explicit Filter(std::string_view name) : name_(name) {
+        filter_.displayData.name = name_.data();
+        filter_.action.type = FWP_ACTION_PERMIT;
     }
-    FWP_RANGE0& range = ranges_.emplace_back();
-    range.valueLow.type = range.valueHigh.type = FWP_UINT16;
-    range.valueLow.uint16 = low;
-    range.valueHigh.uint16 = high;
-    value.type = FWP_RANGE_TYPE;
-    value.rangeValue = &range;
-    return where(field, FWP_MATCH_RANGE, value);
-  }
+    Filter(const Filter &) = delete;
+    Filter &operator=(const Filter &) = delete;
 
-  Text name_;
-  FWPM_FILTER0 filter_{};
-  UINT64 weight_ = 0;
-  std::vector<FWPM_FILTER_CONDITION0> conditions_;
-  std::deque<FWP_V4_ADDR_AND_MASK> v4_;
-  std::deque<FWP_V6_ADDR_AND_MASK> v6_;
-  std::deque<FWP_RANGE0> ranges_;
+    Filter &layer(const GUID &key) { return filter_.layerKey = key, *this; }
+    Filter &sublayer(const GUID &key) { return filter_.subLayerKey = key, *this; }
+    Filter &context(UINT64 raw) { return filter_.rawContext = raw, *this; }
+    Filter &flags(UINT32 flags) { return filter_.flags = flags, *this; }
+    Filter &weight(UINT64 exact) {
+        weight_ = exact;
+        filter_.weight.type = FWP_UINT64;
+        filter_.weight.uint64 = &weight_;
+        return *this;
+    }
+
+    Filter &permit() { return filter_.action.type = FWP_ACTION_PERMIT, *this; }
+    Filter &block() { return filter_.action.type = FWP_ACTION_BLOCK, *this; }
+    Filter &callout(const GUID &key, FWP_ACTION_TYPE kind = FWP_ACTION_CALLOUT_TERMINATING) {
+        filter_.action.type = kind;
+        filter_.action.calloutKey = key;
+        return *this;
+    }
+
+    Filter &protocol(UINT8 number) {
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_UINT8;
+        value.uint8 = number;
+        return where(FWPM_CONDITION_IP_PROTOCOL, FWP_MATCH_EQUAL, value);
+    }
+    Filter &remote(PrefixV4 p) { return address(FWPM_CONDITION_IP_REMOTE_ADDRESS, p); }
+    Filter &remote(const PrefixV6 &p) { return address(FWPM_CONDITION_IP_REMOTE_ADDRESS, p); }
+    Filter &local(PrefixV4 p) { return address(FWPM_CONDITION_IP_LOCAL_ADDRESS, p); }
+    Filter &local(const PrefixV6 &p) { return address(FWPM_CONDITION_IP_LOCAL_ADDRESS, p); }
+    Filter &remote_port(UINT16 low, UINT16 high) {
+        return port(FWPM_CONDITION_IP_REMOTE_PORT, low, high);
+    }
+    Filter &remote_port(UINT16 number) { return remote_port(number, number); }
+    Filter &local_port(UINT16 low, UINT16 high) {
+        return port(FWPM_CONDITION_IP_LOCAL_PORT, low, high);
+    }
+    Filter &local_port(UINT16 number) { return local_port(number, number); }
+
+    // Any condition. What `value` points to stays the caller's and must live until the filter is
+    // added.
+    Filter &where(const GUID &field, FWP_MATCH_TYPE match, const FWP_CONDITION_VALUE0 &value) {
+        conditions_.push_back({field, match, value});
+        filter_.filterCondition = conditions_.data();
+        filter_.numFilterConditions = static_cast<UINT32>(conditions_.size());
+        return *this;
+    }
+
+    const FWPM_FILTER0 &get() const noexcept { return filter_; }
+
+private:
+    Filter &address(const GUID &field, PrefixV4 p) {
+        const UINT32 mask = p.length == 0 ? 0 : ~UINT32{0} << (32 - p.length);
+        v4_.push_back({p.address & mask, mask});
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_V4_ADDR_MASK;
+        value.v4AddrMask = &v4_.back();
+        return where(field, FWP_MATCH_EQUAL, value);
+    }
+    Filter &address(const GUID &field, const PrefixV6 &p) {
+        FWP_V6_ADDR_AND_MASK &stored = v6_.emplace_back();
+        for (std::size_t i = 0; i < p.address.size(); ++i)
+            stored.addr[i] = p.address[i];
+        stored.prefixLength = p.length;
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_V6_ADDR_MASK;
+        value.v6AddrMask = &stored;
+        return where(field, FWP_MATCH_EQUAL, value);
+    }
+    Filter &port(const GUID &field, UINT16 low, UINT16 high) {
+        FWP_CONDITION_VALUE0 value{};
+        if (low == high) {
+            value.type = FWP_UINT16;
+            value.uint16 = low;
+            return where(field, FWP_MATCH_EQUAL, value);
+        }
+        FWP_RANGE0 &range = ranges_.emplace_back();
+        range.valueLow.type = range.valueHigh.type = FWP_UINT16;
+        range.valueLow.uint16 = low;
+        range.valueHigh.uint16 = high;
+        value.type = FWP_RANGE_TYPE;
+        value.rangeValue = &range;
+        return where(field, FWP_MATCH_RANGE, value);
+    }
+
+    Text name_;
+    FWPM_FILTER0 filter_{};
+    UINT64 weight_ = 0;
+    std::vector<FWPM_FILTER_CONDITION0> conditions_;
+    std::deque<FWP_V4_ADDR_AND_MASK> v4_;
+    std::deque<FWP_V6_ADDR_AND_MASK> v6_;
+    std::deque<FWP_RANGE0> ranges_;
 };
 
-}  // namespace sluice
+} // namespace sluice

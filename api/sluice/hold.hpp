@@ -18,98 +18,98 @@ namespace sluice {
 // completing thread, and later policy changes ask once more; both find the verdict here. The
 // oldest are forgotten first, after which the lambda is asked itself.
 class Decisions {
- public:
-  void remember(UINT64 flow, Verdict verdict) {
-    std::lock_guard lock(mutex_);
-    if (!by_flow_.insert_or_assign(flow, verdict).second) return;
-    order_.push_back(flow);
-    if (order_.size() <= kept) return;
-    by_flow_.erase(order_.front());
-    order_.pop_front();
-  }
-  std::optional<Verdict> recall(UINT64 flow) {
-    std::lock_guard lock(mutex_);
-    const auto found = by_flow_.find(flow);
-    if (found == by_flow_.end()) return std::nullopt;
-    return found->second;
-  }
+public:
+    void remember(UINT64 flow, Verdict verdict) {
+        std::lock_guard lock(mutex_);
+        if (!by_flow_.insert_or_assign(flow, verdict).second) return;
+        order_.push_back(flow);
+        if (order_.size() <= kept) return;
+        by_flow_.erase(order_.front());
+        order_.pop_front();
+    }
+    std::optional<Verdict> recall(UINT64 flow) {
+        std::lock_guard lock(mutex_);
+        const auto found = by_flow_.find(flow);
+        if (found == by_flow_.end()) return std::nullopt;
+        return found->second;
+    }
 
- private:
-  static constexpr std::size_t kept = 65536;
-  std::mutex mutex_;
-  std::unordered_map<UINT64, Verdict> by_flow_;
-  std::deque<UINT64> order_;
+private:
+    static constexpr std::size_t kept = 65536;
+    std::mutex mutex_;
+    std::unordered_map<UINT64, Verdict> by_flow_;
+    std::deque<UINT64> order_;
 };
 
 // Behind a Callout and every Hold it gave out; lives until the last of them is gone.
 struct CalloutState : std::enable_shared_from_this<CalloutState> {
-  std::function<Verdict(Classification&)> classify;
-  std::function<NTSTATUS(FWPS_CALLOUT_NOTIFY_TYPE, const GUID*, FWPS_FILTER3&)> notify;
-  std::function<void(UINT16 layer, UINT32 callout, UINT64 context)> flow_delete;
-  Decisions decisions;
+    std::function<Verdict(Classification &)> classify;
+    std::function<NTSTATUS(FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, FWPS_FILTER3 &)> notify;
+    std::function<void(UINT16 layer, UINT32 callout, UINT64 context)> flow_delete;
+    Decisions decisions;
 
-  // Never throws: whatever goes wrong, the answer is block.
-  Verdict ask(Classification& question) noexcept {
-    try {
-      if (question.reauthorizing()) {
-        if (const auto decided = decisions.recall(question.flow())) return *decided;
-      }
-      const Verdict verdict = classify(question);
-      return question.pended_ ? pended() : verdict;
-    } catch (...) {
-      return question.pended_ ? pended() : block();
+    // Never throws: whatever goes wrong, the answer is block.
+    Verdict ask(Classification &question) noexcept {
+        try {
+            if (question.reauthorizing()) {
+                if (const auto decided = decisions.recall(question.flow())) return *decided;
+            }
+            const Verdict verdict = classify(question);
+            return question.pended_ ? pended() : verdict;
+        } catch (...) {
+            return question.pended_ ? pended() : block();
+        }
     }
-  }
 };
 
 // Move-only. Complete it from any thread; a hold that is dropped blocks.
 class Hold {
- public:
-  Hold(std::shared_ptr<CalloutState> callout, UINT64 flow, HANDLE context) noexcept
-      : callout_(std::move(callout)), flow_(flow), context_(context) {}
-  Hold(Hold&& other) noexcept
-      : callout_(std::move(other.callout_)), flow_(other.flow_),
-        context_(std::exchange(other.context_, nullptr)) {}
-  Hold& operator=(Hold&& other) noexcept {
-    if (this == &other) return *this;
-    complete(block());
-    callout_ = std::move(other.callout_);
-    flow_ = other.flow_;
-    context_ = std::exchange(other.context_, nullptr);
-    return *this;
-  }
-  ~Hold() { complete(block()); }
-
-  // Consumes the hold; without effect on one that is used up.
-  void complete(Verdict verdict) noexcept {
-    const HANDLE context = std::exchange(context_, nullptr);
-    if (context == nullptr) return;
-    try {
-      callout_->decisions.remember(flow_, verdict);
-    } catch (...) {  // out of memory: the lambda is asked again and cannot pend, which blocks
+public:
+    Hold(std::shared_ptr<CalloutState> callout, UINT64 flow, HANDLE context) noexcept
+        : callout_(std::move(callout)), flow_(flow), context_(context) {}
+    Hold(Hold &&other) noexcept
+        : callout_(std::move(other.callout_)), flow_(other.flow_),
+          context_(std::exchange(other.context_, nullptr)) {}
+    Hold &operator=(Hold &&other) noexcept {
+        if (this == &other) return *this;
+        complete(block());
+        callout_ = std::move(other.callout_);
+        flow_ = other.flow_;
+        context_ = std::exchange(other.context_, nullptr);
+        return *this;
     }
-    FwpsCompleteOperation0(context, nullptr);
-  }
-  // Leaves the operation suspended for someone else to end: an administrator, its deadline.
-  HANDLE release() noexcept { return std::exchange(context_, nullptr); }
+    ~Hold() { complete(block()); }
 
-  UINT64 flow() const noexcept { return flow_; }
-  explicit operator bool() const noexcept { return context_ != nullptr; }
+    // Consumes the hold; without effect on one that is used up.
+    void complete(Verdict verdict) noexcept {
+        const HANDLE context = std::exchange(context_, nullptr);
+        if (context == nullptr) return;
+        try {
+            callout_->decisions.remember(flow_, verdict);
+        } catch (...) { // out of memory: the lambda is asked again and cannot pend, which blocks
+        }
+        FwpsCompleteOperation0(context, nullptr);
+    }
+    // Leaves the operation suspended for someone else to end: an administrator, its deadline.
+    HANDLE release() noexcept { return std::exchange(context_, nullptr); }
 
- private:
-  std::shared_ptr<CalloutState> callout_;
-  UINT64 flow_;
-  HANDLE context_;
+    UINT64 flow() const noexcept { return flow_; }
+    explicit operator bool() const noexcept { return context_ != nullptr; }
+
+private:
+    std::shared_ptr<CalloutState> callout_;
+    UINT64 flow_;
+    HANDLE context_;
 };
 
 inline Hold Classification::pend() {
-  if (!has(FWPS_METADATA_FIELD_COMPLETION_HANDLE | FWPS_METADATA_FIELD_FLOW_HANDLE)) {
-    throw Error(STATUS_FWP_CANNOT_PEND, "pend");
-  }
-  HANDLE context = nullptr;
-  check(FwpsPendOperation0(metadata_.completionHandle, &context), "FwpsPendOperation0");
-  pended_ = true;
-  return Hold(callout_.shared_from_this(), metadata_.flowHandle, context);
+    if (!has(FWPS_METADATA_FIELD_COMPLETION_HANDLE | FWPS_METADATA_FIELD_FLOW_HANDLE)) {
+        throw Error(STATUS_FWP_CANNOT_PEND, "pend");
+    }
+    HANDLE context = nullptr;
+    check(FwpsPendOperation0(metadata_.completionHandle, &context), "FwpsPendOperation0");
+    pended_ = true;
+    return Hold(callout_.shared_from_this(), metadata_.flowHandle, context);
 }
 
-}  // namespace sluice
+} // namespace sluice

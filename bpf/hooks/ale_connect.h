@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* connect() and sendmsg() of every process: what a filter alone decides fails here with EPERM; the owner of the socket
-   is left in its storage for TC. Local address and port are not chosen yet: a filter that asks for them is left to TC. */
+/* connect() and sendmsg() of every process: what a filter alone decides fails here with EPERM; the
+   owner of the socket is left in its storage for TC. Local address and port are not chosen yet: a
+   filter that asks for them is left to TC. */
 #ifndef SLUICE_BPF_HOOKS_ALE_CONNECT_H
 #define SLUICE_BPF_HOOKS_ALE_CONNECT_H
 
@@ -41,8 +42,9 @@ DP_INLINE void dp_connect_patience(struct bpf_sock_addr *ctx, struct dp_socket *
 
 DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_key *key)
 {
-    struct dp_refusal_key k = {
-        .cookie = bpf_get_socket_cookie(ctx), .remote = key->remote, .remote_port = key->remote_port};
+    struct dp_refusal_key k = {.cookie = bpf_get_socket_cookie(ctx),
+                               .remote = key->remote,
+                               .remote_port = key->remote_port};
     struct dp_refusal *r = bpf_map_lookup_elem(&refusals, &k);
 
     return r && r->generation == dp_generation() && bpf_ktime_get_ns() < r->until_ns;
@@ -105,10 +107,22 @@ DP_INLINE int dp_ale_v6(struct bpf_sock_addr *ctx, int sendmsg)
     return dp_ale_connect(ctx, &key, sendmsg);
 }
 
-SEC("cgroup/connect4") int dp_connect4(struct bpf_sock_addr *ctx) { return dp_ale_v4(ctx, 0); }
-SEC("cgroup/connect6") int dp_connect6(struct bpf_sock_addr *ctx) { return dp_ale_v6(ctx, 0); }
-SEC("cgroup/sendmsg4") int dp_sendmsg4(struct bpf_sock_addr *ctx) { return dp_ale_v4(ctx, 1); }
-SEC("cgroup/sendmsg6") int dp_sendmsg6(struct bpf_sock_addr *ctx) { return dp_ale_v6(ctx, 1); }
+SEC("cgroup/connect4") int dp_connect4(struct bpf_sock_addr *ctx)
+{
+    return dp_ale_v4(ctx, 0);
+}
+SEC("cgroup/connect6") int dp_connect6(struct bpf_sock_addr *ctx)
+{
+    return dp_ale_v6(ctx, 0);
+}
+SEC("cgroup/sendmsg4") int dp_sendmsg4(struct bpf_sock_addr *ctx)
+{
+    return dp_ale_v4(ctx, 1);
+}
+SEC("cgroup/sendmsg6") int dp_sendmsg6(struct bpf_sock_addr *ctx)
+{
+    return dp_ale_v6(ctx, 1);
+}
 
 /* What a callout must see cannot leave where no port is reached from. */
 SEC("cgroup_skb/egress") int dp_skb_egress(struct __sk_buff *skb)

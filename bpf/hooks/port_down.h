@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Near end of a port, XDP: a host's answer. Nothing in it is believed. The flow (or ticket) that it names must be out,
-   be this host's, carry this number and fit the packet behind the header; then the evaluation is resumed here. What is
-   to happen with the packet travels in data_meta to dp_port_apply. */
+/* Near end of a port, XDP: a host's answer. Nothing in it is believed. The flow (or ticket) that it
+   names must be out, be this host's, carry this number and fit the packet behind the header; then
+   the evaluation is resumed here. What is to happen with the packet travels in data_meta to
+   dp_port_apply. */
 #ifndef SLUICE_BPF_HOOKS_PORT_DOWN_H
 #define SLUICE_BPF_HOOKS_PORT_DOWN_H
 
@@ -36,7 +37,8 @@ DP_INLINE void dp_down_meta(const struct dp_down *d, __u32 op, const struct dp_f
 
 DP_INLINE void dp_refusal_remember(const struct dp_flow *f, const struct dp_flow_key *k)
 {
-    struct dp_refusal_key key = {.cookie = f->cookie, .remote = k->remote, .remote_port = k->remote_port};
+    struct dp_refusal_key key = {
+        .cookie = f->cookie, .remote = k->remote, .remote_port = k->remote_port};
     struct dp_refusal refusal = {.generation = f->eval.generation,
                                  .until_ns = bpf_ktime_get_ns() + DP_UDP_IDLE_NS};
 
@@ -68,13 +70,13 @@ DP_INLINE void dp_down_settle(struct dp_flow *f, __u32 packets, __u32 bytes, __u
     if (packets > f->up - f->down) packets = f->up - f->down;
     f->down += packets;
     f->queue_bytes = f->queue_bytes > bytes ? f->queue_bytes - bytes : 0;
-    if (f->state == from_state)
-        f->state = f->down == f->up ? DP_FLOW_PERMITTED : DP_FLOW_DRAINING;
+    if (f->state == from_state) f->state = f->down == f->up ? DP_FLOW_PERMITTED : DP_FLOW_DRAINING;
     if (f->state == DP_FLOW_PERMITTED) f->flags &= ~DP_FLOW_REAUTHORIZE;
     bpf_spin_unlock(&f->lock);
 }
 
-DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f, __u32 state)
+DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f,
+                             __u32 state)
 {
     if (state == DP_FLOW_HELD) dp_count(DP_REASON_HOLD_PERMITTED, d->bytes);
     f->seen_ns = bpf_ktime_get_ns();
@@ -114,7 +116,8 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
     struct dp_host *h = dp_host_alive(c ? c->host : 0);
     __u64 now = bpf_ktime_get_ns();
 
-    if (!d->bytes || !c || !h) { /* nothing to show it: the next packet of the flow asks, with the answers kept */
+    if (!d->bytes || !c ||
+        !h) { /* nothing to show it: the next packet of the flow asks, with the answers kept */
         dp_flow_delete(&d->head->key);
         return XDP_DROP;
     }
@@ -125,7 +128,8 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
     f->state = DP_FLOW_ASKED;
     f->flags &= ~(DP_FLOW_KEEP_DATA | DP_FLOW_PERMIT_ON_LOSS);
     if (c->flags & DP_CALLOUT_KEEP_PENDED_DATA) f->flags |= DP_FLOW_KEEP_DATA;
-    if (d->scratch->eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED) f->flags |= DP_FLOW_PERMIT_ON_LOSS;
+    if (d->scratch->eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED)
+        f->flags |= DP_FLOW_PERMIT_ON_LOSS;
     bpf_spin_unlock(&f->lock);
     dp_down_meta(d, DP_PORT_ASK, f);
     return XDP_PASS;
@@ -136,7 +140,8 @@ DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct
     __u32 state = f->state;
     int r;
 
-    if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD)
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     if (d->head->flags & DP_DOWNCALL_EXPIRED) {
         dp_count(DP_REASON_HOLD_EXPIRED, d->bytes);
         __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
@@ -271,8 +276,8 @@ DP_INLINE int dp_down_wrap(struct xdp_md *ctx, const struct dp_port_meta *meta)
     return 1;
 }
 
-static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_downcall *head, struct dp_port_meta *meta,
-                                    __u32 host)
+static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_downcall *head,
+                                    struct dp_port_meta *meta, __u32 host)
 {
     struct dp_down d = {.head = head, .meta = meta, .host = host, .scratch = dp_scratch()};
     struct dp_packet p = {};
@@ -280,7 +285,8 @@ static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_downcall *head
     if (!d.scratch) return XDP_DROP;
     d.bytes = ctx->data_end - ctx->data - sizeof *head;
     if (d.bytes) {
-        if (dp_parse_xdp(ctx, sizeof *head, &p)) return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
+        if (dp_parse_xdp(ctx, sizeof *head, &p))
+            return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
         if (head->key.protocol && !dp_down_fits(&p, &head->key, 0))
             return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Near end of a port, TC: what dp_port_down decided is done to the packet; and the guard of the way up. */
+/* Near end of a port, TC: what dp_port_down decided is done to the packet; and the guard of the way
+ * up. */
 #ifndef SLUICE_BPF_HOOKS_PORT_TC_H
 #define SLUICE_BPF_HOOKS_PORT_TC_H
 
@@ -63,7 +64,8 @@ SEC("tc") int dp_port_guard(struct __sk_buff *skb)
 {
     __u32 magic = 0;
 
-    if (!bpf_skb_load_bytes(skb, 0, &magic, sizeof magic) && magic == DP_UPCALL_MAGIC) return TC_ACT_UNSPEC;
+    if (!bpf_skb_load_bytes(skb, 0, &magic, sizeof magic) && magic == DP_UPCALL_MAGIC)
+        return TC_ACT_UNSPEC;
     dp_count(DP_REASON_PORT_FOREIGN_FRAME, skb->len);
     return TC_ACT_SHOT;
 }

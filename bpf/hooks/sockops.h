@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A connection that was held is established: its patience goes back to what it was, and the window that the kernel cut
-   for "lost" SYNs to the usual initial one. */
+/* A connection that was held is established: its patience goes back to what it was, and the window
+   that the kernel cut for "lost" SYNs to the usual initial one. */
 #ifndef SLUICE_BPF_HOOKS_SOCKOPS_H
 #define SLUICE_BPF_HOOKS_SOCKOPS_H
 

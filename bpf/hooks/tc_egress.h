@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* NIC and lo, TC egress: ALE_AUTH_CONNECT for the first packet of an outbound flow, the verdict for the rest.
-   A packet of an unknown flow leaves only after the layer has decided. */
+/* NIC and lo, TC egress: ALE_AUTH_CONNECT for the first packet of an outbound flow, the verdict for
+   the rest. A packet of an unknown flow leaves only after the layer has decided. */
 #ifndef SLUICE_BPF_HOOKS_TC_EGRESS_H
 #define SLUICE_BPF_HOOKS_TC_EGRESS_H
 
@@ -97,7 +97,8 @@ DP_INLINE __u32 dp_flow_ask(struct dp_flow *f, const struct dp_eval *e)
     return 1;
 }
 
-/* TCP data says nothing that its headers do not; it is sent again. So the port carries no super-packets. */
+/* TCP data says nothing that its headers do not; it is sent again. So the port carries no
+ * super-packets. */
 DP_INLINE int dp_out_shorten(const struct dp_out *o)
 {
     const struct dp_packet *p = o->packet;
@@ -116,7 +117,8 @@ DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u
     dp_upcall_begin(up, kind, o->packet);
     dp_upcall_flow(up, f, o->key);
     dp_upcall_eval(up, &f->eval);
-    if (kind == DP_UPCALL_QUEUED) up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
+    if (kind == DP_UPCALL_QUEUED)
+        up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
     action = dp_upcall_skb(o->skb, up, host, &reason);
     /* Nobody will answer: the next packet is judged anew. */
     if (reason && kind == DP_UPCALL_CLASSIFY) dp_flow_delete(o->key);
@@ -139,7 +141,8 @@ DP_INLINE int dp_out_first(const struct dp_out *o, __u32 flags)
     __builtin_memset(e, 0, sizeof *e);
     r = dp_out_judge(o, e);
     if (r == DP_CLASSIFY_NO_POLICY) return dp_out_drop(o, DP_REASON_POLICY_MISSING);
-    if (r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_DEFER) return dp_out_refuse(o, DP_REASON_FILTER_BLOCK);
+    if (r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_DEFER)
+        return dp_out_refuse(o, DP_REASON_FILTER_BLOCK);
     f = dp_out_prepare(o, flags, DP_DIRECTION_OUTBOUND);
     f->generation = e->generation;
     f->eval = *e;
@@ -224,8 +227,8 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     return dp_out_upcall(o, f, DP_UPCALL_QUEUED);
 }
 
-/* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. A flow that drains is
-   permitted: a packet that was on its way is lost. */
+/* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. A
+   flow that drains is permitted: a packet that was on its way is lost. */
 DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
 {
     __u32 permit = f->state == DP_FLOW_DRAINING || (f->flags & DP_FLOW_PERMIT_ON_LOSS);
@@ -328,8 +331,8 @@ SEC("tc") int dp_tc_egress(struct __sk_buff *skb)
     struct dp_flow *f;
     int reason;
 
-    /* What came in by a device was not sent by a socket: released by a port (so judged), or forwarded (no connection of
-       ours). No application can make a packet look so. */
+    /* What came in by a device was not sent by a socket: released by a port (so judged), or
+       forwarded (no connection of ours). No application can make a packet look so. */
     if (skb->ingress_ifindex) return DP_PASS;
     if (!o.scratch) return TC_ACT_SHOT;
     reason = dp_parse_skb(skb, &packet);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* NIC and lo, TC ingress: INBOUND_IPPACKET where XDP does not judge it, and the inbound half of flows. */
+/* NIC and lo, TC ingress: INBOUND_IPPACKET where XDP does not judge it, and the inbound half of
+ * flows. */
 #ifndef SLUICE_BPF_HOOKS_TC_INGRESS_H
 #define SLUICE_BPF_HOOKS_TC_INGRESS_H
 
@@ -87,8 +88,9 @@ DP_INLINE int dp_udp_socket_exists(struct __sk_buff *skb, const struct dp_packet
     return 1;
 }
 
-/* A datagram to a local socket begins an inbound flow, so that the answer is not taken for a connect. TCP needs no
-   entry here: the SYN-ACK makes it, so that a flood of SYNs to closed ports leaves nothing behind. */
+/* A datagram to a local socket begins an inbound flow, so that the answer is not taken for a
+   connect. TCP needs no entry here: the SYN-ACK makes it, so that a flood of SYNs to closed ports
+   leaves nothing behind. */
 DP_INLINE int dp_in_unknown(struct __sk_buff *skb, struct dp_packet *p, struct dp_flow_key *key,
                             struct dp_scratch *s)
 {
@@ -101,9 +103,11 @@ DP_INLINE int dp_in_unknown(struct __sk_buff *skb, struct dp_packet *p, struct d
     return DP_PASS;
 }
 
-DP_INLINE int dp_in_known(struct __sk_buff *skb, struct dp_packet *p, struct dp_flow_key *key, struct dp_flow *f)
+DP_INLINE int dp_in_known(struct __sk_buff *skb, struct dp_packet *p, struct dp_flow_key *key,
+                          struct dp_flow *f)
 {
-    int syn = (p->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) == DP_TCP_SYN && p->protocol == DP_PROTO_TCP;
+    int syn =
+        (p->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) == DP_TCP_SYN && p->protocol == DP_PROTO_TCP;
 
     switch (f->state) {
     case DP_FLOW_PERMITTED:
@@ -119,7 +123,8 @@ DP_INLINE int dp_in_known(struct __sk_buff *skb, struct dp_packet *p, struct dp_
         dp_count(DP_REASON_FLOW_BLOCKED, p->bytes);
         return TC_ACT_SHOT;
     default:
-        if (f->flags & DP_FLOW_REAUTHORIZE) return DP_PASS; /* an open connection that is asked about again */
+        if (f->flags & DP_FLOW_REAUTHORIZE)
+            return DP_PASS; /* an open connection that is asked about again */
         dp_count(DP_REASON_HELD, p->bytes);
         return TC_ACT_SHOT;
     }
@@ -150,7 +155,8 @@ SEC("tc") int dp_tc_ingress(struct __sk_buff *skb)
     }
     if (packet.protocol != DP_PROTO_TCP && packet.protocol != DP_PROTO_UDP) return DP_PASS;
     reason = dp_flow_key_of(&key, &packet, 0);
-    /* A later fragment whose first has not passed here: the stack reassembles nothing without it. */
+    /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
+     */
     if (reason) {
         dp_count(reason, packet.bytes);
         return TC_ACT_SHOT;

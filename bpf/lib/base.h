@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Small things that every program needs: constants that UAPI headers lack, counters, ticket numbers, time. */
+/* Small things that every program needs: constants that UAPI headers lack, counters, ticket
+ * numbers, time. */
 #ifndef SLUICE_BPF_LIB_BASE_H
 #define SLUICE_BPF_LIB_BASE_H
 

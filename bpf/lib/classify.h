@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The search and the arbitration. Both are global functions without a context: verified once, called by XDP, TC and
-   cgroup programs alike. A faster search replaces dp_next_match and nothing else. */
+/* The search and the arbitration. Both are global functions without a context: verified once,
+   called by XDP, TC and cgroup programs alike. A faster search replaces dp_next_match and nothing
+   else. */
 #ifndef SLUICE_BPF_LIB_CLASSIFY_H
 #define SLUICE_BPF_LIB_CLASSIFY_H
 
@@ -8,10 +9,10 @@
 
 /* In: the place; out: the match. */
 struct dp_match {
-    __u32 after;    /* in: rank above this */
-    __u32 from;     /* in: sublayer not below this */
-    __u32 unknown;  /* out: matches unless a field that is not known here says no */
-    __u32 flags;    /* out */
+    __u32 after;   /* in: rank above this */
+    __u32 from;    /* in: sublayer not below this */
+    __u32 unknown; /* out: matches unless a field that is not known here says no */
+    __u32 flags;   /* out */
     __u64 generation;
     __u64 filter_id;
     __u32 rank, sublayer, action, callout;
@@ -25,7 +26,8 @@ struct dp_search {
     __u32 found;
 };
 
-DP_INLINE int dp_addr_in(const struct dp_addr *a, const struct dp_addr *lo, const struct dp_addr *hi)
+DP_INLINE int dp_addr_in(const struct dp_addr *a, const struct dp_addr *lo,
+                         const struct dp_addr *hi)
 {
     if (a->hi < lo->hi || (a->hi == lo->hi && a->lo < lo->lo)) return 0;
     return a->hi < hi->hi || (a->hi == hi->hi && a->lo <= hi->lo);
@@ -45,7 +47,8 @@ DP_INLINE int dp_row_matches(const struct dp_row *row, const struct dp_key *key)
     if ((known & DP_FIELD_REMOTE_PORT) &&
         (key->remote_port < row->remote_port_lo || key->remote_port > row->remote_port_hi))
         return 0;
-    if ((known & DP_FIELD_LOCAL_ADDRESS) && !dp_addr_in(&key->local, &row->local_lo, &row->local_hi))
+    if ((known & DP_FIELD_LOCAL_ADDRESS) &&
+        !dp_addr_in(&key->local, &row->local_lo, &row->local_hi))
         return 0;
     if ((known & DP_FIELD_REMOTE_ADDRESS) &&
         !dp_addr_in(&key->remote, &row->remote_lo, &row->remote_hi))
@@ -115,8 +118,10 @@ DP_INLINE void dp_eval_restart(struct dp_eval *e, __u64 generation)
     e->rights = DP_RIGHT_ACTION_WRITE;
 }
 
-/* A decision of a filter or a callout meets the running one. Only a callout's veto beats a hard permit. */
-DP_INLINE void dp_eval_apply(struct dp_eval *e, const struct dp_match *m, __u32 action, int hard, int callout)
+/* A decision of a filter or a callout meets the running one. Only a callout's veto beats a hard
+ * permit. */
+DP_INLINE void dp_eval_apply(struct dp_eval *e, const struct dp_match *m, __u32 action, int hard,
+                             int callout)
 {
     if (e->rights & DP_RIGHT_ACTION_WRITE) {
         e->action = action;
@@ -142,7 +147,8 @@ DP_INLINE int dp_callout_registered(__u32 callout)
 DP_INLINE const struct dp_answer *dp_eval_answer(const struct dp_eval *e, __u64 filter_id)
 {
     for (int i = 0; i < DP_ANSWERS_MAX; i++)
-        if (e->answer[i].filter_id == filter_id && e->answer[i].running_action_low == (__u16)e->action)
+        if (e->answer[i].filter_id == filter_id &&
+            e->answer[i].running_action_low == (__u16)e->action)
             return &e->answer[i];
     return 0;
 }
@@ -212,15 +218,18 @@ static long dp_walk_step(__u32 i, struct dp_walk *w)
         return 0;
     }
     if (!r)
-        return dp_walk_end(w, e->action == DP_ACTION_BLOCK ? DP_CLASSIFY_BLOCK : DP_CLASSIFY_PERMIT);
+        return dp_walk_end(w,
+                           e->action == DP_ACTION_BLOCK ? DP_CLASSIFY_BLOCK : DP_CLASSIFY_PERMIT);
     if (m.unknown) return dp_walk_end(w, DP_CLASSIFY_DEFER);
     e->rank = m.rank;
     if (m.action & DP_ACTION_FLAG_CALLOUT) return dp_walk_callout(w, &m);
-    dp_eval_apply(e, &m, m.action, m.action == DP_ACTION_BLOCK || (m.flags & DP_ROW_CLEAR_ACTION_RIGHT), 0);
+    dp_eval_apply(e, &m, m.action,
+                  m.action == DP_ACTION_BLOCK || (m.flags & DP_ROW_CLEAR_ACTION_RIGHT), 0);
     return 0;
 }
 
-/* Evaluates the key's layer from eval's place to the end: enum dp_classify_result. Nothing matched is a permit. */
+/* Evaluates the key's layer from eval's place to the end: enum dp_classify_result. Nothing matched
+ * is a permit. */
 __noinline int dp_classify(struct dp_key *key, struct dp_eval *eval)
 {
     struct dp_walk w = {};
@@ -234,7 +243,8 @@ __noinline int dp_classify(struct dp_key *key, struct dp_eval *eval)
     return w.done ? w.result : DP_CLASSIFY_BLOCK;
 }
 
-/* Keeps the answer to the open question so that evaluation consumes it, in place of the oldest. 0: too many hops. */
+/* Keeps the answer to the open question so that evaluation consumes it, in place of the oldest. 0:
+ * too many hops. */
 DP_INLINE int dp_eval_keep(struct dp_eval *e, __u32 action, __u32 rights)
 {
     __u32 n = e->answers & (DP_ANSWERS_MAX - 1);

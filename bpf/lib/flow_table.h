@@ -19,7 +19,9 @@ DP_INLINE void dp_flow_key_fill(struct dp_flow_key *k, const struct dp_packet *p
 DP_INLINE int dp_flow_key_of(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
 {
     struct dp_fragment_key f = {
-        .source = p->source, .destination = p->destination, .id = p->fragment_id,
+        .source = p->source,
+        .destination = p->destination,
+        .id = p->fragment_id,
         .protocol = p->protocol | (outbound ? 0x100 : 0)}; /* on lo a packet passes both ways */
     struct dp_flow_key *first;
 

@@ -10,7 +10,8 @@ DP_INLINE __u16 dp_connect_layer(const struct dp_addr *remote)
     return dp_addr_is_v4(remote) ? DP_LAYER_ALE_AUTH_CONNECT_V4 : DP_LAYER_ALE_AUTH_CONNECT_V6;
 }
 
-DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k, __u32 layer, __u32 ifindex)
+DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k, __u32 layer,
+                                __u32 ifindex)
 {
     __builtin_memset(key, 0, sizeof *key);
     key->layer = layer;

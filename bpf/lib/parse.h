@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A packet's headers, bounds-checked once. Every field is chosen by an attacker: lengths must agree with each other and
-   with what arrived, or the packet is refused with a reason. Reads by helper, so that a packet may be non-linear. */
+/* A packet's headers, bounds-checked once. Every field is chosen by an attacker: lengths must agree
+   with each other and with what arrived, or the packet is refused with a reason. Reads by helper,
+   so that a packet may be non-linear. */
 #ifndef SLUICE_BPF_LIB_PARSE_H
 #define SLUICE_BPF_LIB_PARSE_H
 
@@ -17,9 +18,9 @@ struct dp_packet {
     struct dp_addr source, destination;
     __u32 bytes; /* from the Ethernet header */
     __u32 fragment_id;
-    __u16 l3, l4;                       /* offsets; l4 0: no transport header here */
+    __u16 l3, l4;                        /* offsets; l4 0: no transport header here */
     __u16 source_port, destination_port; /* host order; ICMP: type, code */
-    __u8 version;                       /* 4, 6; 0: not IP */
+    __u8 version;                        /* 4, 6; 0: not IP */
     __u8 protocol;
     __u8 tcp_flags; /* byte 13 of the TCP header */
     __u8 fragment;  /* enum dp_fragment */
@@ -39,7 +40,8 @@ struct dp_packet {
 /* Which helper reads depends on the context; `xdp` is a constant at each call. */
 DP_INLINE int dp_load(void *ctx, int xdp, __u32 offset, void *to, __u32 bytes)
 {
-    return xdp ? bpf_xdp_load_bytes(ctx, offset, to, bytes) : bpf_skb_load_bytes(ctx, offset, to, bytes);
+    return xdp ? bpf_xdp_load_bytes(ctx, offset, to, bytes)
+               : bpf_skb_load_bytes(ctx, offset, to, bytes);
 }
 
 DP_INLINE int dp_parse_l4(void *ctx, int xdp, struct dp_packet *p, __u32 left)
@@ -52,11 +54,12 @@ DP_INLINE int dp_parse_l4(void *ctx, int xdp, struct dp_packet *p, __u32 left)
     } t = {};
     __u32 need = p->protocol == DP_PROTO_TCP ? 20 : 8;
 
-    if (p->protocol != DP_PROTO_TCP && p->protocol != DP_PROTO_UDP && p->protocol != DP_PROTO_ICMP &&
-        p->protocol != DP_PROTO_ICMPV6)
+    if (p->protocol != DP_PROTO_TCP && p->protocol != DP_PROTO_UDP &&
+        p->protocol != DP_PROTO_ICMP && p->protocol != DP_PROTO_ICMPV6)
         return DP_REASON_NONE;
     if (left < need) return p->fragment ? DP_REASON_FRAGMENT : DP_REASON_TRUNCATED;
-    if (p->protocol == DP_PROTO_TCP ? dp_load(ctx, xdp, p->l4, &t, 16) : dp_load(ctx, xdp, p->l4, &t, 8))
+    if (p->protocol == DP_PROTO_TCP ? dp_load(ctx, xdp, p->l4, &t, 16)
+                                    : dp_load(ctx, xdp, p->l4, &t, 8))
         return DP_REASON_TRUNCATED;
     if (p->protocol == DP_PROTO_ICMP || p->protocol == DP_PROTO_ICMPV6) {
         p->source_port = bpf_ntohs(t.source) >> 8;        /* type */
@@ -94,8 +97,10 @@ DP_INLINE int dp_parse_ipv4(void *ctx, int xdp, struct dp_packet *p)
     offset = bpf_ntohs(ip.frag_off);
     if (offset & 0x1fff) {
         p->fragment = DP_FRAGMENT_LATER;
-        /* A fragment that reaches into the first eight-byte unit's transport header is only ever an attack. */
-        return (offset & 0x1fff) < 3 && ip.protocol == DP_PROTO_TCP ? DP_REASON_FRAGMENT : DP_REASON_NONE;
+        /* A fragment that reaches into the first eight-byte unit's transport header is only ever an
+         * attack. */
+        return (offset & 0x1fff) < 3 && ip.protocol == DP_PROTO_TCP ? DP_REASON_FRAGMENT
+                                                                    : DP_REASON_NONE;
     }
     if (offset & 0x2000) p->fragment = DP_FRAGMENT_FIRST;
     p->l4 = p->l3 + header;
@@ -105,7 +110,8 @@ DP_INLINE int dp_parse_ipv4(void *ctx, int xdp, struct dp_packet *p)
 /* Walks extension headers from p->l4 on. */
 DP_INLINE int dp_parse_ipv6_chain(void *ctx, int xdp, struct dp_packet *p, __u32 end)
 {
-    /* Unrolled: rotated into a loop that is entered in the middle, 6.1 takes it for a back-edge and refuses. */
+    /* Unrolled: rotated into a loop that is entered in the middle, 6.1 takes it for a back-edge and
+     * refuses. */
 #pragma unroll
     for (int i = 0; i <= DP_EXT_HEADERS_MAX; i++) {
         __u8 ext[8];
@@ -140,7 +146,8 @@ DP_INLINE int dp_parse_ipv6_chain(void *ctx, int xdp, struct dp_packet *p, __u32
             if (field & 1) p->fragment = DP_FRAGMENT_FIRST;
         }
         p->protocol = ext[0];
-        if ((__u32)p->l4 + length > end) return p->fragment ? DP_REASON_FRAGMENT : DP_REASON_TRUNCATED;
+        if ((__u32)p->l4 + length > end)
+            return p->fragment ? DP_REASON_FRAGMENT : DP_REASON_TRUNCATED;
         p->l4 += length;
     }
     return DP_REASON_EXT_HEADERS;
@@ -164,8 +171,9 @@ DP_INLINE int dp_parse_ipv6(void *ctx, int xdp, struct dp_packet *p)
     return dp_parse_ipv6_chain(ctx, xdp, p, p->l4 + payload);
 }
 
-/* DP_REASON_NONE and p filled (version 0: not IP, nothing more known), or why the packet cannot be judged.
-   base: where the Ethernet header begins; p->bytes and the offsets count from the start of the frame all the same. */
+/* DP_REASON_NONE and p filled (version 0: not IP, nothing more known), or why the packet cannot be
+   judged. base: where the Ethernet header begins; p->bytes and the offsets count from the start of
+   the frame all the same. */
 DP_INLINE int dp_parse(void *ctx, int xdp, __u32 base, __u32 bytes, int gso, struct dp_packet *p)
 {
     struct ethhdr eth;
@@ -174,7 +182,8 @@ DP_INLINE int dp_parse(void *ctx, int xdp, __u32 base, __u32 bytes, int gso, str
     __builtin_memset(p, 0, sizeof *p);
     p->bytes = bytes;
     p->gso = gso;
-    if (bytes < base + sizeof eth || dp_load(ctx, xdp, base, &eth, sizeof eth)) return DP_REASON_TRUNCATED;
+    if (bytes < base + sizeof eth || dp_load(ctx, xdp, base, &eth, sizeof eth))
+        return DP_REASON_TRUNCATED;
     p->group = eth.h_dest[0] & 1;
     type = bpf_ntohs(eth.h_proto);
     p->l3 = base + sizeof eth;

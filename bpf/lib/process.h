@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Who is calling: identity of the current process and the path of its executable, found while it lives. Never a
-   thread name, never a pid alone. */
+/* Who is calling: identity of the current process and the path of its executable, found while it
+   lives. Never a thread name, never a pid alone. */
 #ifndef SLUICE_BPF_LIB_PROCESS_H
 #define SLUICE_BPF_LIB_PROCESS_H
 
@@ -21,7 +21,8 @@ struct dp_path_walk {
 DP_INLINE int dp_path_settle(struct dp_path_walk *w)
 {
     for (int i = 0; i < 4; i++) {
-        struct mount *mount = w->mount; /* a local: BPF_CORE_READ relocates the whole expression it is given */
+        struct mount *mount =
+            w->mount; /* a local: BPF_CORE_READ relocates the whole expression it is given */
         struct mount *parent;
 
         if (w->dentry != BPF_CORE_READ(mount, mnt.mnt_root)) return 1;
@@ -92,8 +93,8 @@ DP_INLINE void dp_exe_remember(const struct dp_process *p, struct file *file)
     __u32 total;
 
     if (exe) return;
-    /* An empty value first, filled in place: it is too large for the stack, and per-CPU room would be shared with
-       whoever preempts us. Readers take length 0 for "not known yet". */
+    /* An empty value first, filled in place: it is too large for the stack, and per-CPU room would
+       be shared with whoever preempts us. Readers take length 0 for "not known yet". */
     {
         __u32 zero = 0;
         struct dp_exe *empty = bpf_map_lookup_elem(&empty_exe, &zero);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Turns an outbound packet that may not leave into what its sender should hear at once: TCP a RST, UDP an ICMP
-   unreachable, "administratively prohibited" (v4: 3/13, EHOSTUNREACH to a connected socket; v6: 1/1, EACCES: the codes that
-   would be EHOSTUNREACH there are kept from sockets that did not ask for IPV6_RECVERR). Delivered by the interface the packet
-   would have left by, so that reverse-path filters see the peer where its route leads. */
+/* Turns an outbound packet that may not leave into what its sender should hear at once: TCP a RST,
+   UDP an ICMP unreachable, "administratively prohibited" (v4: 3/13, EHOSTUNREACH to a connected
+   socket; v6: 1/1, EACCES: the codes that would be EHOSTUNREACH there are kept from sockets that
+   did not ask for IPV6_RECVERR). Delivered by the interface the packet would have left by, so that
+   reverse-path filters see the peer where its route leads. */
 #ifndef SLUICE_BPF_LIB_REJECT_H
 #define SLUICE_BPF_LIB_REJECT_H
 
@@ -158,7 +159,8 @@ static __noinline int dp_reject_udp4(struct __sk_buff *skb, const struct dp_pack
     out.code = 13;
     out.check = 0;
     out.unused = 0;
-    out.check = dp_csum_fold(bpf_csum_diff(0, 0, (__be32 *)&out.type, sizeof out - sizeof out.ip, 0));
+    out.check =
+        dp_csum_fold(bpf_csum_diff(0, 0, (__be32 *)&out.type, sizeof out - sizeof out.ip, 0));
     return !bpf_skb_change_tail(skb, ETH_HLEN + sizeof out, 0) && dp_reject_eth(skb) &&
            !bpf_skb_store_bytes(skb, ETH_HLEN, &out, sizeof out, BPF_F_INVALIDATE_HASH);
 }
@@ -185,7 +187,8 @@ static __noinline int dp_reject_udp6(struct __sk_buff *skb, const struct dp_pack
     out.check = 0;
     out.unused = 0;
     sum = bpf_csum_diff(0, 0, (__be32 *)&pseudo, sizeof pseudo, 0);
-    out.check = dp_csum_fold(bpf_csum_diff(0, 0, (__be32 *)&out.type, sizeof out - sizeof out.ip, sum));
+    out.check =
+        dp_csum_fold(bpf_csum_diff(0, 0, (__be32 *)&out.type, sizeof out - sizeof out.ip, sum));
     return !bpf_skb_change_tail(skb, ETH_HLEN + sizeof out, 0) && dp_reject_eth(skb) &&
            !bpf_skb_store_bytes(skb, ETH_HLEN, &out, sizeof out, BPF_F_INVALIDATE_HASH);
 }
@@ -196,7 +199,8 @@ DP_INLINE int dp_reject(struct __sk_buff *skb, const struct dp_packet *p, __u32 
     int made = 0;
 
     /* Never a RST for a RST; nothing for groups, fragments without a header, tagged frames. */
-    if (p->group || p->l3 != ETH_HLEN || p->fragment == DP_FRAGMENT_LATER || (p->tcp_flags & DP_TCP_RST))
+    if (p->group || p->l3 != ETH_HLEN || p->fragment == DP_FRAGMENT_LATER ||
+        (p->tcp_flags & DP_TCP_RST))
         return TC_ACT_SHOT;
     if (p->protocol == DP_PROTO_TCP)
         made = p->version == 4 ? dp_reject_tcp4(skb, p) : dp_reject_tcp6(skb, p);

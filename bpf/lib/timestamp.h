@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A SYN that was held carries the time at which it was built. The answer echoes it, and the sender would take the time of
-   the hold for a round trip: an RTO of many seconds. So its RFC 7323 time stamp is moved on by the time it was out. */
+/* A SYN that was held carries the time at which it was built. The answer echoes it, and the sender
+   would take the time of the hold for a round trip: an RTO of many seconds. So its RFC 7323 time
+   stamp is moved on by the time it was out. */
 #ifndef SLUICE_BPF_LIB_TIMESTAMP_H
 #define SLUICE_BPF_LIB_TIMESTAMP_H
 
@@ -33,7 +34,8 @@ DP_INLINE __u32 dp_timestamp_find(const __u8 *options, __u32 bytes)
 }
 
 /* The packet stands behind a downcall header; since_ns is when it went out. */
-static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_flow_key *k, __u64 since_ns)
+static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_flow_key *k,
+                                           __u64 since_ns)
 {
     __u32 l3 = sizeof(struct dp_downcall) + ETH_HLEN, l4, bytes, at;
     __u8 fixed[20], options[64] = {}, first;
@@ -50,7 +52,8 @@ static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_f
     if (bytes > DP_TCP_OPTIONS_MAX) return 0;
     if (bpf_xdp_load_bytes(ctx, l4 + 20, options, bytes)) return 0;
     at = dp_timestamp_find(options, bytes);
-    if (!at || at & 1 || at > 36) return 0; /* at an odd offset the checksum's bytes would be swapped */
+    if (!at || at & 1 || at > 36)
+        return 0; /* at an odd offset the checksum's bytes would be swapped */
     if (bpf_xdp_load_bytes(ctx, l4 + 20 + at, &was, 4)) return 0;
     now = bpf_htonl(bpf_ntohl(was) + (__u32)((bpf_ktime_get_ns() - since_ns) / 1000000));
     if (bpf_xdp_load_bytes(ctx, l4 + 16, &check, 2)) return 0;
@@ -61,7 +64,8 @@ static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_f
         sum = (sum & 0xffff) + (sum >> 16);
         check = ~sum;
     }
-    return bpf_xdp_store_bytes(ctx, l4 + 20 + at, &now, 4) || bpf_xdp_store_bytes(ctx, l4 + 16, &check, 2);
+    return bpf_xdp_store_bytes(ctx, l4 + 20 + at, &now, 4) ||
+           bpf_xdp_store_bytes(ctx, l4 + 16, &check, 2);
 }
 
 #endif

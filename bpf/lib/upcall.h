@@ -46,8 +46,8 @@ DP_INLINE void dp_upcall_counted(struct dp_host *h, __u32 callout, __u8 kind, __
     dp_count(DP_REASON_UPCALL, bytes);
 }
 
-/* Puts the header (and the path of the program) in front of the packet and redirects. Returns a TC action; on failure
-   the packet is dropped and the reason is counted and left in *reason. */
+/* Puts the header (and the path of the program) in front of the packet and redirects. Returns a TC
+   action; on failure the packet is dropped and the reason is counted and left in *reason. */
 DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 host, __u32 *reason)
 {
     struct dp_host *h = dp_host_alive(host);
@@ -79,7 +79,8 @@ drop:
     return TC_ACT_SHOT;
 }
 
-DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f, const struct dp_flow_key *k)
+DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
+                              const struct dp_flow_key *k)
 {
     up->ticket = f->ticket;
     up->flow = f->ticket;

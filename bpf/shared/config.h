@@ -8,7 +8,7 @@
 struct dp_config {
     __u64 netns_cookie; /* cgroup programs run for every namespace; they act in this one */
     __u32 compartment;
-    __u32 mark_bit;     /* set on re-injected inbound packets of per-packet layers, cleared when seen */
+    __u32 mark_bit; /* set on re-injected inbound packets of per-packet layers, cleared when seen */
 };
 
 /* Map `nics`, hash by ifindex: interfaces that carry our programs. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A flow: one 5-tuple in one compartment, with its verdict, the generation that gave it and its owner.
+/* A flow: one 5-tuple in one compartment, with its verdict, the generation that gave it and its
+   owner.
 
      (none) ──▶ ASKED ──▶ HELD ──▶ DRAINING ──▶ PERMITTED
-                  │ │       │          ▲             │ (old generation: judged again on the next packet)
-                  │ └───────┼──────────┘             ▼
-                  └─────────┴───────────────────▶ BLOCKED
+                  │ │       │          ▲             │ (old generation: judged again on the next
+   packet) │ └───────┼──────────┘             ▼ └─────────┴───────────────────▶ BLOCKED
 
    ASKED: an upcall is out, the watchdog runs. HELD: the callout pended, its deadline (if any) runs.
    DRAINING: permitted, but packets that went up are still on their way down. */
@@ -35,7 +35,7 @@ enum dp_flow_state {
 enum dp_direction { DP_DIRECTION_OUTBOUND = 0, DP_DIRECTION_INBOUND = 1 };
 
 enum dp_flow_flag {
-    DP_FLOW_MID_STREAM = 1 << 0,     /* first packet seen was not the first of the connection */
+    DP_FLOW_MID_STREAM = 1 << 0, /* first packet seen was not the first of the connection */
     DP_FLOW_FIN_LOCAL = 1 << 1,
     DP_FLOW_FIN_REMOTE = 1 << 2,
     DP_FLOW_RST = 1 << 3,
@@ -47,7 +47,8 @@ enum dp_flow_flag {
     DP_FLOW_LOOPBACK = 1 << 9,
 };
 
-/* Who opened the socket; taken in the cgroup hooks, kept in socket storage and copied into the flow. 0 = unknown. */
+/* Who opened the socket; taken in the cgroup hooks, kept in socket storage and copied into the
+ * flow. 0 = unknown. */
 struct dp_process {
     __u64 start_ns; /* boot time of the process, tells a pid from its reuse */
     __u64 exe_inode;
@@ -61,23 +62,25 @@ DP_ASSERT(sizeof(struct dp_process) == 40, "layout");
 
 struct dp_flow {
     struct bpf_spin_lock lock; /* state, flags, counters up and down; zero in user space */
-    __u32 state; /* enum dp_flow_state */
-    __u32 flags; /* DP_FLOW_* */
-    __u32 vlan;  /* 0, or 0x10000 | tag control information of the packet that is out */
-    __u64 ticket; /* of the first packet that is out; unique in a namespace, grows; also the flow's id */
+    __u32 state;               /* enum dp_flow_state */
+    __u32 flags;               /* DP_FLOW_* */
+    __u32 vlan;   /* 0, or 0x10000 | tag control information of the packet that is out */
+    __u64 ticket; /* of the first packet that is out; unique in a namespace, grows; also the flow's
+                     id */
     __u64 generation;
-    __u64 created_ns, asked_ns, seen_ns; /* CLOCK_MONOTONIC; asked_ns: the open upcall or hold began */
+    __u64 created_ns, asked_ns,
+        seen_ns;       /* CLOCK_MONOTONIC; asked_ns: the open upcall or hold began */
     __u64 deadline_ns; /* 0: none */
     __u64 cookie;      /* socket cookie, 0: unknown */
     __u64 packets, bytes;
-    __u32 host;        /* asked; key of `hosts` */
-    __u32 ifindex;     /* the NIC it uses */
+    __u32 host;    /* asked; key of `hosts` */
+    __u32 ifindex; /* the NIC it uses */
     __u32 mark, priority;
     __u32 up, down;    /* packets sent up / accounted for from below while pending or draining */
     __u32 queue_bytes; /* behind the first held packet */
     __u16 layer;
-    __u8 direction;    /* enum dp_direction */
-    __u8 reason;       /* enum dp_reason of a block */
+    __u8 direction; /* enum dp_direction */
+    __u8 reason;    /* enum dp_reason of a block */
     struct dp_process process;
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
 };
@@ -91,7 +94,7 @@ struct dp_exe_key {
 };
 #define DP_EXE_PATH_MAX 256
 struct dp_exe {
-    __u32 length; /* without the terminating NUL; 0: could not be read */
+    __u32 length;                   /* without the terminating NUL; 0: could not be read */
     char path[2 * DP_EXE_PATH_MAX]; /* the second half is room to write into */
     __u32 pad;
 };
@@ -113,7 +116,8 @@ struct dp_socket {
 };
 DP_ASSERT(sizeof(struct dp_socket) == 48, "layout");
 
-/* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM. */
+/* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
+ */
 struct dp_refusal_key {
     __u64 cookie;
     struct dp_addr remote;

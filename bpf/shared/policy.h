@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The compiled policy: one array map (the image) behind the one-slot array-of-maps `policy`. Publishing is swapping
-   that slot: a packet sees one image from beginning to end.
+/* The compiled policy: one array map (the image) behind the one-slot array-of-maps `policy`.
+   Publishing is swapping that slot: a packet sees one image from beginning to end.
 
-   Entries 0 .. DP_LAYERS_MAX-1 of an image are index rows (struct dp_layer_index), indexed by layer number.
-   After them the rows of each layer stand together, in the order of evaluation: sublayer weight descending, inside a
-   sublayer filter weight descending (ties: lower filter id first). A filter with alternatives (several conditions
-   on one field, OR) is several rows with one rank. */
+   Entries 0 .. DP_LAYERS_MAX-1 of an image are index rows (struct dp_layer_index), indexed by layer
+   number. After them the rows of each layer stand together, in the order of evaluation: sublayer
+   weight descending, inside a sublayer filter weight descending (ties: lower filter id first). A
+   filter with alternatives (several conditions on one field, OR) is several rows with one rank. */
 #ifndef SLUICE_BPF_SHARED_POLICY_H
 #define SLUICE_BPF_SHARED_POLICY_H
 
 #include "verdict.h"
 
-/* Fields of first light. A bit set in dp_row.fields: the row has a condition on it. A bit set in dp_key.unknown: the
-   value is not known at this point; a row that would need it makes the classification DP_CLASSIFY_DEFER. */
+/* Fields of first light. A bit set in dp_row.fields: the row has a condition on it. A bit set in
+   dp_key.unknown: the value is not known at this point; a row that would need it makes the
+   classification DP_CLASSIFY_DEFER. */
 enum dp_field {
     DP_FIELD_LOCAL_ADDRESS = 1 << 0,
     DP_FIELD_REMOTE_ADDRESS = 1 << 1,
@@ -58,13 +59,14 @@ struct dp_layer_index {
 };
 DP_ASSERT(sizeof(struct dp_layer_index) == sizeof(struct dp_row), "an image has one entry size");
 
-#define DP_IMAGE_ROWS_MAX 65536 /* first light's search is linear; refuse more before anything changes */
+#define DP_IMAGE_ROWS_MAX                                                                          \
+    65536 /* first light's search is linear; refuse more before anything changes */
 
 /* Map `callouts`, array, index 1 .. DP_CALLOUTS_MAX-1. Who answers for a callout just now. */
 #define DP_CALLOUTS_MAX 4096
 enum dp_callout_flag { DP_CALLOUT_KEEP_PENDED_DATA = 1 << 0 };
 struct dp_callout {
-    __u32 host;     /* key of map `hosts`; 0: not registered */
+    __u32 host; /* key of map `hosts`; 0: not registered */
     __u32 flags;
     __u32 local_id; /* the run-time id that the host gave it */
     __u32 pad;
@@ -74,11 +76,11 @@ DP_ASSERT(sizeof(struct dp_callout) == 24, "layout");
 
 /* Map `hosts`, hash, key host id (never reused while the daemon runs, 0 is nobody). */
 struct dp_host {
-    __u32 port_ifindex;   /* near end of the port in this namespace */
-    __u32 alive;          /* 0: send nothing up any more */
-    __u64 watchdog_ns;    /* an upcall unanswered for longer ends as its filter says */
+    __u32 port_ifindex;     /* near end of the port in this namespace */
+    __u32 alive;            /* 0: send nothing up any more */
+    __u64 watchdog_ns;      /* an upcall unanswered for longer ends as its filter says */
     __u64 hold_deadline_ns; /* 0: none */
-    __u32 queue_bytes_max; /* quota of bytes queued behind one held packet */
+    __u32 queue_bytes_max;  /* quota of bytes queued behind one held packet */
     __u32 pad;
     __u64 upcalls_total;
 };
@@ -111,17 +113,17 @@ DP_ASSERT(sizeof(struct dp_answer) == 16, "layout");
 
 /* The state of an evaluation; what a suspension must keep is all in here. */
 struct dp_eval {
-    __u64 generation;  /* in: 0 = any; out: of the image that was used */
-    __u64 filter_id;   /* out: the filter that gave the running decision; 0: none has */
-    __u64 asked_id;    /* out: the filter whose callout is to be asked */
-    __u32 rank;        /* resume after this rank; 0 = from the top */
-    __u32 sublayer;    /* resume at this sublayer or later */
-    __u32 action;      /* running decision: NONE, PERMIT or BLOCK */
-    __u32 rights;      /* DP_RIGHT_ACTION_WRITE */
-    __u32 callout;     /* out: to be asked */
+    __u64 generation;     /* in: 0 = any; out: of the image that was used */
+    __u64 filter_id;      /* out: the filter that gave the running decision; 0: none has */
+    __u64 asked_id;       /* out: the filter whose callout is to be asked */
+    __u32 rank;           /* resume after this rank; 0 = from the top */
+    __u32 sublayer;       /* resume at this sublayer or later */
+    __u32 action;         /* running decision: NONE, PERMIT or BLOCK */
+    __u32 rights;         /* DP_RIGHT_ACTION_WRITE */
+    __u32 callout;        /* out: to be asked */
     __u32 callout_action; /* out: dp_action of the callout filter */
-    __u32 row_flags;   /* out: DP_ROW_* of that filter */
-    __u32 answers;     /* given so far; the last DP_ANSWERS_MAX of them are in answer[] */
+    __u32 row_flags;      /* out: DP_ROW_* of that filter */
+    __u32 answers;        /* given so far; the last DP_ANSWERS_MAX of them are in answer[] */
     struct dp_answer answer[DP_ANSWERS_MAX];
 };
 DP_ASSERT(sizeof(struct dp_eval) == 120, "layout");

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The headers that stand in front of a packet on a port. Host byte order, both ends are this machine.
+/* The headers that stand in front of a packet on a port. Host byte order, both ends are this
+   machine.
 
-   up:    struct dp_upcall | path[DP_EXE_PATH_MAX] if DP_UPCALL_HAS_PATH | packet from its Ethernet header
-   down:  struct dp_downcall | packet from its Ethernet header (may be absent)
+   up:    struct dp_upcall | path[DP_EXE_PATH_MAX] if DP_UPCALL_HAS_PATH | packet from its Ethernet
+   header down:  struct dp_downcall | packet from its Ethernet header (may be absent)
 
-   A host writes its answer in front of the packet where the packet lies: dp_downcall is shorter than dp_upcall.
-   Nothing in a downcall is believed: ticket and flow select a record of the kernel's, which must agree. */
+   A host writes its answer in front of the packet where the packet lies: dp_downcall is shorter
+   than dp_upcall. Nothing in a downcall is believed: ticket and flow select a record of the
+   kernel's, which must agree. */
 #ifndef SLUICE_BPF_SHARED_PORT_H
 #define SLUICE_BPF_SHARED_PORT_H
 
@@ -16,7 +18,8 @@
 
 enum dp_upcall_kind {
     DP_UPCALL_CLASSIFY = 1, /* ask the callout */
-    DP_UPCALL_QUEUED = 2,   /* a further packet of a flow that is pending or draining: keep it in order */
+    DP_UPCALL_QUEUED =
+        2, /* a further packet of a flow that is pending or draining: keep it in order */
 };
 enum dp_upcall_flag {
     DP_UPCALL_HAS_PATH = 1 << 0,
@@ -30,20 +33,20 @@ struct dp_upcall {
     __u8 kind;
     __u16 header_bytes; /* where the packet begins */
     __u64 ticket;
-    __u64 flow;       /* flow handle; 0 at packet layers */
+    __u64 flow; /* flow handle; 0 at packet layers */
     __u64 generation;
     __u64 filter_id;
-    __u32 callout;     /* index of `callouts` */
+    __u32 callout; /* index of `callouts` */
     __u32 compartment;
     __u32 ifindex;
     __u32 condition_flags;
-    __u32 action;      /* running decision */
+    __u32 action; /* running decision */
     __u32 rights;
     __u16 layer;
     __u8 direction;
-    __u8 flags;        /* DP_UPCALL_* */
-    __u16 ip_offset;   /* from the Ethernet header */
-    __u16 l4_offset;   /* 0: not found (later fragment) */
+    __u8 flags;      /* DP_UPCALL_* */
+    __u16 ip_offset; /* from the Ethernet header */
+    __u16 l4_offset; /* 0: not found (later fragment) */
     __u64 created_ns;
     struct dp_process process;
     struct dp_flow_key key;
@@ -51,14 +54,15 @@ struct dp_upcall {
 DP_ASSERT(sizeof(struct dp_upcall) == 160, "layout");
 
 enum dp_downcall_kind {
-    DP_DOWNCALL_ANSWER = 1,   /* to a CLASSIFY that did not pend: action and rights */
-    DP_DOWNCALL_HELD = 2,     /* the callout pended; no packet follows */
-    DP_DOWNCALL_COMPLETE = 3, /* of a hold: action and rights, the first packet follows if it is kept */
-    DP_DOWNCALL_RELEASE = 4,  /* a queued packet of a flow that is draining */
-    DP_DOWNCALL_DISCARD = 5,  /* `count` queued packets are given up; no packet follows */
+    DP_DOWNCALL_ANSWER = 1, /* to a CLASSIFY that did not pend: action and rights */
+    DP_DOWNCALL_HELD = 2,   /* the callout pended; no packet follows */
+    DP_DOWNCALL_COMPLETE =
+        3, /* of a hold: action and rights, the first packet follows if it is kept */
+    DP_DOWNCALL_RELEASE = 4, /* a queued packet of a flow that is draining */
+    DP_DOWNCALL_DISCARD = 5, /* `count` queued packets are given up; no packet follows */
 };
 enum dp_downcall_flag {
-    DP_DOWNCALL_ABSORB = 1 << 0, /* drop silently: no RST, no ICMP */
+    DP_DOWNCALL_ABSORB = 1 << 0,  /* drop silently: no RST, no ICMP */
     DP_DOWNCALL_EXPIRED = 1 << 1, /* by watchdog or deadline, for the counters */
 };
 
@@ -77,7 +81,8 @@ struct dp_downcall {
 };
 DP_ASSERT(sizeof(struct dp_downcall) == 80, "layout");
 
-/* Map `tickets`, hash by ticket number: what is out at packet layers. (At ALE layers the flow is the ticket.) */
+/* Map `tickets`, hash by ticket number: what is out at packet layers. (At ALE layers the flow is
+ * the ticket.) */
 struct dp_ticket {
     __u64 asked_ns;
     __u32 host;
@@ -101,7 +106,7 @@ struct dp_port_meta {
     __u32 ifindex;
     __u32 mark;
     __u32 priority;
-    __u32 vlan; /* as in dp_flow */
+    __u32 vlan;   /* as in dp_flow */
     __u64 ticket; /* DP_PORT_ASK at a packet layer: the new ticket */
 };
 DP_ASSERT(sizeof(struct dp_port_meta) == 32, "data_meta holds 32 bytes on every kernel");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* What can be decided about a packet or a connection, and why. The enumerations are BTF types on purpose: bpftool
-   prints their words. Numbers of actions, rights, layers and condition flags are WFP's own. */
+/* What can be decided about a packet or a connection, and why. The enumerations are BTF types on
+   purpose: bpftool prints their words. Numbers of actions, rights, layers and condition flags are
+   WFP's own. */
 #ifndef SLUICE_BPF_SHARED_VERDICT_H
 #define SLUICE_BPF_SHARED_VERDICT_H
 
@@ -35,36 +36,37 @@ enum dp_layer {
 #define DP_CONDITION_IS_REAUTHORIZE 0x4
 #define DP_CONDITION_IS_FRAGMENT 0x20
 
-/* Why a packet or a call was refused, or what else was counted. Index of the map `reasons`. Append only. */
+/* Why a packet or a call was refused, or what else was counted. Index of the map `reasons`. Append
+ * only. */
 enum dp_reason {
     DP_REASON_NONE = 0,
-    DP_REASON_FILTER_BLOCK,        /* a filter's or callout's verdict */
+    DP_REASON_FILTER_BLOCK, /* a filter's or callout's verdict */
     DP_REASON_CALLOUT_BLOCK,
     DP_REASON_CALLOUT_UNREGISTERED, /* terminating callout without a live host */
-    DP_REASON_FLOW_BLOCKED,        /* packet of a flow that is blocked already */
-    DP_REASON_HELD,                /* retransmission while a packet of the flow is held */
-    DP_REASON_HOLD_QUOTA,          /* queue behind a held packet is full */
-    DP_REASON_HOLD_EXPIRED,        /* deadline or watchdog; the filter's outcome applied */
-    DP_REASON_FLOWS_FULL,          /* no room for a flow that needs an entry */
+    DP_REASON_FLOW_BLOCKED,         /* packet of a flow that is blocked already */
+    DP_REASON_HELD,                 /* retransmission while a packet of the flow is held */
+    DP_REASON_HOLD_QUOTA,           /* queue behind a held packet is full */
+    DP_REASON_HOLD_EXPIRED,         /* deadline or watchdog; the filter's outcome applied */
+    DP_REASON_FLOWS_FULL,           /* no room for a flow that needs an entry */
     DP_REASON_TICKETS_FULL,
-    DP_REASON_PORT_GONE,           /* host's port device missing or not alive */
-    DP_REASON_PORT_FRAME_TOO_BIG,  /* packet with header exceeds what the port carries */
-    DP_REASON_NO_NIC,              /* needs user space but leaves by an interface without Sluice */
+    DP_REASON_PORT_GONE,          /* host's port device missing or not alive */
+    DP_REASON_PORT_FRAME_TOO_BIG, /* packet with header exceeds what the port carries */
+    DP_REASON_NO_NIC,             /* needs user space but leaves by an interface without Sluice */
     DP_REASON_TOO_MANY_HOPS,
-    DP_REASON_TRUNCATED,           /* parser: header cut short */
-    DP_REASON_MALFORMED,           /* parser: lengths or versions contradict each other */
-    DP_REASON_EXT_HEADERS,         /* parser: more IPv6 extension headers than it follows */
-    DP_REASON_VLAN_DEPTH,          /* parser: more than two VLAN tags */
-    DP_REASON_FRAGMENT,            /* later or lone fragment that cannot be judged */
-    DP_REASON_DOWNCALL_MALFORMED,  /* bad magic, version, length or kind */
+    DP_REASON_TRUNCATED,          /* parser: header cut short */
+    DP_REASON_MALFORMED,          /* parser: lengths or versions contradict each other */
+    DP_REASON_EXT_HEADERS,        /* parser: more IPv6 extension headers than it follows */
+    DP_REASON_VLAN_DEPTH,         /* parser: more than two VLAN tags */
+    DP_REASON_FRAGMENT,           /* later or lone fragment that cannot be judged */
+    DP_REASON_DOWNCALL_MALFORMED, /* bad magic, version, length or kind */
     DP_REASON_DOWNCALL_UNKNOWN_FLOW,
-    DP_REASON_DOWNCALL_STALE,      /* ticket answered already, or of an older packet */
-    DP_REASON_DOWNCALL_FOREIGN,    /* ticket of another host */
-    DP_REASON_DOWNCALL_MISMATCH,   /* packet is not of the ticket's flow */
-    DP_REASON_DOWNCALL_STATE,      /* not possible in the flow's state */
-    DP_REASON_PORT_FOREIGN_FRAME,  /* something on a port's device that we did not send there */
-    DP_REASON_POLICY_MISSING,      /* no image published */
-    DP_REASON_INTERNAL,            /* a helper failed that should not */
+    DP_REASON_DOWNCALL_STALE,     /* ticket answered already, or of an older packet */
+    DP_REASON_DOWNCALL_FOREIGN,   /* ticket of another host */
+    DP_REASON_DOWNCALL_MISMATCH,  /* packet is not of the ticket's flow */
+    DP_REASON_DOWNCALL_STATE,     /* not possible in the flow's state */
+    DP_REASON_PORT_FOREIGN_FRAME, /* something on a port's device that we did not send there */
+    DP_REASON_POLICY_MISSING,     /* no image published */
+    DP_REASON_INTERNAL,           /* a helper failed that should not */
     /* not refusals: */
     DP_REASON_FLOW_CREATED,
     DP_REASON_HOLD_OPENED,
@@ -72,8 +74,8 @@ enum dp_reason {
     DP_REASON_HOLD_BLOCKED,
     DP_REASON_UPCALL,
     DP_REASON_DOWNCALL,
-    DP_REASON_REJECT_SENT,         /* RST or ICMP unreachable given to the local socket */
-    DP_REASON_DISCARDED,           /* queued packet given up by its host */
+    DP_REASON_REJECT_SENT, /* RST or ICMP unreachable given to the local socket */
+    DP_REASON_DISCARDED,   /* queued packet given up by its host */
     DP_REASONS
 };
 
@@ -86,7 +88,12 @@ struct dp_reason_count {
 DP_ASSERT(sizeof(struct dp_reason_count) == 24, "layout");
 
 /* Verdict counters of a layer: map `layers`, index layer * DP_LAYER_SLOTS + slot. */
-enum dp_layer_slot { DP_LAYER_PERMIT = 0, DP_LAYER_BLOCK = 1, DP_LAYER_CALLOUT = 2, DP_LAYER_SLOTS = 4 };
+enum dp_layer_slot {
+    DP_LAYER_PERMIT = 0,
+    DP_LAYER_BLOCK = 1,
+    DP_LAYER_CALLOUT = 2,
+    DP_LAYER_SLOTS = 4
+};
 struct dp_layer_count {
     enum dp_layer layer;
     enum dp_layer_slot verdict;

@@ -20,26 +20,31 @@ namespace {
 using R = protocol::Request;
 
 void show_note(const Context &c, const protocol::Reply &reply) {
-    if (!c.quiet && !reply.note().empty()) std::fprintf(stderr, "sluice: %s\n", reply.note().c_str());
+    if (!c.quiet && !reply.note().empty())
+        std::fprintf(stderr, "sluice: %s\n", reply.note().c_str());
 }
 
 void show_done(const Context &c, const protocol::Reply &reply) {
     show_note(c, reply);
-    if (c.json) std::fputs((print(Json{{"schema", schema}, {"done", true}}) + "\n").c_str(), stdout);
+    if (c.json)
+        std::fputs((print(Json{{"schema", schema}, {"done", true}}) + "\n").c_str(), stdout);
 }
 
 Fd own_namespace() {
     Fd ns(::open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-    if (!ns) throw Failure{exit_refused, std::string("open /proc/self/ns/net: ") + std::strerror(errno)};
+    if (!ns)
+        throw Failure{exit_refused, std::string("open /proc/self/ns/net: ") + std::strerror(errno)};
     return ns;
 }
 
 void nic_load(CLI::App &app, Context &context) {
     auto request = std::make_shared<protocol::NicLoad>();
-    app.add_option("IF", *request->mutable_name(), "network interface in this namespace")->required();
+    app.add_option("IF", *request->mutable_name(), "network interface in this namespace")
+        ->required();
     app.add_option("--mode", *request->mutable_mode(), "auto (default), native or generic")
         ->check(CLI::IsMember({"auto", "native", "generic"}));
-    app.add_option("--cgroup", *request->mutable_cgroup(), "cgroup2 directory whose processes are watched (the root)");
+    app.add_option("--cgroup", *request->mutable_cgroup(),
+                   "cgroup2 directory whose processes are watched (the root)");
     context.run = [request](Context &c) {
         R r;
         *r.mutable_nic_load() = *request;
@@ -63,7 +68,8 @@ void plugin_load(CLI::App &app, Context &context) {
     auto request = std::make_shared<protocol::PluginLoad>();
     app.add_option("FILE", *request->mutable_file(), "plugin, a shared object")->required();
     app.add_option("--name", *request->mutable_name(), "its name in lists (that of the file)");
-    app.add_option("--user", *request->mutable_user(), "user that its process becomes, without capabilities");
+    app.add_option("--user", *request->mutable_user(),
+                   "user that its process becomes, without capabilities");
     context.run = [request](Context &c) {
         R r;
         *r.mutable_plugin_load() = *request;
@@ -101,20 +107,23 @@ Names names_for(DaemonClient &client, const FilterWords &words) {
     sublayers.mutable_sublayer_list();
     if (!words.callout.empty())
         client.ask(std::move(callouts), [&](const protocol::Reply &reply) {
-            names.callouts.insert(names.callouts.end(), reply.callouts().callouts().begin(), reply.callouts().callouts().end());
+            names.callouts.insert(names.callouts.end(), reply.callouts().callouts().begin(),
+                                  reply.callouts().callouts().end());
         });
     if (!words.sublayer.empty())
         client.ask(std::move(sublayers), [&](const protocol::Reply &reply) {
-            names.sublayers.insert(names.sublayers.end(), reply.sublayers().sublayers().begin(), reply.sublayers().sublayers().end());
+            names.sublayers.insert(names.sublayers.end(), reply.sublayers().sublayers().begin(),
+                                   reply.sublayers().sublayers().end());
         });
     return names;
 }
 
-// A driver may register its callout and leave it to the administrator to add it to the engine: then the filter's layer
-// is the callout's.
+// A driver may register its callout and leave it to the administrator to add it to the engine: then
+// the filter's layer is the callout's.
 void add_callout_of(DaemonClient &client, const protocol::Filter &filter, const Names &names) {
     for (const auto &known : names.callouts) {
-        if (known.key() != filter.callout() || !known.registered() || known.layers_size() != 0) continue;
+        if (known.key() != filter.callout() || !known.registered() || known.layers_size() != 0)
+            continue;
         R r;
         auto &callout = *r.mutable_callout_add();
         callout.set_key(known.key());
@@ -134,8 +143,11 @@ void add_filter(Context &c, const FilterWords &words) {
     R r;
     *r.mutable_filter_add() = std::move(*filter);
     const auto reply = client.ask(std::move(r));
-    if (c.json) std::fputs((print(Json{{"schema", schema}, {"id", reply.filter_id()}}) + "\n").c_str(), stdout);
-    else std::printf("%llu\n", static_cast<unsigned long long>(reply.filter_id()));
+    if (c.json)
+        std::fputs((print(Json{{"schema", schema}, {"id", reply.filter_id()}}) + "\n").c_str(),
+                   stdout);
+    else
+        std::printf("%llu\n", static_cast<unsigned long long>(reply.filter_id()));
 }
 
 void filter_add(CLI::App &app, Context &context) {
@@ -143,21 +155,27 @@ void filter_add(CLI::App &app, Context &context) {
     app.add_option("--layer", words->layer, "a name in `sluice layer list`")->required();
     app.add_option("--action", words->action, "permit, block or callout")->required();
     app.add_option("--callout", words->callout, "name or GUID of the callout");
-    app.add_option("--callout-type", words->callout_type, "terminating (default), inspection or unknown");
+    app.add_option("--callout-type", words->callout_type,
+                   "terminating (default), inspection or unknown");
     // One value an option: what follows is the next word. Given again, the values are alternatives.
-    const auto alternatives = [&app](const char *name, std::vector<std::string> &values, const char *help) {
+    const auto alternatives = [&app](const char *name, std::vector<std::string> &values,
+                                     const char *help) {
         app.add_option(name, values, help)->expected(1)->take_all()->allow_extra_args(false);
     };
-    alternatives("--remote", words->remote, "ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS; again: or");
+    alternatives("--remote", words->remote,
+                 "ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS; again: or");
     alternatives("--local", words->local, "likewise");
     alternatives("--remote-port", words->remote_port, "N or N-M; again: or");
     alternatives("--local-port", words->local_port, "likewise");
     alternatives("--protocol", words->protocol, "tcp, udp, icmp, icmpv6 or a number; again: or");
-    app.add_option("--weight", words->weight, "auto (default), 0-15 for a range of weights, or a weight of 64 bits");
+    app.add_option("--weight", words->weight,
+                   "auto (default), 0-15 for a range of weights, or a weight of 64 bits");
     app.add_option("--sublayer", words->sublayer, "name or GUID (the universal sublayer)");
     app.add_option("--name", words->name, "text for lists");
-    app.add_flag("--permit-if-unregistered", words->permit_if_unregistered, "permit while nobody answers for the callout");
-    app.add_flag("--clear-action-right", words->clear_action_right, "the decision is final for lower sublayers");
+    app.add_flag("--permit-if-unregistered", words->permit_if_unregistered,
+                 "permit while nobody answers for the callout");
+    app.add_flag("--clear-action-right", words->clear_action_right,
+                 "the decision is final for lower sublayers");
     context.run = [words](Context &c) { add_filter(c, *words); };
 }
 

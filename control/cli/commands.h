@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The commands: one row each in a table; objects, help, completion of words and options come from it.
+// The commands: one row each in a table; objects, help, completion of words and options come from
+// it.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -19,7 +19,8 @@ protocol::Channel connected(const std::string &socket) {
 
 DaemonClient::DaemonClient(const std::string &socket) : channel_(connected(socket)) {}
 
-void DaemonClient::ask(protocol::Request request, const OnReply &on_reply, const std::vector<int> &fds) {
+void DaemonClient::ask(protocol::Request request, const OnReply &on_reply,
+                       const std::vector<int> &fds) {
     protocol::ToDaemon message;
     request.set_id(next_id_++);
     *message.mutable_request() = std::move(request);
@@ -33,7 +34,9 @@ void DaemonClient::ask(protocol::Request request, const OnReply &on_reply, const
         if (!answer.has_reply() || answer.reply().id() != message.request().id()) continue;
         const auto &reply = answer.reply();
         if (reply.status() != 0 || reply.exit_code() != 0)
-            throw Failure{reply.exit_code() != 0 ? static_cast<int>(reply.exit_code()) : exit_refused, reply.error()};
+            throw Failure{reply.exit_code() != 0 ? static_cast<int>(reply.exit_code())
+                                                 : exit_refused,
+                          reply.error()};
         on_reply(reply);
         if (!reply.more()) return;
     }
@@ -41,7 +44,8 @@ void DaemonClient::ask(protocol::Request request, const OnReply &on_reply, const
 
 protocol::Reply DaemonClient::ask(protocol::Request request, const std::vector<int> &fds) {
     protocol::Reply last;
-    ask(std::move(request), [&](const protocol::Reply &reply) { last = reply; }, fds);
+    ask(
+        std::move(request), [&](const protocol::Reply &reply) { last = reply; }, fds);
     return last;
 }
 

@@ -11,17 +11,29 @@
 namespace sluice::cli {
 
 // Exit codes that scripts may rely on.
-enum Exit : int { exit_done = 0, exit_refused = 1, exit_usage = 2, exit_unreachable = 3, exit_permission = 4, exit_aborted = 5 };
+enum Exit : int {
+    exit_done = 0,
+    exit_refused = 1,
+    exit_usage = 2,
+    exit_unreachable = 3,
+    exit_permission = 4,
+    exit_aborted = 5
+};
 
-struct Failure { int exit_code; std::string text; };
+struct Failure {
+    int exit_code;
+    std::string text;
+};
 
 class DaemonClient {
 public:
-    // Throws Failure, as everything here does: the commands read better for it, and main is the only catcher.
+    // Throws Failure, as everything here does: the commands read better for it, and main is the
+    // only catcher.
     explicit DaemonClient(const std::string &socket);
     using OnReply = std::function<void(const protocol::Reply &)>;
     void ask(protocol::Request request, const OnReply &on_reply, const std::vector<int> &fds = {});
-    protocol::Reply ask(protocol::Request request, const std::vector<int> &fds = {}); // for requests with one reply
+    protocol::Reply ask(protocol::Request request,
+                        const std::vector<int> &fds = {}); // for requests with one reply
 
 private:
     protocol::Channel channel_;

@@ -13,13 +13,19 @@ std::string guid_text(const std::string &bytes) {
     return key ? key->text() : "";
 }
 
-Json or_null(const std::string &text) { return text.empty() ? Json() : Json(text); }
+Json or_null(const std::string &text) {
+    return text.empty() ? Json() : Json(text);
+}
 
 } // namespace
 
-Json document(const char *list, Json entries) { return Json{{"schema", schema}, {list, std::move(entries)}}; }
+Json document(const char *list, Json entries) {
+    return Json{{"schema", schema}, {list, std::move(entries)}};
+}
 
-std::string print(const Json &json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+std::string print(const Json &json) {
+    return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
 
 Json to_json(const protocol::Nic &m) {
     return Json{{"name", m.name()},
@@ -60,18 +66,20 @@ Json to_json(const protocol::CalloutInfo &m) {
 }
 
 Json to_json(const protocol::Filter &m) {
-    const std::string callout = m.callout_name().empty() ? guid_text(m.callout()) : m.callout_name();
-    return Json{{"id", m.id()},
-                {"key", guid_text(m.key())},
-                {"name", m.name()},
-                {"layer", m.layer_name()},
-                {"sublayer", m.sublayer_name().empty() ? guid_text(m.sublayer()) : m.sublayer_name()},
-                {"weight", m.effective_weight()},
-                {"action", action_name(m.action())},
-                {"callout", or_null(callout)},
-                {"conditions", m.conditions_size()},
-                {"hits", m.hits()},
-                {"lifetime", m.lifetime()}};
+    const std::string callout =
+        m.callout_name().empty() ? guid_text(m.callout()) : m.callout_name();
+    return Json{
+        {"id", m.id()},
+        {"key", guid_text(m.key())},
+        {"name", m.name()},
+        {"layer", m.layer_name()},
+        {"sublayer", m.sublayer_name().empty() ? guid_text(m.sublayer()) : m.sublayer_name()},
+        {"weight", m.effective_weight()},
+        {"action", action_name(m.action())},
+        {"callout", or_null(callout)},
+        {"conditions", m.conditions_size()},
+        {"hits", m.hits()},
+        {"lifetime", m.lifetime()}};
 }
 
 Json to_json(const protocol::SubLayer &m) {

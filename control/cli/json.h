@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `--json` prints. Scripts rely on the keys: they are added to, never renamed. "schema" counts incompatible
-// changes.
+// What `--json` prints. Scripts rely on the keys: they are added to, never renamed. "schema" counts
+// incompatible changes.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -23,6 +23,7 @@ Json to_json(const protocol::SubLayer &sublayer);
 Json to_json(const protocol::Hold &hold);
 Json to_json(const protocol::Counter &counter);
 Json to_json(const protocol::StatusInfo &status);
-std::string print(const Json &json); // text that is not UTF-8 (a path, say) is replaced, never an exception
+std::string
+print(const Json &json); // text that is not UTF-8 (a path, say) is replaced, never an exception
 
 } // namespace sluice::cli

@@ -11,7 +11,8 @@ namespace {
 void add_global_options(CLI::App &app, Context &context) {
     app.add_flag("-j,--json", context.json, "print JSON");
     app.add_option("--socket", context.socket, "control socket of sluiced")
-        ->envname("SLUICE_SOCKET")->capture_default_str();
+        ->envname("SLUICE_SOCKET")
+        ->capture_default_str();
     app.add_flag("-q,--quiet", context.quiet, "print only what was asked for");
     app.add_flag("-v,--verbose", context.verbose, "say more");
 }
@@ -21,7 +22,8 @@ void add_commands(CLI::App &app, Context &context) {
     for (const auto &command : all_commands()) {
         CLI::App *&object = objects[command.object];
         if (object == nullptr) {
-            object = app.add_subcommand(command.object, command.action == nullptr ? command.help : "");
+            object =
+                app.add_subcommand(command.object, command.action == nullptr ? command.help : "");
             object->fallthrough(); // -j and its like may stand anywhere
             if (command.action != nullptr) object->require_subcommand(1);
         }
@@ -30,8 +32,8 @@ void add_commands(CLI::App &app, Context &context) {
             sub = object->add_subcommand(command.action, command.help);
             sub->fallthrough();
         }
-        // Each set-up also says what will run: it is done for every command (help shows the options), and the one
-        // that was named puts its own in place.
+        // Each set-up also says what will run: it is done for every command (help shows the
+        // options), and the one that was named puts its own in place.
         command.set_up(*sub, context);
         sub->parse_complete_callback([&context, run = context.run] { context.run = run; });
     }

@@ -16,7 +16,8 @@ namespace {
 constexpr std::string_view prefix = "fwps_layer_";
 
 std::string short_name(std::string name) {
-    std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return std::tolower(c); });
     return name.starts_with(prefix) ? name.substr(prefix.size()) : name;
 }
 
@@ -37,26 +38,35 @@ std::optional<std::uint16_t> layer_number(const std::string &name) {
 
 std::vector<std::pair<std::uint16_t, std::string>> all_layers() {
     std::vector<std::pair<std::uint16_t, std::string>> all;
-    for (const auto &row : tables::layers) all.emplace_back(row.id, short_name(row.name));
+    for (const auto &row : tables::layers)
+        all.emplace_back(row.id, short_name(row.name));
     return all;
 }
 
 Guid condition_key(const char *name) {
     Guid key;
     for (const auto &row : tables::conditions)
-        if (std::strcmp(row.name, name) == 0) std::memcpy(static_cast<void *>(&key), &row.key, sizeof key);
+        if (std::strcmp(row.name, name) == 0)
+            std::memcpy(static_cast<void *>(&key), &row.key, sizeof key);
     return key;
 }
 
 std::string action_name(std::uint32_t action) {
     switch (action) {
-    case FWP_ACTION_PERMIT: return "permit";
-    case FWP_ACTION_BLOCK: return "block";
-    case FWP_ACTION_CONTINUE: return "continue";
-    case FWP_ACTION_CALLOUT_TERMINATING: return "callout_terminating";
-    case FWP_ACTION_CALLOUT_INSPECTION: return "callout_inspection";
-    case FWP_ACTION_CALLOUT_UNKNOWN: return "callout_unknown";
-    default: return std::to_string(action);
+    case FWP_ACTION_PERMIT:
+        return "permit";
+    case FWP_ACTION_BLOCK:
+        return "block";
+    case FWP_ACTION_CONTINUE:
+        return "continue";
+    case FWP_ACTION_CALLOUT_TERMINATING:
+        return "callout_terminating";
+    case FWP_ACTION_CALLOUT_INSPECTION:
+        return "callout_inspection";
+    case FWP_ACTION_CALLOUT_UNKNOWN:
+        return "callout_unknown";
+    default:
+        return std::to_string(action);
     }
 }
 

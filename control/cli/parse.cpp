@@ -15,7 +15,9 @@ namespace sluice::cli {
 namespace {
 
 template <typename... Parts>
-Error wrong(const Parts &...parts) { return Error(0, (std::string() + ... + parts)); }
+Error wrong(const Parts &...parts) {
+    return Error(0, (std::string() + ... + parts));
+}
 
 std::optional<std::uint64_t> number_of(const std::string &word) {
     std::uint64_t value = 0;
@@ -41,7 +43,8 @@ std::optional<protocol::Value> one_address(const std::string &word, bool v6) {
 }
 
 bool above(const protocol::Value &low, const protocol::Value &high) {
-    return low.type() == FWP_BYTE_ARRAY16_TYPE ? low.data() > high.data() : low.number() > high.number();
+    return low.type() == FWP_BYTE_ARRAY16_TYPE ? low.data() > high.data()
+                                               : low.number() > high.number();
 }
 
 protocol::Value range_of(const protocol::Value &low, const protocol::Value &high) {
@@ -56,9 +59,11 @@ Result<protocol::Value> prefix_of(const std::string &word, std::size_t slash, bo
     auto value = one_address(word.substr(0, slash), v6);
     const auto length = number_of(word.substr(slash + 1));
     const unsigned longest = v6 ? 128 : 32;
-    if (!value) return wrong("'", word, "' does not begin with an ", v6 ? "IPv6" : "IPv4", " address");
+    if (!value)
+        return wrong("'", word, "' does not begin with an ", v6 ? "IPv6" : "IPv4", " address");
     if (!length || *length > longest)
-        return wrong("prefix length '", word.substr(slash + 1), "' of '", word, "' is not within 0-", std::to_string(longest));
+        return wrong("prefix length '", word.substr(slash + 1), "' of '", word,
+                     "' is not within 0-", std::to_string(longest));
     const auto bits = static_cast<std::uint32_t>(*length);
     value->set_type(v6 ? FWP_V6_ADDR_MASK : FWP_V4_ADDR_MASK);
     value->set_mask(v6 ? bits : bits == 0 ? 0 : ~0u << (32 - bits));
@@ -72,7 +77,8 @@ void add_condition(protocol::Filter &filter, const char *field, const protocol::
     *condition->mutable_value() = value;
 }
 
-Result<void> add_addresses(protocol::Filter &filter, const char *field, const std::vector<std::string> &words, bool v6) {
+Result<void> add_addresses(protocol::Filter &filter, const char *field,
+                           const std::vector<std::string> &words, bool v6) {
     for (const auto &word : words) {
         auto value = parse_address(word, v6);
         if (!value) return value.error();
@@ -81,7 +87,8 @@ Result<void> add_addresses(protocol::Filter &filter, const char *field, const st
     return {};
 }
 
-Result<void> add_ports(protocol::Filter &filter, const char *field, const std::vector<std::string> &words) {
+Result<void> add_ports(protocol::Filter &filter, const char *field,
+                       const std::vector<std::string> &words) {
     for (const auto &word : words) {
         auto value = parse_port(word);
         if (!value) return value.error();
@@ -110,7 +117,9 @@ Result<std::string> callout_key(const std::string &word, const Names &names) {
         if (!found.empty()) return wrong("several callouts are named '", word, "': give the GUID");
         found = callout.key();
     }
-    if (found.empty()) return wrong("no callout '", word, "': give the name or GUID of one in `sluice callout list`");
+    if (found.empty())
+        return wrong("no callout '", word,
+                     "': give the name or GUID of one in `sluice callout list`");
     return found;
 }
 
@@ -118,29 +127,40 @@ Result<std::string> sublayer_key(const std::string &word, const Names &names) {
     if (const auto key = Guid::parse(word)) return key->bytes();
     for (const auto &sublayer : names.sublayers)
         if (sublayer.name() == word) return sublayer.key();
-    return wrong("no sublayer '", word, "': give the name or GUID of one in `sluice sublayer list`");
+    return wrong("no sublayer '", word,
+                 "': give the name or GUID of one in `sluice sublayer list`");
 }
 
 Result<void> set_action(protocol::Filter &filter, const FilterWords &words, const Names &names) {
-    if (words.action != "callout" && !words.callout.empty()) return wrong("--callout goes with --action callout only");
+    if (words.action != "callout" && !words.callout.empty())
+        return wrong("--callout goes with --action callout only");
     if (words.action == "permit") return filter.set_action(FWP_ACTION_PERMIT), Result<void>();
     if (words.action == "block") return filter.set_action(FWP_ACTION_BLOCK), Result<void>();
-    if (words.action != "callout") return wrong("action '", words.action, "' is none of permit, block, callout");
+    if (words.action != "callout")
+        return wrong("action '", words.action, "' is none of permit, block, callout");
     if (words.callout.empty()) return wrong("--action callout needs --callout NAME or GUID");
     auto key = callout_key(words.callout, names);
     if (!key) return key.error();
     filter.set_callout(*key);
-    if (words.callout_type == "terminating") filter.set_action(FWP_ACTION_CALLOUT_TERMINATING);
-    else if (words.callout_type == "inspection") filter.set_action(FWP_ACTION_CALLOUT_INSPECTION);
-    else if (words.callout_type == "unknown") filter.set_action(FWP_ACTION_CALLOUT_UNKNOWN);
-    else return wrong("callout type '", words.callout_type, "' is none of terminating, inspection, unknown");
+    if (words.callout_type == "terminating")
+        filter.set_action(FWP_ACTION_CALLOUT_TERMINATING);
+    else if (words.callout_type == "inspection")
+        filter.set_action(FWP_ACTION_CALLOUT_INSPECTION);
+    else if (words.callout_type == "unknown")
+        filter.set_action(FWP_ACTION_CALLOUT_UNKNOWN);
+    else
+        return wrong("callout type '", words.callout_type,
+                     "' is none of terminating, inspection, unknown");
     return {};
 }
 
 Result<void> add_conditions(protocol::Filter &filter, const FilterWords &words, bool v6) {
-    if (auto r = add_addresses(filter, "FWPM_CONDITION_IP_REMOTE_ADDRESS", words.remote, v6); !r) return r;
-    if (auto r = add_addresses(filter, "FWPM_CONDITION_IP_LOCAL_ADDRESS", words.local, v6); !r) return r;
-    if (auto r = add_ports(filter, "FWPM_CONDITION_IP_REMOTE_PORT", words.remote_port); !r) return r;
+    if (auto r = add_addresses(filter, "FWPM_CONDITION_IP_REMOTE_ADDRESS", words.remote, v6); !r)
+        return r;
+    if (auto r = add_addresses(filter, "FWPM_CONDITION_IP_LOCAL_ADDRESS", words.local, v6); !r)
+        return r;
+    if (auto r = add_ports(filter, "FWPM_CONDITION_IP_REMOTE_PORT", words.remote_port); !r)
+        return r;
     if (auto r = add_ports(filter, "FWPM_CONDITION_IP_LOCAL_PORT", words.local_port); !r) return r;
     return add_protocols(filter, words.protocol);
 }
@@ -156,15 +176,18 @@ Result<std::uint16_t> parse_layer(const std::string &word) {
 }
 
 Result<protocol::Value> parse_address(const std::string &word, bool v6) {
-    if (const auto slash = word.find('/'); slash != std::string::npos) return prefix_of(word, slash, v6);
+    if (const auto slash = word.find('/'); slash != std::string::npos)
+        return prefix_of(word, slash, v6);
     const auto dash = word.find('-');
     if (dash == std::string::npos) {
         if (auto value = one_address(word, v6)) return *value;
-        return wrong("'", word, "' is not an ", v6 ? "IPv6" : "IPv4", " address, ADDRESS/LENGTH or ADDRESS-ADDRESS");
+        return wrong("'", word, "' is not an ", v6 ? "IPv6" : "IPv4",
+                     " address, ADDRESS/LENGTH or ADDRESS-ADDRESS");
     }
     const auto low = one_address(word.substr(0, dash), v6);
     const auto high = one_address(word.substr(dash + 1), v6);
-    if (!low || !high) return wrong("'", word, "' is not a range of ", v6 ? "IPv6" : "IPv4", " addresses");
+    if (!low || !high)
+        return wrong("'", word, "' is not a range of ", v6 ? "IPv6" : "IPv4", " addresses");
     if (above(*low, *high)) return wrong("range '", word, "' begins above its end");
     return range_of(*low, *high);
 }
@@ -173,7 +196,8 @@ Result<protocol::Value> parse_port(const std::string &word) {
     const auto dash = word.find('-');
     const auto low = number_of(word.substr(0, dash));
     const auto high = dash == std::string::npos ? low : number_of(word.substr(dash + 1));
-    if (!low || !high || *low > 65535 || *high > 65535) return wrong("port '", word, "' is not N or N-M within 0-65535");
+    if (!low || !high || *low > 65535 || *high > 65535)
+        return wrong("port '", word, "' is not N or N-M within 0-65535");
     if (*low > *high) return wrong("range '", word, "' begins above its end");
     protocol::Value first, last;
     first.set_type(FWP_UINT16);
@@ -185,11 +209,13 @@ Result<protocol::Value> parse_port(const std::string &word) {
 }
 
 Result<std::uint8_t> parse_protocol(const std::string &word) {
-    constexpr std::pair<const char *, std::uint8_t> known[] = {{"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"icmpv6", 58}};
+    constexpr std::pair<const char *, std::uint8_t> known[] = {
+        {"icmp", 1}, {"tcp", 6}, {"udp", 17}, {"icmpv6", 58}};
     for (const auto &[name, number] : known)
         if (word == name) return number;
     const auto number = number_of(word);
-    if (!number || *number > 255) return wrong("protocol '", word, "' is none of tcp, udp, icmp, icmpv6 or 0-255");
+    if (!number || *number > 255)
+        return wrong("protocol '", word, "' is none of tcp, udp, icmp, icmpv6 or 0-255");
     return static_cast<std::uint8_t>(*number);
 }
 
@@ -197,7 +223,8 @@ Result<protocol::Value> parse_weight(const std::string &word) {
     protocol::Value value;
     if (word == "auto") return value; // FWP_EMPTY
     const auto number = number_of(word);
-    if (!number) return wrong("weight '", word, "' is not auto, 0-15, or a larger number of 64 bits");
+    if (!number)
+        return wrong("weight '", word, "' is not auto, 0-15, or a larger number of 64 bits");
     value.set_type(*number <= 15 ? FWP_UINT8 : FWP_UINT64);
     value.set_number(*number);
     return value;
@@ -212,8 +239,9 @@ Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &nam
     filter.set_layer(*layer);
     *filter.mutable_weight() = *weight;
     filter.set_name(words.name.empty() ? "sluice filter add" : words.name);
-    filter.set_flags((words.clear_action_right ? FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT : 0u) |
-                     (words.permit_if_unregistered ? FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED : 0u));
+    filter.set_flags(
+        (words.clear_action_right ? FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT : 0u) |
+        (words.permit_if_unregistered ? FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED : 0u));
     if (!words.sublayer.empty()) {
         auto key = sublayer_key(words.sublayer, names);
         if (!key) return key.error();

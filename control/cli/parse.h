@@ -12,7 +12,8 @@
 namespace sluice::cli {
 
 struct FilterWords {
-    std::string layer, action, callout, callout_type = "terminating", sublayer, weight = "auto", name;
+    std::string layer, action, callout, callout_type = "terminating", sublayer, weight = "auto",
+                                        name;
     std::vector<std::string> remote, local, remote_port, local_port, protocol;
     bool permit_if_unregistered = false, clear_action_right = false;
 };
@@ -23,11 +24,14 @@ struct Names {
     std::vector<protocol::SubLayer> sublayers;
 };
 
-Result<std::uint16_t> parse_layer(const std::string &word); // "ale_auth_connect_v4", with or without FWPS_LAYER_, or a number
-Result<protocol::Value> parse_address(const std::string &word, bool v6); // ADDR, ADDR/LENGTH, ADDR-ADDR
-Result<protocol::Value> parse_port(const std::string &word);             // N, N-M
+Result<std::uint16_t> parse_layer(
+    const std::string &word); // "ale_auth_connect_v4", with or without FWPS_LAYER_, or a number
+Result<protocol::Value> parse_address(const std::string &word,
+                                      bool v6);              // ADDR, ADDR/LENGTH, ADDR-ADDR
+Result<protocol::Value> parse_port(const std::string &word); // N, N-M
 Result<std::uint8_t> parse_protocol(const std::string &word);
-Result<protocol::Value> parse_weight(const std::string &word);           // auto, 0-15, or a 64-bit number above
+Result<protocol::Value>
+parse_weight(const std::string &word); // auto, 0-15, or a 64-bit number above
 Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &names);
 
 } // namespace sluice::cli

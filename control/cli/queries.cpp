@@ -13,7 +13,9 @@ namespace {
 
 using R = protocol::Request;
 
-void put(const std::string &text) { std::fputs(text.c_str(), stdout); }
+void put(const std::string &text) {
+    std::fputs(text.c_str(), stdout);
+}
 
 // Every list is asked for, and shown, in one way. Entries: from a reply to its repeated field.
 template <typename Message, typename Entries>
@@ -23,63 +25,78 @@ void show_list(Context &context, R request, const char *name, const Entries &ent
     std::vector<Row> rows{heading(static_cast<const Message *>(nullptr))};
     client.ask(std::move(request), [&](const protocol::Reply &reply) {
         for (const Message &entry : entries(reply)) {
-            if (context.json) json.push_back(to_json(entry));
-            else rows.push_back(row(entry));
+            if (context.json)
+                json.push_back(to_json(entry));
+            else
+                rows.push_back(row(entry));
         }
     });
-    if (context.json) put(print(document(name, std::move(json))) + "\n");
-    else if (rows.size() > 1 || !context.quiet) put(table(rows));
+    if (context.json)
+        put(print(document(name, std::move(json))) + "\n");
+    else if (rows.size() > 1 || !context.quiet)
+        put(table(rows));
 }
 
 template <void (*Show)(Context &)>
-void no_options(CLI::App &, Context &context) { context.run = Show; }
+void no_options(CLI::App &, Context &context) {
+    context.run = Show;
+}
 
 void nics(Context &c) {
     R request;
     request.mutable_nic_list();
-    show_list<protocol::Nic>(c, request, "nics", [](const protocol::Reply &r) { return r.nics().nics(); });
+    show_list<protocol::Nic>(c, request, "nics",
+                             [](const protocol::Reply &r) { return r.nics().nics(); });
 }
 
 void plugins(Context &c) {
     R request;
     request.mutable_plugin_list();
-    show_list<protocol::Plugin>(c, request, "plugins", [](const protocol::Reply &r) { return r.plugins().plugins(); });
+    show_list<protocol::Plugin>(c, request, "plugins",
+                                [](const protocol::Reply &r) { return r.plugins().plugins(); });
 }
 
 void hosts(Context &c) {
     R request;
     request.mutable_host_list();
-    show_list<protocol::Host>(c, request, "hosts", [](const protocol::Reply &r) { return r.hosts().hosts(); });
+    show_list<protocol::Host>(c, request, "hosts",
+                              [](const protocol::Reply &r) { return r.hosts().hosts(); });
 }
 
 void callouts(Context &c) {
     R request;
     request.mutable_callout_list();
-    show_list<protocol::CalloutInfo>(c, request, "callouts", [](const protocol::Reply &r) { return r.callouts().callouts(); });
+    show_list<protocol::CalloutInfo>(
+        c, request, "callouts", [](const protocol::Reply &r) { return r.callouts().callouts(); });
 }
 
 void filters(Context &c) {
     R request;
     request.mutable_filter_list();
-    show_list<protocol::Filter>(c, request, "filters", [](const protocol::Reply &r) { return r.filters().filters(); });
+    show_list<protocol::Filter>(c, request, "filters",
+                                [](const protocol::Reply &r) { return r.filters().filters(); });
 }
 
 void sublayers(Context &c) {
     R request;
     request.mutable_sublayer_list();
-    show_list<protocol::SubLayer>(c, request, "sublayers", [](const protocol::Reply &r) { return r.sublayers().sublayers(); });
+    show_list<protocol::SubLayer>(c, request, "sublayers", [](const protocol::Reply &r) {
+        return r.sublayers().sublayers();
+    });
 }
 
 void holds(Context &c) {
     R request;
     request.mutable_hold_list();
-    show_list<protocol::Hold>(c, request, "holds", [](const protocol::Reply &r) { return r.holds().holds(); });
+    show_list<protocol::Hold>(c, request, "holds",
+                              [](const protocol::Reply &r) { return r.holds().holds(); });
 }
 
 void stats(Context &c) {
     R request;
     request.mutable_stats_get();
-    show_list<protocol::Counter>(c, request, "counters", [](const protocol::Reply &r) { return r.stats().counters(); });
+    show_list<protocol::Counter>(c, request, "counters",
+                                 [](const protocol::Reply &r) { return r.stats().counters(); });
 }
 
 void layers(Context &c) {
@@ -104,10 +121,14 @@ void status(Context &c) {
                           {"up", age_text(s.uptime_ms())},
                           {"generation", std::to_string(s.generation())}};
     rows.push_back({"pins", s.pins() + " (layout " + std::to_string(s.layout()) + ")"});
-    for (const auto &[name, count] : {std::pair{"NICs", s.nics()}, {"hosts", s.hosts()}, {"filters", s.filters()}, {"holds", s.holds()}})
+    for (const auto &[name, count] : {std::pair{"NICs", s.nics()},
+                                      {"hosts", s.hosts()},
+                                      {"filters", s.filters()},
+                                      {"holds", s.holds()}})
         rows.push_back({name, std::to_string(count)});
     put(table(rows));
-    for (const auto &warning : s.warnings()) put("warning: " + warning + "\n");
+    for (const auto &warning : s.warnings())
+        put("warning: " + warning + "\n");
 }
 
 void show_hold(Context &c, std::uint64_t id) {
@@ -122,7 +143,8 @@ void show_hold(Context &c, std::uint64_t id) {
     if (c.json) return put(print(document("holds", Json::array({to_json(*found)}))) + "\n");
     const Json fields = to_json(*found);
     for (const auto &[key, value] : fields.items())
-        put(table({{key + ":", readable(value.is_string() ? value.get<std::string>() : value.dump())}}));
+        put(table(
+            {{key + ":", readable(value.is_string() ? value.get<std::string>() : value.dump())}}));
 }
 
 void set_up_hold_show(CLI::App &app, Context &context) {
@@ -132,7 +154,8 @@ void set_up_hold_show(CLI::App &app, Context &context) {
 }
 
 void version(Context &c) {
-    put(c.json ? print(Json{{"schema", schema}, {"version", SLUICE_VERSION}}) + "\n" : std::string("sluice " SLUICE_VERSION "\n"));
+    put(c.json ? print(Json{{"schema", schema}, {"version", SLUICE_VERSION}}) + "\n"
+               : std::string("sluice " SLUICE_VERSION "\n"));
 }
 
 } // namespace
@@ -142,7 +165,8 @@ std::vector<Command> query_commands() {
         {"status", nullptr, "what sluiced is doing, and what it warns of", no_options<status>},
         {"stats", nullptr, "counters of layers and reasons", no_options<stats>},
         {"version", nullptr, "version of this command", no_options<version>},
-        {"nic", "list", "network interfaces that carry Sluice, in all namespaces", no_options<nics>},
+        {"nic", "list", "network interfaces that carry Sluice, in all namespaces",
+         no_options<nics>},
         {"plugin", "list", "plugins that sluiced runs", no_options<plugins>},
         {"host", "list", "processes that run callouts", no_options<hosts>},
         {"callout", "list", "callouts, registered or named by filters", no_options<callouts>},

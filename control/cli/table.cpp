@@ -17,20 +17,28 @@ bool is_number(const std::string &text) {
 
 std::string joined(const google::protobuf::RepeatedPtrField<std::string> &words) {
     std::string text;
-    for (const auto &word : words) text += (text.empty() ? "" : ",") + word;
+    for (const auto &word : words)
+        text += (text.empty() ? "" : ",") + word;
     return text.empty() ? "-" : text;
 }
 
-std::string or_dash(const std::string &text) { return text.empty() ? "-" : text; }
+std::string or_dash(const std::string &text) {
+    return text.empty() ? "-" : text;
+}
 
 std::string guid_text(const std::string &bytes) {
     const auto key = Guid::from_bytes(bytes);
     return key ? key->text() : "-";
 }
 
-std::string number(std::uint64_t value) { return std::to_string(value); }
+std::string number(std::uint64_t value) {
+    return std::to_string(value);
+}
 
-struct Column { std::size_t width = 0; bool right = true; };
+struct Column {
+    std::size_t width = 0;
+    bool right = true;
+};
 
 std::vector<Column> columns_of(const std::vector<Row> &rows) {
     std::vector<Column> columns(rows.empty() ? 0 : rows[0].size());
@@ -68,42 +76,80 @@ std::string age_text(std::uint64_t milliseconds) {
 
 std::string readable(const std::string &text) {
     std::string out = text;
-    std::replace_if(out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+    std::replace_if(
+        out.begin(), out.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
     return out;
 }
 
-Row heading(const protocol::Nic *) { return {"NAME", "INDEX", "MODE", "ATTACH", "COMPARTMENT", "PROGRAMS"}; }
-Row heading(const protocol::Plugin *) { return {"NAME", "STATE", "PID", "USER", "RESTARTS", "FILE"}; }
-Row heading(const protocol::Host *) { return {"ID", "NAME", "PID", "USER", "CAPS", "CALLOUTS", "HOLDS", "UPCALLS", "STATE"}; }
-Row heading(const protocol::CalloutInfo *) { return {"KEY", "ID", "NAME", "HOST", "REGISTERED", "CLASSIFIED", "LAYERS"}; }
-Row heading(const protocol::Filter *) { return {"ID", "NAME", "LAYER", "SUBLAYER", "WEIGHT", "ACTION", "CALLOUT", "HITS", "LIFETIME"}; }
-Row heading(const protocol::SubLayer *) { return {"KEY", "WEIGHT", "LIFETIME", "NAME"}; }
-Row heading(const protocol::Hold *) { return {"ID", "STATE", "AGE", "PID", "PROGRAM", "USER", "PROTO", "LOCAL", "", "REMOTE", "CALLOUT"}; }
-Row heading(const protocol::Counter *) { return {"COMPARTMENT", "GROUP", "NAME", "PACKETS", "BYTES"}; }
+Row heading(const protocol::Nic *) {
+    return {"NAME", "INDEX", "MODE", "ATTACH", "COMPARTMENT", "PROGRAMS"};
+}
+Row heading(const protocol::Plugin *) {
+    return {"NAME", "STATE", "PID", "USER", "RESTARTS", "FILE"};
+}
+Row heading(const protocol::Host *) {
+    return {"ID", "NAME", "PID", "USER", "CAPS", "CALLOUTS", "HOLDS", "UPCALLS", "STATE"};
+}
+Row heading(const protocol::CalloutInfo *) {
+    return {"KEY", "ID", "NAME", "HOST", "REGISTERED", "CLASSIFIED", "LAYERS"};
+}
+Row heading(const protocol::Filter *) {
+    return {"ID", "NAME", "LAYER", "SUBLAYER", "WEIGHT", "ACTION", "CALLOUT", "HITS", "LIFETIME"};
+}
+Row heading(const protocol::SubLayer *) {
+    return {"KEY", "WEIGHT", "LIFETIME", "NAME"};
+}
+Row heading(const protocol::Hold *) {
+    return {"ID",    "STATE", "AGE", "PID",    "PROGRAM", "USER",
+            "PROTO", "LOCAL", "",    "REMOTE", "CALLOUT"};
+}
+Row heading(const protocol::Counter *) {
+    return {"COMPARTMENT", "GROUP", "NAME", "PACKETS", "BYTES"};
+}
 
 Row row(const protocol::Nic &m) {
-    return {m.name(), number(m.index()), m.mode(), m.attach(), number(m.compartment()), joined(m.programs())};
+    return {m.name(),   number(m.index()),       m.mode(),
+            m.attach(), number(m.compartment()), joined(m.programs())};
 }
 
 Row row(const protocol::Plugin &m) {
-    return {readable(m.name()), m.state(), m.pid() != 0 ? number(m.pid()) : "-", or_dash(m.user()), number(m.restarts()),
+    return {readable(m.name()),
+            m.state(),
+            m.pid() != 0 ? number(m.pid()) : "-",
+            or_dash(m.user()),
+            number(m.restarts()),
             readable(m.file())};
 }
 
 Row row(const protocol::Host &m) {
-    return {number(m.id()), readable(m.name()), number(m.pid()), user_name(m.uid()), or_dash(m.capabilities()),
-            number(m.callouts()), number(m.holds()), number(m.upcalls_total()), m.state()};
+    return {number(m.id()),     readable(m.name()),        number(m.pid()),
+            user_name(m.uid()), or_dash(m.capabilities()), number(m.callouts()),
+            number(m.holds()),  number(m.upcalls_total()), m.state()};
 }
 
 Row row(const protocol::CalloutInfo &m) {
-    return {guid_text(m.key()), number(m.local_id() != 0 ? m.local_id() : m.id()), or_dash(readable(m.name())),
-            m.host() != 0 ? number(m.host()) : "-", m.registered() ? "yes" : "no", number(m.classify_total()), joined(m.layers())};
+    return {guid_text(m.key()),
+            number(m.local_id() != 0 ? m.local_id() : m.id()),
+            or_dash(readable(m.name())),
+            m.host() != 0 ? number(m.host()) : "-",
+            m.registered() ? "yes" : "no",
+            number(m.classify_total()),
+            joined(m.layers())};
 }
 
 Row row(const protocol::Filter &m) {
-    const std::string callout = m.callout_name().empty() ? (m.callout().empty() ? "-" : guid_text(m.callout())) : m.callout_name();
-    return {number(m.id()), readable(m.name()), m.layer_name(), or_dash(readable(m.sublayer_name())),
-            number(m.effective_weight()), action_name(m.action()), readable(callout), number(m.hits()), m.lifetime()};
+    const std::string callout = m.callout_name().empty()
+                                    ? (m.callout().empty() ? "-" : guid_text(m.callout()))
+                                    : m.callout_name();
+    return {number(m.id()),
+            readable(m.name()),
+            m.layer_name(),
+            or_dash(readable(m.sublayer_name())),
+            number(m.effective_weight()),
+            action_name(m.action()),
+            readable(callout),
+            number(m.hits()),
+            m.lifetime()};
 }
 
 Row row(const protocol::SubLayer &m) {
@@ -111,8 +157,17 @@ Row row(const protocol::SubLayer &m) {
 }
 
 Row row(const protocol::Hold &m) {
-    return {number(m.id()), m.state(), age_text(m.age_ms()), m.pid() != 0 ? number(m.pid()) : "-", or_dash(readable(m.exe())),
-            user_name(m.uid()), m.protocol(), m.local(), "->", m.remote(), or_dash(readable(m.callout()))};
+    return {number(m.id()),
+            m.state(),
+            age_text(m.age_ms()),
+            m.pid() != 0 ? number(m.pid()) : "-",
+            or_dash(readable(m.exe())),
+            user_name(m.uid()),
+            m.protocol(),
+            m.local(),
+            "->",
+            m.remote(),
+            or_dash(readable(m.callout()))};
 }
 
 Row row(const protocol::Counter &m) {

@@ -14,7 +14,8 @@ using Row = std::vector<std::string>;
 // The first row is the heading. Numbers (all but the heading are digits) stand to the right.
 std::string table(const std::vector<Row> &rows);
 std::string age_text(std::uint64_t milliseconds); // 12.3s
-std::string readable(const std::string &text);    // control characters replaced: a path may not steer the terminal
+std::string
+readable(const std::string &text); // control characters replaced: a path may not steer the terminal
 
 Row heading(const protocol::Nic *);
 Row heading(const protocol::Plugin *);

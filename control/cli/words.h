@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OBJECT and ACTION as `ip` takes them: unambiguous beginnings, `ls` and `rm`, and `list` when no action is given.
+// OBJECT and ACTION as `ip` takes them: unambiguous beginnings, `ls` and `rm`, and `list` when no
+// action is given.
 #pragma once
 
 #include <map>
@@ -10,9 +11,11 @@
 
 namespace sluice::cli {
 
-using Vocabulary = std::map<std::string, std::vector<std::string>>; // object -> actions; none: the object alone
+using Vocabulary =
+    std::map<std::string, std::vector<std::string>>; // object -> actions; none: the object alone
 
 // Words that name something are replaced by their full form; options and what follows stay.
-Result<std::vector<std::string>> expand(std::vector<std::string> words, const Vocabulary &vocabulary);
+Result<std::vector<std::string>> expand(std::vector<std::string> words,
+                                        const Vocabulary &vocabulary);
 
 } // namespace sluice::cli

@@ -136,7 +136,7 @@ std::vector<dp_row> expand(const dp_row &open, const Admitted &admitted, std::ui
 
 // Numbers ranks and sublayers while the filters pass in order.
 class Places {
-  public:
+public:
     void advance(const Placed &to) {
         if (last_.filter == nullptr || to.filter->layer != last_.filter->layer) {
             rank = sublayer = 0;
@@ -148,7 +148,7 @@ class Places {
     }
     std::uint32_t rank = 0, sublayer = 0;
 
-  private:
+private:
     Placed last_{nullptr, nullptr};
 };
 

@@ -12,8 +12,8 @@ namespace sluice::compiler {
 
 struct Plan {
     std::uint64_t generation = 0;
-    std::vector<dp_row> image;              // DP_LAYERS_MAX index rows (as dp_layer_index), then the rows
-    std::vector<std::uint64_t> filter_ids;  // in the image, ascending
+    std::vector<dp_row> image; // DP_LAYERS_MAX index rows (as dp_layer_index), then the rows
+    std::vector<std::uint64_t> filter_ids; // in the image, ascending
 };
 
 // A policy that needs more than DP_IMAGE_ROWS_MAX rows is refused, with the filter named.

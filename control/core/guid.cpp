@@ -17,12 +17,14 @@ int hex_digit(char c) {
 // The 16 bytes in the order in which the text shows them.
 std::array<std::uint8_t, 16> text_order(const Guid &g) {
     std::array<std::uint8_t, 16> b{};
-    for (int i = 0; i < 4; ++i) b[i] = static_cast<std::uint8_t>(g.data1 >> (24 - 8 * i));
+    for (int i = 0; i < 4; ++i)
+        b[i] = static_cast<std::uint8_t>(g.data1 >> (24 - 8 * i));
     b[4] = static_cast<std::uint8_t>(g.data2 >> 8);
     b[5] = static_cast<std::uint8_t>(g.data2);
     b[6] = static_cast<std::uint8_t>(g.data3 >> 8);
     b[7] = static_cast<std::uint8_t>(g.data3);
-    for (int i = 0; i < 8; ++i) b[8 + i] = g.data4[i];
+    for (int i = 0; i < 8; ++i)
+        b[8 + i] = g.data4[i];
     return b;
 }
 
@@ -57,14 +59,18 @@ std::optional<Guid> Guid::parse(std::string_view t) {
         i += 2;
     }
     Guid g;
-    for (int i = 0; i < 4; ++i) g.data1 = g.data1 << 8 | b[i];
+    for (int i = 0; i < 4; ++i)
+        g.data1 = g.data1 << 8 | b[i];
     g.data2 = static_cast<std::uint16_t>(b[4] << 8 | b[5]);
     g.data3 = static_cast<std::uint16_t>(b[6] << 8 | b[7]);
-    for (int i = 0; i < 8; ++i) g.data4[i] = b[8 + i];
+    for (int i = 0; i < 8; ++i)
+        g.data4[i] = b[8 + i];
     return g;
 }
 
-std::string Guid::bytes() const { return {reinterpret_cast<const char *>(this), sizeof *this}; }
+std::string Guid::bytes() const {
+    return {reinterpret_cast<const char *>(this), sizeof *this};
+}
 
 std::optional<Guid> Guid::from_bytes(std::string_view bytes) {
     if (bytes.size() != sizeof(Guid)) return std::nullopt;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A GUID as a value: ordered, hashable, with text and wire forms. Layout equals the API's GUID structure.
+// A GUID as a value: ordered, hashable, with text and wire forms. Layout equals the API's GUID
+// structure.
 #pragma once
 
 #include <array>
@@ -22,9 +23,9 @@ struct Guid {
     auto operator<=>(const Guid &) const = default;
     [[nodiscard]] bool is_null() const { return *this == Guid{}; }
 
-    [[nodiscard]] std::string text() const;                      // 8-4-4-4-12, lower case, no braces
-    static std::optional<Guid> parse(std::string_view text);     // with or without braces
-    [[nodiscard]] std::string bytes() const;                     // 16 bytes as in memory, for messages
+    [[nodiscard]] std::string text() const;                  // 8-4-4-4-12, lower case, no braces
+    static std::optional<Guid> parse(std::string_view text); // with or without braces
+    [[nodiscard]] std::string bytes() const;                 // 16 bytes as in memory, for messages
     static std::optional<Guid> from_bytes(std::string_view bytes);
     static Guid random();
 };

@@ -16,9 +16,9 @@
 namespace sluice {
 
 struct [[nodiscard]] Error {
-    int code = 0;          // errno, positive; 0 if only `ntstatus` says it
-    std::string tried;     // what was being done
-    std::string object;    // to what
+    int code = 0;               // errno, positive; 0 if only `ntstatus` says it
+    std::string tried;          // what was being done
+    std::string object;         // to what
     std::uint32_t ntstatus = 0; // status of the API, if the failure has one
 
     Error(int errno_value, std::string what, std::string name = {})

@@ -20,9 +20,12 @@ std::uint64_t next_client_id() {
 } // namespace
 
 Client::Client(Loop &loop, Fd socket, Peer who, Access what)
-    : id(next_client_id()), peer(std::move(who)), access(what), loop_(loop), channel_(std::move(socket)) {}
+    : id(next_client_id()), peer(std::move(who)), access(what), loop_(loop),
+      channel_(std::move(socket)) {}
 
-Client::~Client() { loop_.forget(channel_.fd()); }
+Client::~Client() {
+    loop_.forget(channel_.fd());
+}
 
 Result<void> Client::start(OnMessage on_message, OnClosed on_closed) {
     on_message_ = std::move(on_message);
@@ -36,7 +39,8 @@ void Client::close() {
     loop_.forget(channel_.fd());
     ::shutdown(channel_.fd(), SHUT_RDWR); // also for copies of the descriptor in other processes
     // Later, since the caller may be in the middle of using this connection or its host.
-    loop_.after(std::chrono::milliseconds(0), [self = shared_from_this()] { self->on_closed_(self); });
+    loop_.after(std::chrono::milliseconds(0),
+                [self = shared_from_this()] { self->on_closed_(self); });
 }
 
 void Client::on_events(std::uint32_t events) {
@@ -56,7 +60,8 @@ void Client::receive_some() {
             continue;
         }
         if (!r && (r.error().code == EAGAIN || r.error().code == EWOULDBLOCK)) return;
-        if (!r && r.error().code != ECONNRESET) spdlog::warn("client {}: {}; closed", peer.pid, r.error().text());
+        if (!r && r.error().code != ECONNRESET)
+            spdlog::warn("client {}: {}; closed", peer.pid, r.error().text());
         close();
     }
 }
@@ -73,7 +78,8 @@ bool Client::try_send(const protocol::FromDaemon &message, const std::vector<int
 
 void Client::enqueue(const protocol::FromDaemon &message, const std::vector<int> &fds) {
     Outgoing out{message, {}, message.ByteSizeLong()};
-    for (int fd : fds) out.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    for (int fd : fds)
+        out.fds.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     queued_bytes_ += out.bytes;
     queue_.push_back(std::move(out));
     if (queue_.size() > queue_max || queued_bytes_ > queue_bytes_max) {
@@ -98,7 +104,8 @@ void Client::notice(protocol::Notice notice, const std::vector<int> &fds) {
 void Client::flush() {
     while (!closed_ && !queue_.empty()) {
         std::vector<int> fds;
-        for (const auto &fd : queue_.front().fds) fds.push_back(fd.get());
+        for (const auto &fd : queue_.front().fds)
+            fds.push_back(fd.get());
         if (!try_send(queue_.front().message, fds)) return;
         if (closed_) return;
         queued_bytes_ -= queue_.front().bytes;
@@ -128,13 +135,19 @@ std::uint32_t status_of(const Error &error) {
     if (error.ntstatus != 0) return error.ntstatus;
     switch (error.code) {
     case EPERM:
-    case EACCES: return static_cast<std::uint32_t>(STATUS_ACCESS_DENIED);
+    case EACCES:
+        return static_cast<std::uint32_t>(STATUS_ACCESS_DENIED);
     case ENOENT:
-    case ENODEV: return static_cast<std::uint32_t>(STATUS_NOT_FOUND);
-    case EEXIST: return static_cast<std::uint32_t>(STATUS_FWP_ALREADY_EXISTS);
-    case EINVAL: return static_cast<std::uint32_t>(STATUS_INVALID_PARAMETER);
-    case ENOMEM: return static_cast<std::uint32_t>(STATUS_NO_MEMORY);
-    default: return static_cast<std::uint32_t>(STATUS_UNSUCCESSFUL);
+    case ENODEV:
+        return static_cast<std::uint32_t>(STATUS_NOT_FOUND);
+    case EEXIST:
+        return static_cast<std::uint32_t>(STATUS_FWP_ALREADY_EXISTS);
+    case EINVAL:
+        return static_cast<std::uint32_t>(STATUS_INVALID_PARAMETER);
+    case ENOMEM:
+        return static_cast<std::uint32_t>(STATUS_NO_MEMORY);
+    default:
+        return static_cast<std::uint32_t>(STATUS_UNSUCCESSFUL);
     }
 }
 

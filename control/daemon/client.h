@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One connection of the control socket. Never blocks: what the peer does not take at once is queued, and a peer that
-// lets the queue grow is cut off.
+// One connection of the control socket. Never blocks: what the peer does not take at once is
+// queued, and a peer that lets the queue grow is cut off.
 #pragma once
 
 #include <deque>
@@ -18,10 +18,11 @@ namespace sluice::daemon {
 
 class Client : public std::enable_shared_from_this<Client> {
 public:
-    using OnMessage = std::function<void(const std::shared_ptr<Client> &, protocol::ToDaemon &, std::vector<Fd> &)>;
+    using OnMessage = std::function<void(const std::shared_ptr<Client> &, protocol::ToDaemon &,
+                                         std::vector<Fd> &)>;
     using OnClosed = std::function<void(const std::shared_ptr<Client> &)>;
 
-    static constexpr std::size_t queue_max = 1024;                   // messages
+    static constexpr std::size_t queue_max = 1024; // messages
     static constexpr std::size_t queue_bytes_max = 16 * 1024 * 1024;
 
     Client(Loop &loop, Fd socket, Peer peer, Access access);
@@ -38,11 +39,16 @@ public:
     bool trusted = false;   // named a session key that was accepted from one who may change
 
 private:
-    struct Outgoing { protocol::FromDaemon message; std::vector<Fd> fds; std::size_t bytes; };
+    struct Outgoing {
+        protocol::FromDaemon message;
+        std::vector<Fd> fds;
+        std::size_t bytes;
+    };
     void on_events(std::uint32_t events);
     void receive_some();
     void flush();
-    bool try_send(const protocol::FromDaemon &message, const std::vector<int> &fds); // false: queue it
+    bool try_send(const protocol::FromDaemon &message,
+                  const std::vector<int> &fds); // false: queue it
     void enqueue(const protocol::FromDaemon &message, const std::vector<int> &fds);
 
     Loop &loop_;
@@ -57,7 +63,8 @@ private:
 // The right and duty to answer one request, now or later. A client that is gone takes no answer.
 class Responder {
 public:
-    Responder(const std::shared_ptr<Client> &client, std::uint64_t request) : client_(client), request_(request) {}
+    Responder(const std::shared_ptr<Client> &client, std::uint64_t request)
+        : client_(client), request_(request) {}
     void done(protocol::Reply reply = {}, const std::vector<int> &fds = {}) const;
     void fail(const Error &error, std::uint32_t exit_code = 1) const;
     [[nodiscard]] std::shared_ptr<Client> client() const { return client_.lock(); }

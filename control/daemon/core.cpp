@@ -13,15 +13,17 @@
 namespace sluice::daemon {
 
 Core::Core(Options given, Loop &events)
-    : options(std::move(given)), loop(events), rights(RightsRules::of_system()), file(options.state), notices(loop),
-      turn(loop), planes(std::make_unique<Planes>(*this)), engine(std::make_unique<Engine>(*this)),
-      hosts(std::make_unique<Hosts>(*this)), sessions(std::make_unique<Sessions>(*this)),
-      plugins(std::make_unique<Plugins>(*this)), sweeper(std::make_unique<Sweeper>(*this)) {}
+    : options(std::move(given)), loop(events), rights(RightsRules::of_system()),
+      file(options.state), notices(loop), turn(loop), planes(std::make_unique<Planes>(*this)),
+      engine(std::make_unique<Engine>(*this)), hosts(std::make_unique<Hosts>(*this)),
+      sessions(std::make_unique<Sessions>(*this)), plugins(std::make_unique<Plugins>(*this)),
+      sweeper(std::make_unique<Sweeper>(*this)) {}
 
 Core::~Core() {
     // The daemon ends, the data plane stays: so do the ports, for their hosts go on.
     for (const auto &[id, host] : hosts->all())
-        for (const auto &[compartment, port] : host->ports) port->release();
+        for (const auto &[compartment, port] : host->ports)
+            port->release();
 }
 
 Result<void> Core::save(bool publishing) {
@@ -45,7 +47,8 @@ Result<void> Core::restore() {
     const auto &state = *read;
     if (state) {
         if (auto r = engine->load(*state); !r)
-            return Error(0, "state file " + file.path() + ": " + r.error().text() + ": move it away to start with an empty policy");
+            return Error(0, "state file " + file.path() + ": " + r.error().text() +
+                                ": move it away to start with an empty policy");
         planes->load(*state);
         hosts->load(*state);
         sessions->load(*state);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts of sluiced that know each other, in one place. Each part is a class of its own file; they meet here, on one
-// thread, and only here. Requests (requests_*.cpp) act on a Core.
+// The parts of sluiced that know each other, in one place. Each part is a class of its own file;
+// they meet here, on one thread, and only here. Requests (requests_*.cpp) act on a Core.
 #pragma once
 
 #include <memory>
@@ -38,9 +38,9 @@ struct Core {
     std::unique_ptr<Plugins> plugins;
     std::unique_ptr<Sweeper> sweeper;
 
-    Result<void> restore();                  // reads the state and takes over what is pinned
+    Result<void> restore(); // reads the state and takes over what is pinned
     Result<void> save(bool publishing = false);
-    void save_or_warn();                     // where there is nobody to tell
+    void save_or_warn(); // where there is nobody to tell
 };
 
 } // namespace sluice::daemon

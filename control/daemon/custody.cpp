@@ -9,8 +9,8 @@ namespace sluice::daemon {
 
 namespace {
 
-constexpr std::size_t scan_bytes = 512;     // an upcall begins in the first 512 bytes of its chunk
-constexpr std::size_t usual_offset = 256;   // XDP_PACKET_HEADROOM
+constexpr std::size_t scan_bytes = 512;   // an upcall begins in the first 512 bytes of its chunk
+constexpr std::size_t usual_offset = 256; // XDP_PACKET_HEADROOM
 
 template <typename T>
 T copy_at(std::span<const std::byte> bytes, std::size_t at) {
@@ -65,12 +65,14 @@ FrameIndex index_frames(std::span<const std::byte> umem) {
         frame.kind = head.kind;
         frame.key = head.key;
         // Both headers begin with their magic, and the shorter one ends where the packet begins.
-        frame.answered = copy_at<std::uint32_t>(chunk, packet - sizeof(dp_downcall)) == DP_DOWNCALL_MAGIC;
+        frame.answered =
+            copy_at<std::uint32_t>(chunk, packet - sizeof(dp_downcall)) == DP_DOWNCALL_MAGIC;
         if (frame.packet_bytes != 0) index[head.ticket].push_back(frame);
     }
     for (auto &[ticket, frames] : index)
-        std::stable_sort(frames.begin(), frames.end(),
-                         [](const FoundFrame &a, const FoundFrame &b) { return a.created_ns < b.created_ns; });
+        std::stable_sort(
+            frames.begin(), frames.end(),
+            [](const FoundFrame &a, const FoundFrame &b) { return a.created_ns < b.created_ns; });
     return index;
 }
 

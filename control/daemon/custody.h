@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Finding held packets in a host's UMEM without the host: its memory outlives it. Pure functions over bytes that
-// another process may still write: everything is copied before it is checked, and nothing found here is trusted
-// further than the kernel trusts a downcall.
+// Finding held packets in a host's UMEM without the host: its memory outlives it. Pure functions
+// over bytes that another process may still write: everything is copied before it is checked, and
+// nothing found here is trusted further than the kernel trusts a downcall.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,8 @@ using FrameIndex = std::map<std::uint64_t, std::vector<FoundFrame>>;
 
 FrameIndex index_frames(std::span<const std::byte> umem);
 
-// Ethernet header, IP and what the IP header says it carries; 0: not an IP packet, or longer than `bytes`.
+// Ethernet header, IP and what the IP header says it carries; 0: not an IP packet, or longer than
+// `bytes`.
 std::size_t packet_length(std::span<const std::byte> bytes, std::size_t ip_offset);
 
 std::vector<std::byte> downcall_frame(const dp_downcall &head, std::span<const std::byte> packet);

@@ -26,7 +26,8 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, Loop &loop) {
     auto listener = listen_at(self->socket_path_);
     if (!listener) return listener.error();
     self->listener_ = std::move(*listener);
-    auto r = loop.watch(self->listener_.get(), EPOLLIN, [d = self.get()](std::uint32_t) { d->accept_clients(); });
+    auto r = loop.watch(self->listener_.get(), EPOLLIN,
+                        [d = self.get()](std::uint32_t) { d->accept_clients(); });
     if (!r) return r.error();
     self->core_->sweeper->start();
     return self;
@@ -70,11 +71,12 @@ void Daemon::accept_clients() {
         }
         const Access access = access_of(*peer, core_->rights);
         auto client = std::make_shared<Client>(loop_, std::move(socket), std::move(*peer), access);
-        auto r = client->start([this](const auto &c, auto &message, auto &fds) { handle(*core_, c, message, fds); },
-                               [this](const auto &c) {
-                                   clients_.erase(c->id);
-                                   client_gone(*core_, c);
-                               });
+        auto r = client->start(
+            [this](const auto &c, auto &message, auto &fds) { handle(*core_, c, message, fds); },
+            [this](const auto &c) {
+                clients_.erase(c->id);
+                client_gone(*core_, c);
+            });
         if (r) clients_[client->id] = client;
     }
 }

@@ -10,7 +10,8 @@ namespace sluice::daemon {
 
 class Daemon {
 public:
-    // Takes the lock, restores the state, listens. An error is one clear line for the person who started it.
+    // Takes the lock, restores the state, listens. An error is one clear line for the person who
+    // started it.
     static Result<std::unique_ptr<Daemon>> start(Options options, Loop &loop);
     ~Daemon();
     [[nodiscard]] Core &core() { return *core_; }

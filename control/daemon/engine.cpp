@@ -26,7 +26,9 @@ std::vector<const policy::Filter *> missing_in(const policy::Policy &a, const po
 
 Engine::Engine(Core &core) : core_(core), policy_(policy::initial()) {}
 
-Result<compiler::Plan> Engine::plan() const { return compiler::compile(policy_, policy_.generation); }
+Result<compiler::Plan> Engine::plan() const {
+    return compiler::compile(policy_, policy_.generation);
+}
 
 Result<void> Engine::commit(policy::Policy next) {
     next.generation = policy_.generation + 1;
@@ -44,7 +46,8 @@ Result<void> Engine::commit(policy::Policy next) {
         return r.error();
     }
     core_.save_or_warn();
-    for (const auto *filter : missing_in(old, policy_)) core_.hosts->filter_deleted(*filter);
+    for (const auto *filter : missing_in(old, policy_))
+        core_.hosts->filter_deleted(*filter);
     return {};
 }
 
@@ -55,7 +58,8 @@ void Engine::go_back(policy::Policy old) {
     policy_.generation = failed.generation + 1;
     tell_hosts(failed);
     if (auto plan = compiler::compile(policy_, policy_.generation)) {
-        if (auto r = core_.planes->publish(*plan); !r) spdlog::error("could not put the old policy back: {}", r.error().text());
+        if (auto r = core_.planes->publish(*plan); !r)
+            spdlog::error("could not put the old policy back: {}", r.error().text());
     }
     core_.save_or_warn();
 }
@@ -64,8 +68,10 @@ void Engine::tell_hosts(const policy::Policy &old) {
     std::set<std::uint32_t> concerned;
     for (const auto &filters : {missing_in(old, policy_), missing_in(policy_, old)})
         for (const auto *filter : filters)
-            if (const auto *host = core_.hosts->of_callout(filter->callout)) concerned.insert(host->id);
-    for (std::uint32_t id : concerned) core_.hosts->send_table(id);
+            if (const auto *host = core_.hosts->of_callout(filter->callout))
+                concerned.insert(host->id);
+    for (std::uint32_t id : concerned)
+        core_.hosts->send_table(id);
 }
 
 void Engine::republish() {
@@ -105,6 +111,8 @@ Result<void> Engine::load(const store::State &state) {
     return {};
 }
 
-void Engine::save(store::State &state) const { store::write_policy(policy_, state); }
+void Engine::save(store::State &state) const {
+    store::write_policy(policy_, state);
+}
 
 } // namespace sluice::daemon

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The policy in force. A commit makes the next one effective everywhere or leaves the old one in force.
+// The policy in force. A commit makes the next one effective everywhere or leaves the old one in
+// force.
 #pragma once
 
 #include <set>
@@ -17,11 +18,13 @@ public:
     explicit Engine(Core &core);
 
     [[nodiscard]] const policy::Policy &policy() const { return policy_; }
-    [[nodiscard]] Result<compiler::Plan> plan() const; // of the policy in force, for a new data plane
+    [[nodiscard]] Result<compiler::Plan>
+    plan() const; // of the policy in force, for a new data plane
 
     // Compiled, written to the state file, told to hosts, published; in this order.
     Result<void> commit(policy::Policy next);
-    // The same objects under a new generation, so that every flow is judged again. Soon: once for many causes.
+    // The same objects under a new generation, so that every flow is judged again. Soon: once for
+    // many causes.
     void republish();
     void republish_soon();
 

@@ -25,8 +25,10 @@ const char *state_word(const dp_flow &flow) {
 
 std::string program_of(const datapath::Datapath &plane, const dp_process &process) {
     if (process.exe_inode != 0)
-        if (auto path = plane.exe_path(process.exe_dev, process.exe_inode); !path.empty()) return path;
-    return process.tgid != 0 ? executable_of(static_cast<pid_t>(process.tgid), process.start_ns) : std::string();
+        if (auto path = plane.exe_path(process.exe_dev, process.exe_inode); !path.empty())
+            return path;
+    return process.tgid != 0 ? executable_of(static_cast<pid_t>(process.tgid), process.start_ns)
+                             : std::string();
 }
 
 std::string callout_word(const policy::Policy &policy, std::uint64_t filter_id) {
@@ -36,7 +38,8 @@ std::string callout_word(const policy::Policy &policy, std::uint64_t filter_id) 
     return callout != policy.callouts.end() ? callout->second.name : filter->second.callout.text();
 }
 
-protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_flow_key &key, const dp_flow &flow) {
+protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_flow_key &key,
+                            const dp_flow &flow) {
     const std::uint64_t now = monotonic_ns();
     protocol::Hold m;
     m.set_id(hold_id(plane.compartment(), flow.ticket));
@@ -48,7 +51,9 @@ protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const d
     m.set_age_ms(now > flow.asked_ns ? (now - flow.asked_ns) / 1000000 : 0);
     m.set_deadline_ms(-1);
     if (flow.deadline_ns != 0)
-        m.set_deadline_ms(flow.deadline_ns > now ? static_cast<std::int64_t>((flow.deadline_ns - now) / 1000000) : 0);
+        m.set_deadline_ms(flow.deadline_ns > now
+                              ? static_cast<std::int64_t>((flow.deadline_ns - now) / 1000000)
+                              : 0);
     m.set_pid(flow.process.tgid);
     m.set_exe(program_of(plane, flow.process));
     m.set_uid(flow.process.uid);
@@ -78,11 +83,16 @@ std::string address_text(const dp_addr &address, std::uint16_t port) {
 
 std::string protocol_text(std::uint8_t protocol) {
     switch (protocol) {
-    case IPPROTO_TCP: return "tcp";
-    case IPPROTO_UDP: return "udp";
-    case IPPROTO_ICMP: return "icmp";
-    case IPPROTO_ICMPV6: return "icmpv6";
-    default: return std::to_string(protocol);
+    case IPPROTO_TCP:
+        return "tcp";
+    case IPPROTO_UDP:
+        return "udp";
+    case IPPROTO_ICMP:
+        return "icmp";
+    case IPPROTO_ICMPV6:
+        return "icmpv6";
+    default:
+        return std::to_string(protocol);
     }
 }
 

@@ -33,9 +33,12 @@ protocol::Reply welcome(std::uint32_t id, bool kept) {
 
 const char *word_of(Host::State state) {
     switch (state) {
-    case Host::State::awaited: return "awaited";
-    case Host::State::live: return "live";
-    default: return "ending";
+    case Host::State::awaited:
+        return "awaited";
+    case Host::State::live:
+        return "live";
+    default:
+        return "ending";
     }
 }
 
@@ -62,16 +65,20 @@ void Hosts::hello(const protocol::HostHello &hello, std::vector<Fd> fds, const R
     const auto client = to.client();
     const auto key = Guid::from_bytes(hello.session_key());
     if (!client || client->host != 0 || !key || key->is_null())
-        return to.fail(Error(EINVAL, "host hello needs a session key of 16 bytes, once a connection"));
+        return to.fail(
+            Error(EINVAL, "host hello needs a session key of 16 bytes, once a connection"));
     if (client->access != Access::change && !knows(*key))
-        return to.fail(Error(EACCES, "host '" + hello.name() + "' of uid " + std::to_string(client->peer.uid) +
-                                         " is not allowed to connect"), 4);
+        return to.fail(Error(EACCES, "host '" + hello.name() + "' of uid " +
+                                         std::to_string(client->peer.uid) +
+                                         " is not allowed to connect"),
+                       4);
     const auto same = std::find_if(hosts_.begin(), hosts_.end(), [&](const auto &h) {
         return h.second->key == *key && h.second->state != Host::State::ending;
     });
     Host *host = nullptr;
     bool kept = false;
-    if (same != hosts_.end() && same->second->state == Host::State::awaited && take_back(*same->second, hello, fds)) {
+    if (same != hosts_.end() && same->second->state == Host::State::awaited &&
+        take_back(*same->second, hello, fds)) {
         host = same->second.get();
         kept = true;
     } else {
@@ -87,13 +94,14 @@ void Hosts::hello(const protocol::HostHello &hello, std::vector<Fd> fds, const R
     to.done(welcome(host->id, kept));
     if (auto r = make_ports(*host, client); !r) return end(host->id, r.error().text());
     core_.plugins->host_arrived(*host);
-    spdlog::info("host {} '{}' (pid {}, uid {}){}", host->id, host->name, host->peer.pid, host->peer.uid,
-                 kept ? " is back with its ports" : " connected");
+    spdlog::info("host {} '{}' (pid {}, uid {}){}", host->id, host->name, host->peer.pid,
+                 host->peer.uid, kept ? " is back with its ports" : " connected");
 }
 
 bool Hosts::knows(const Guid &key) const {
     if (std::find(known_keys_.begin(), known_keys_.end(), key) != known_keys_.end()) return true;
-    return std::any_of(hosts_.begin(), hosts_.end(), [&](const auto &h) { return h.second->key == key; });
+    return std::any_of(hosts_.begin(), hosts_.end(),
+                       [&](const auto &h) { return h.second->key == key; });
 }
 
 Host &Hosts::enter(std::uint32_t id, const Guid &key) {
@@ -103,7 +111,8 @@ Host &Hosts::enter(std::uint32_t id, const Guid &key) {
     return *(hosts_[id] = std::move(host));
 }
 
-Result<void> Hosts::bring_to_life(Host &host, const protocol::HostHello &hello, const std::shared_ptr<Client> &client) {
+Result<void> Hosts::bring_to_life(Host &host, const protocol::HostHello &hello,
+                                  const std::shared_ptr<Client> &client) {
     host.peer = client->peer;
     host.name = hello.name().empty() ? "host" + std::to_string(host.id) : hello.name();
     host.client = client;
@@ -113,11 +122,13 @@ Result<void> Hosts::bring_to_life(Host &host, const protocol::HostHello &hello, 
     host.pidfd = open_pidfd(host.peer.pid);
     host.start_ticks = process_stat(host.peer.pid).value_or(ProcessStat{}).start_ticks;
     if (!host.pidfd) return Error(errno, "watch host process", std::to_string(host.peer.pid));
-    return core_.loop.watch(host.pidfd.get(), EPOLLIN, [this, id = host.id](std::uint32_t) { end(id, "its process ended"); });
+    return core_.loop.watch(host.pidfd.get(), EPOLLIN,
+                            [this, id = host.id](std::uint32_t) { end(id, "its process ended"); });
 }
 
 bool Hosts::take_back(Host &host, const protocol::HostHello &hello, std::vector<Fd> &fds) {
-    if (hello.ports_size() == 0 || fds.size() != 2 * static_cast<std::size_t>(hello.ports_size())) return false;
+    if (hello.ports_size() == 0 || fds.size() != 2 * static_cast<std::size_t>(hello.ports_size()))
+        return false;
     std::map<std::uint32_t, std::unique_ptr<datapath::PortDevice>> ports;
     bool all = true;
     for (int i = 0; i < hello.ports_size() && all; ++i) {
@@ -141,7 +152,8 @@ Result<void> Hosts::make_ports(Host &host, const std::shared_ptr<Client> &client
     return {};
 }
 
-Result<void> Hosts::make_port(Host &host, std::uint32_t compartment, const std::shared_ptr<Client> &client) {
+Result<void> Hosts::make_port(Host &host, std::uint32_t compartment,
+                              const std::shared_ptr<Client> &client) {
     auto *plane = core_.planes->of(compartment);
     datapath::PortHandover handover;
     auto port = plane->make_port(host.id, core_.options.frames, handover);
@@ -159,7 +171,8 @@ Result<void> Hosts::make_port(Host &host, std::uint32_t compartment, const std::
     attach->set_ifindex(handover.far_ifindex);
     attach->set_frames(handover.frames);
     attach->set_ring(handover.ring);
-    client->notice(std::move(notice), {handover.xsk.get(), (*port)->umem().fd(), (*port)->far().fd()});
+    client->notice(std::move(notice),
+                   {handover.xsk.get(), (*port)->umem().fd(), (*port)->far().fd()});
     host.ports[compartment] = std::move(*port);
     return {};
 }
@@ -169,25 +182,31 @@ void Hosts::plane_made(std::uint32_t compartment) {
         const auto client = host->client.lock();
         if (host->state != Host::State::live || !client) continue;
         if (auto r = make_port(*host, compartment, client); !r)
-            spdlog::error("no port for host {} in compartment {}: {}", id, compartment, r.error().text());
-        for (const auto &[key, registered] : host->callouts) set_callout(key, host.get());
+            spdlog::error("no port for host {} in compartment {}: {}", id, compartment,
+                          r.error().text());
+        for (const auto &[key, registered] : host->callouts)
+            set_callout(key, host.get());
     }
 }
 
 // ---- callouts ----
 
-void Hosts::register_callout(Host &host, const protocol::CalloutRegister &message, const Responder &to) {
+void Hosts::register_callout(Host &host, const protocol::CalloutRegister &message,
+                             const Responder &to) {
     const auto key = Guid::from_bytes(message.key());
     if (!key || key->is_null()) return to.fail(Error(EINVAL, "callout key is not a GUID"));
     if (const auto *other = of_callout(*key))
         return to.fail(Error::status(static_cast<std::uint32_t>(STATUS_FWP_ALREADY_EXISTS),
-                                     "callout is registered by host " + std::to_string(other->id), key->text()));
+                                     "callout is registered by host " + std::to_string(other->id),
+                                     key->text()));
     auto id = core_.engine->callout_id(*key, core_.sessions->open_policy());
     if (!id) return to.fail(id.error());
-    host.callouts[*key] = {message.local_id(), message.flags(), message.version(), message.has_flow_delete()};
+    host.callouts[*key] = {message.local_id(), message.flags(), message.version(),
+                           message.has_flow_delete()};
     core_.save_or_warn();
     const auto &filters = core_.engine->policy().filters;
-    const bool named = std::any_of(filters.begin(), filters.end(), [&](const auto &f) { return f.second.callout == *key; });
+    const bool named = std::any_of(filters.begin(), filters.end(),
+                                   [&](const auto &f) { return f.second.callout == *key; });
     if (named) send_table(host.id); // before the kernel begins to ask
     set_callout(*key, &host);
     if (named) core_.engine->republish_soon();
@@ -197,7 +216,8 @@ void Hosts::register_callout(Host &host, const protocol::CalloutRegister &messag
     core_.plugins->callout_registered(host);
 }
 
-void Hosts::unregister_callout(Host &host, const protocol::CalloutUnregister &message, const Responder &to) {
+void Hosts::unregister_callout(Host &host, const protocol::CalloutUnregister &message,
+                               const Responder &to) {
     const auto key = Guid::from_bytes(message.key());
     const auto it = key ? host.callouts.find(*key) : host.callouts.end();
     if (it == host.callouts.end())
@@ -221,11 +241,13 @@ void Hosts::set_callout(const Guid &key, const Host *host) {
         const bool keep = host != nullptr && (host->callouts.at(key).flags & keep_pended_data_flag);
         record.flags = keep ? DP_CALLOUT_KEEP_PENDED_DATA : 0;
         if (auto r = plane->set_callout(id->second, record); !r)
-            spdlog::error("callout {} in compartment {}: {}", key.text(), compartment, r.error().text());
+            spdlog::error("callout {} in compartment {}: {}", key.text(), compartment,
+                          r.error().text());
     }
 }
 
-protocol::Filter Hosts::filter_message(const policy::Filter &filter, const policy::Policy &policy) const {
+protocol::Filter Hosts::filter_message(const policy::Filter &filter,
+                                       const policy::Policy &policy) const {
     auto m = store::to_message(filter);
     m.set_layer_name(store::layer_name(filter.layer));
     m.set_lifetime(filter.owner != 0 ? "dynamic" : "static");
@@ -234,9 +256,12 @@ protocol::Filter Hosts::filter_message(const policy::Filter &filter, const polic
         m.set_sublayer_name(s->second.name);
     }
     if (filter.callout.is_null()) return m;
-    if (const auto id = policy.callout_ids.find(filter.callout); id != policy.callout_ids.end()) m.set_callout_id(id->second);
-    if (const auto c = policy.callouts.find(filter.callout); c != policy.callouts.end()) m.set_callout_name(c->second.name);
-    if (const auto *host = of_callout(filter.callout)) m.set_callout_local_id(host->callouts.at(filter.callout).local_id);
+    if (const auto id = policy.callout_ids.find(filter.callout); id != policy.callout_ids.end())
+        m.set_callout_id(id->second);
+    if (const auto c = policy.callouts.find(filter.callout); c != policy.callouts.end())
+        m.set_callout_name(c->second.name);
+    if (const auto *host = of_callout(filter.callout))
+        m.set_callout_local_id(host->callouts.at(filter.callout).local_id);
     return m;
 }
 
@@ -254,7 +279,8 @@ void Hosts::send_table(std::uint32_t id) {
             notice.mutable_filter_table()->clear_filters();
             notice.mutable_filter_table()->set_more(false);
         }
-        *notice.mutable_filter_table()->add_filters() = filter_message(filter, core_.engine->policy());
+        *notice.mutable_filter_table()->add_filters() =
+            filter_message(filter, core_.engine->policy());
     }
     client->notice(std::move(notice));
 }
@@ -266,7 +292,8 @@ void Hosts::filter_deleted(const policy::Filter &filter) {
     protocol::Notice notice;
     notice.mutable_filter_notify()->set_type(protocol::FilterNotify::DELETE);
     notice.mutable_filter_notify()->set_callout_key(filter.callout.bytes());
-    *notice.mutable_filter_notify()->mutable_filter() = filter_message(filter, core_.engine->policy());
+    *notice.mutable_filter_notify()->mutable_filter() =
+        filter_message(filter, core_.engine->policy());
     client->notice(std::move(notice));
 }
 

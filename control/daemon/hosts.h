@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registry of callout hosts: who they are, their ports, their callouts, and what happens when one ends.
+// The registry of callout hosts: who they are, their ports, their callouts, and what happens when
+// one ends.
 #pragma once
 
 #include <map>
@@ -15,11 +16,14 @@ namespace sluice::daemon {
 
 struct Core;
 
-struct Registered { std::uint32_t local_id = 0, flags = 0, version = 0; bool has_flow_delete = false; };
+struct Registered {
+    std::uint32_t local_id = 0, flags = 0, version = 0;
+    bool has_flow_delete = false;
+};
 
 struct Host {
-    // awaited: known from before a restart of sluiced, its ports are in force, it has not called yet.
-    // ending: its holds are being ended; its ports go at the next tick.
+    // awaited: known from before a restart of sluiced, its ports are in force, it has not called
+    // yet. ending: its holds are being ended; its ports go at the next tick.
     enum class State { awaited, live, ending };
 
     std::uint32_t id = 0;
@@ -39,25 +43,33 @@ class Hosts {
 public:
     explicit Hosts(Core &core) : core_(core) {}
 
-    [[nodiscard]] const std::map<std::uint32_t, std::unique_ptr<Host>> &all() const { return hosts_; }
+    [[nodiscard]] const std::map<std::uint32_t, std::unique_ptr<Host>> &all() const {
+        return hosts_;
+    }
     [[nodiscard]] Host *of(std::uint32_t id) const;
-    [[nodiscard]] Host *of_callout(const Guid &key) const; // a live host that registered it, or null
+    [[nodiscard]] Host *
+    of_callout(const Guid &key) const;               // a live host that registered it, or null
     [[nodiscard]] bool knows(const Guid &key) const; // a session key that was accepted before
     [[nodiscard]] Host *of_pid(pid_t pid) const;
 
     void hello(const protocol::HostHello &hello, std::vector<Fd> fds, const Responder &to);
-    void register_callout(Host &host, const protocol::CalloutRegister &message, const Responder &to);
-    void unregister_callout(Host &host, const protocol::CalloutUnregister &message, const Responder &to);
+    void register_callout(Host &host, const protocol::CalloutRegister &message,
+                          const Responder &to);
+    void unregister_callout(Host &host, const protocol::CalloutUnregister &message,
+                            const Responder &to);
 
-    void plane_made(std::uint32_t compartment);  // ports and callouts of all live hosts in it
-    void plane_ending(std::uint32_t compartment); // ends what is open, tells hosts to let go of their ports
+    void plane_made(std::uint32_t compartment); // ports and callouts of all live hosts in it
+    void plane_ending(
+        std::uint32_t compartment); // ends what is open, tells hosts to let go of their ports
     void forget_ports(std::uint32_t compartment);
     void send_table(std::uint32_t id);
     void filter_deleted(const policy::Filter &filter);
-    [[nodiscard]] protocol::Filter filter_message(const policy::Filter &filter, const policy::Policy &policy) const; // with what sluiced fills
+    [[nodiscard]] protocol::Filter
+    filter_message(const policy::Filter &filter,
+                   const policy::Policy &policy) const; // with what sluiced fills
 
     void end(std::uint32_t id, const std::string &why);
-    void look_after();  // each sweep: stopped processes, ports whose time has come
+    void look_after(); // each sweep: stopped processes, ports whose time has come
 
     void load(const store::State &state);
     void save(store::State &state) const;
@@ -65,10 +77,12 @@ public:
 
 private:
     Result<void> make_ports(Host &host, const std::shared_ptr<Client> &client);
-    Result<void> make_port(Host &host, std::uint32_t compartment, const std::shared_ptr<Client> &client);
+    Result<void> make_port(Host &host, std::uint32_t compartment,
+                           const std::shared_ptr<Client> &client);
     bool take_back(Host &host, const protocol::HostHello &hello, std::vector<Fd> &fds);
     Host &enter(std::uint32_t id, const Guid &key);
-    Result<void> bring_to_life(Host &host, const protocol::HostHello &hello, const std::shared_ptr<Client> &client);
+    Result<void> bring_to_life(Host &host, const protocol::HostHello &hello,
+                               const std::shared_ptr<Client> &client);
     void clear_callouts(std::uint32_t host);
     void set_callout(const Guid &key, const Host *host);
     void set_alive(const Host &host, bool alive);

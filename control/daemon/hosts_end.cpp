@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host that ends, in the order of ARCHITECTURE.md: nothing more goes up, its callouts count as unregistered, what it
-// held is decided as the filters say, and at the next tick its ports go.
+// A host that ends, in the order of ARCHITECTURE.md: nothing more goes up, its callouts count as
+// unregistered, what it held is decided as the filters say, and at the next tick its ports go.
 #include <algorithm>
 #include <spdlog/spdlog.h>
 
@@ -37,14 +37,16 @@ void Hosts::set_alive(const Host &host, bool alive) {
 }
 
 void Hosts::clear_callouts(std::uint32_t host) {
-    // By what the kernel says: callouts of a host of before a restart are written down nowhere else.
+    // By what the kernel says: callouts of a host of before a restart are written down nowhere
+    // else.
     for (const auto &[compartment, plane] : core_.planes->all()) {
         for (const auto &[key, id] : core_.engine->policy().callout_ids) {
             auto record = plane->callout(id);
             if (!record || record->host != host) continue;
             record->host = record->flags = record->local_id = 0;
             if (auto r = plane->set_callout(id, *record); !r)
-                spdlog::error("callout {} in compartment {}: {}", key.text(), compartment, r.error().text());
+                spdlog::error("callout {} in compartment {}: {}", key.text(), compartment,
+                              r.error().text());
         }
     }
 }
@@ -61,7 +63,8 @@ void Hosts::end(std::uint32_t id, const std::string &why) {
     std::size_t settled = 0;
     for (const auto &[compartment, plane] : core_.planes->all())
         settled += Settler(*plane, port_in(*host, compartment)).all_of(id);
-    if (settled != 0) spdlog::info("host {}: {} open decisions ended as their filters say", id, settled);
+    if (settled != 0)
+        spdlog::info("host {}: {} open decisions ended as their filters say", id, settled);
     if (const auto client = host->client.lock()) {
         core_.notices.client_gone(client->id);
         client->close();
@@ -77,7 +80,8 @@ void Hosts::bury(std::uint32_t id) {
         Settler(*plane, port_in(*host, compartment)).clear(id);
         const auto record = plane->host(id);
         if (record) plane->delete_port(record->port_ifindex);
-        if (auto r = plane->delete_host(id); !r && record) spdlog::warn("host {}: {}", id, r.error().text());
+        if (auto r = plane->delete_host(id); !r && record)
+            spdlog::warn("host {}: {}", id, r.error().text());
     }
     remember(host->key);
     hosts_.erase(id); // and its devices
@@ -85,7 +89,8 @@ void Hosts::bury(std::uint32_t id) {
 }
 
 void Hosts::remember(const Guid &key) {
-    if (std::find(known_keys_.begin(), known_keys_.end(), key) == known_keys_.end()) known_keys_.push_back(key);
+    if (std::find(known_keys_.begin(), known_keys_.end(), key) == known_keys_.end())
+        known_keys_.push_back(key);
     if (known_keys_.size() > known_keys_max) known_keys_.erase(known_keys_.begin());
 }
 
@@ -103,7 +108,8 @@ void Hosts::plane_ending(std::uint32_t compartment) {
 }
 
 void Hosts::forget_ports(std::uint32_t compartment) {
-    for (const auto &[id, host] : hosts_) host->ports.erase(compartment);
+    for (const auto &[id, host] : hosts_)
+        host->ports.erase(compartment);
 }
 
 void Hosts::look_after() {
@@ -111,12 +117,15 @@ void Hosts::look_after() {
     for (const auto &[id, host] : hosts_) {
         if (host->state == Host::State::ending || host->peer.pid == 0) continue;
         const auto stat = process_stat(host->peer.pid);
-        const bool gone = !stat || stat->start_ticks != host->start_ticks || stat->state == 'Z' || stat->state == 'X';
+        const bool gone = !stat || stat->start_ticks != host->start_ticks || stat->state == 'Z' ||
+                          stat->state == 'X';
         // An awaited one that is stopped may still come back in time.
-        const bool halted = stat && host->state == Host::State::live && (stat->state == 'T' || stat->state == 't');
+        const bool halted =
+            stat && host->state == Host::State::live && (stat->state == 'T' || stat->state == 't');
         if (gone || halted) stopped.push_back(id);
     }
-    for (std::uint32_t id : stopped) end(id, "its process is stopped or gone");
+    for (std::uint32_t id : stopped)
+        end(id, "its process is stopped or gone");
 }
 
 void Hosts::load(const store::State &state) {
@@ -160,7 +169,8 @@ void Hosts::await_return() {
         std::vector<std::uint32_t> missing;
         for (const auto &[id, host] : hosts_)
             if (host->state == Host::State::awaited) missing.push_back(id);
-        for (std::uint32_t id : missing) end(id, "it did not come back");
+        for (std::uint32_t id : missing)
+            end(id, "it did not come back");
     });
 }
 

@@ -34,15 +34,18 @@ std::string holder_of(int lock) {
 
 Result<Fd> take_lock(const std::string &socket_path) {
     const auto directory = std::filesystem::path(socket_path).parent_path();
-    if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return Error(errno, "make directory", directory);
+    if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+        return Error(errno, "make directory", directory);
     const std::string path = socket_path + ".lock";
     Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
     if (!lock) return Error(errno, "open lock", path);
     // One that was killed a moment ago may still be on its way out.
     int tries = 50;
-    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && --tries > 0) ::usleep(20000);
+    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0 && --tries > 0)
+        ::usleep(20000);
     if (tries == 0)
-        return Error(0, "another sluiced" + holder_of(lock.get()) + " is running: it holds " + path);
+        return Error(0,
+                     "another sluiced" + holder_of(lock.get()) + " is running: it holds " + path);
     const std::string pid = std::to_string(::getpid()) + "\n";
     if (::ftruncate(lock.get(), 0) != 0 || ::pwrite(lock.get(), pid.data(), pid.size(), 0) < 0)
         return Error(errno, "write lock", path);
@@ -70,7 +73,8 @@ void notify_service_manager(const char *text) {
     if (path[0] == '@') address->sun_path[0] = '\0';
     Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-    ::sendto(socket.get(), text, std::strlen(text), MSG_NOSIGNAL, reinterpret_cast<const sockaddr *>(&*address), length);
+    ::sendto(socket.get(), text, std::strlen(text), MSG_NOSIGNAL,
+             reinterpret_cast<const sockaddr *>(&*address), length);
 }
 
 } // namespace sluice::daemon

@@ -24,7 +24,8 @@ void nic_list(Core &core, const Responder &to) {
             m.set_index(nic.ifindex);
             m.set_mode(nic.mode);
             m.set_attach(nic.attach);
-            for (const auto &program : nic.programs) m.add_programs(program);
+            for (const auto &program : nic.programs)
+                m.add_programs(program);
             m.set_compartment(compartment);
         }
     }
@@ -69,7 +70,8 @@ void host_list(Core &core, const Responder &to) {
         m.set_callouts(static_cast<std::uint32_t>(host->callouts.size()));
         m.set_holds(holds[id]);
         for (const auto &[compartment, plane] : core.planes->all())
-            if (const auto record = plane->host(id)) m.set_upcalls_total(m.upcalls_total() + record->upcalls_total);
+            if (const auto record = plane->host(id))
+                m.set_upcalls_total(m.upcalls_total() + record->upcalls_total);
         m.set_state(word_of(host->state));
     }
     send_pages(all, to, [](protocol::Reply &reply, const protocol::Host *entry) {
@@ -83,7 +85,8 @@ namespace {
 // A callout acts at the layer of its management object and wherever a filter names it.
 std::set<std::uint16_t> layers_of(const policy::Policy &policy, const Guid &key) {
     std::set<std::uint16_t> layers;
-    if (const auto c = policy.callouts.find(key); c != policy.callouts.end()) layers.insert(c->second.layer);
+    if (const auto c = policy.callouts.find(key); c != policy.callouts.end())
+        layers.insert(c->second.layer);
     for (const auto &[id, filter] : policy.filters)
         if (filter.callout == key) layers.insert(filter.layer);
     return layers;
@@ -94,8 +97,10 @@ protocol::CalloutInfo callout_info(Core &core, const Guid &key, std::uint32_t id
     protocol::CalloutInfo m;
     m.set_key(key.bytes());
     m.set_id(id);
-    if (const auto c = policy.callouts.find(key); c != policy.callouts.end()) m.set_name(c->second.name);
-    for (const std::uint16_t layer : layers_of(policy, key)) m.add_layers(store::layer_name(layer));
+    if (const auto c = policy.callouts.find(key); c != policy.callouts.end())
+        m.set_name(c->second.name);
+    for (const std::uint16_t layer : layers_of(policy, key))
+        m.add_layers(store::layer_name(layer));
     if (const auto *host = core.hosts->of_callout(key)) {
         m.set_host(host->id);
         m.set_registered(true);
@@ -103,7 +108,8 @@ protocol::CalloutInfo callout_info(Core &core, const Guid &key, std::uint32_t id
         m.set_local_id(host->callouts.at(key).local_id);
     }
     for (const auto &[compartment, plane] : core.planes->all())
-        if (const auto record = plane->callout(id)) m.set_classify_total(m.classify_total() + record->classify_total);
+        if (const auto record = plane->callout(id))
+            m.set_classify_total(m.classify_total() + record->classify_total);
     return m;
 }
 
@@ -114,8 +120,10 @@ void callout_list(Core &core, const Responder &to) {
     std::vector<protocol::CalloutInfo> all;
     for (const auto &[key, id] : policy.callout_ids) {
         auto info = callout_info(core, key, id);
-        // A key that was used once keeps its id for ever; it is a callout while something stands for it.
-        if (info.registered() || policy.callouts.contains(key) || info.layers_size() != 0) all.push_back(std::move(info));
+        // A key that was used once keeps its id for ever; it is a callout while something stands
+        // for it.
+        if (info.registered() || policy.callouts.contains(key) || info.layers_size() != 0)
+            all.push_back(std::move(info));
     }
     send_pages(all, to, [](protocol::Reply &reply, const protocol::CalloutInfo *entry) {
         auto *list = reply.mutable_callouts();
@@ -126,9 +134,11 @@ void callout_list(Core &core, const Responder &to) {
 void filter_list(Core &core, const Responder &to) {
     std::map<std::uint64_t, std::uint64_t> hits;
     for (const auto &[compartment, plane] : core.planes->all())
-        for (const auto &[id, count] : plane->filter_hits()) hits[id] += count;
+        for (const auto &[id, count] : plane->filter_hits())
+            hits[id] += count;
     std::vector<const policy::Filter *> all;
-    for (const auto &[id, filter] : core.engine->policy().filters) all.push_back(&filter);
+    for (const auto &[id, filter] : core.engine->policy().filters)
+        all.push_back(&filter);
     send_pages(all, to, [&](protocol::Reply &reply, const policy::Filter *const *entry) {
         auto *list = reply.mutable_filters();
         if (entry == nullptr) return;
@@ -140,7 +150,8 @@ void filter_list(Core &core, const Responder &to) {
 
 void sublayer_list(Core &core, const Responder &to) {
     std::vector<const policy::SubLayer *> all;
-    for (const auto &[key, sublayer] : core.engine->policy().sublayers) all.push_back(&sublayer);
+    for (const auto &[key, sublayer] : core.engine->policy().sublayers)
+        all.push_back(&sublayer);
     send_pages(all, to, [](protocol::Reply &reply, const policy::SubLayer *const *entry) {
         auto *list = reply.mutable_sublayers();
         if (entry == nullptr) return;
@@ -186,8 +197,8 @@ void status_get(Core &core, const Responder &to) {
             return true;
         });
         for (const auto &name : routed_without(*plane))
-            m->add_warnings("compartment " + std::to_string(compartment) + ": routes lead over " + name +
-                            ", which carries no Sluice");
+            m->add_warnings("compartment " + std::to_string(compartment) + ": routes lead over " +
+                            name + ", which carries no Sluice");
     }
     to.done(std::move(reply));
 }

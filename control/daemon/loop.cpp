@@ -12,7 +12,8 @@ namespace sluice::daemon {
 std::uint64_t monotonic_ns() {
     timespec t{};
     ::clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<std::uint64_t>(t.tv_sec) * 1000000000ull + static_cast<std::uint64_t>(t.tv_nsec);
+    return static_cast<std::uint64_t>(t.tv_sec) * 1000000000ull +
+           static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 Result<std::unique_ptr<Loop>> Loop::make() {
@@ -26,7 +27,8 @@ Result<void> Loop::watch(int fd, std::uint32_t events, Handler handler) {
     epoll_event event{};
     event.events = events;
     event.data.u64 = token;
-    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return Error(errno, "watch descriptor");
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+        return Error(errno, "watch descriptor");
     watches_[token] = {fd, std::make_shared<Handler>(std::move(handler))};
     tokens_[fd] = token;
     return {};
@@ -51,7 +53,8 @@ void Loop::forget(int fd) {
 
 Loop::TimerId Loop::after(std::chrono::milliseconds delay, std::function<void()> work) {
     const TimerId id = next_timer_++;
-    const std::uint64_t due = monotonic_ns() + static_cast<std::uint64_t>(delay.count()) * 1000000ull;
+    const std::uint64_t due =
+        monotonic_ns() + static_cast<std::uint64_t>(delay.count()) * 1000000ull;
     timers_[{due, id}] = std::move(work);
     due_[id] = due;
     return id;
@@ -65,7 +68,8 @@ void Loop::cancel(TimerId id) {
 }
 
 int Loop::run() {
-    while (!stopped_) turn(std::chrono::hours(1));
+    while (!stopped_)
+        turn(std::chrono::hours(1));
     return code_;
 }
 
@@ -87,7 +91,8 @@ void Loop::run_timers() {
     // Only what was due when the round began, so that timers of 0 ms cannot starve the descriptors.
     const std::uint64_t now = monotonic_ns();
     const TimerId last = next_timer_;
-    while (!timers_.empty() && timers_.begin()->first.first <= now && timers_.begin()->first.second < last) {
+    while (!timers_.empty() && timers_.begin()->first.first <= now &&
+           timers_.begin()->first.second < last) {
         auto work = std::move(timers_.begin()->second);
         due_.erase(timers_.begin()->first.second);
         timers_.erase(timers_.begin());

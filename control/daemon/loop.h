@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The event loop: descriptors and timers. One thread; handlers may watch, forget and start timers, also for themselves.
+// The event loop: descriptors and timers. One thread; handlers may watch, forget and start timers,
+// also for themselves.
 #pragma once
 
 #include <chrono>
@@ -35,13 +36,17 @@ public:
     void turn(std::chrono::milliseconds wait);
 
 private:
-    struct Watch { int fd; std::shared_ptr<Handler> handler; };
+    struct Watch {
+        int fd;
+        std::shared_ptr<Handler> handler;
+    };
     explicit Loop(Fd epoll) : epoll_(std::move(epoll)) {}
     void run_timers();
     [[nodiscard]] int next_timeout_ms(std::chrono::milliseconds wait) const;
 
     Fd epoll_;
-    // Events carry a token, not the descriptor: its number may belong to another file by the time they are handled.
+    // Events carry a token, not the descriptor: its number may belong to another file by the time
+    // they are handled.
     std::map<std::uint64_t, Watch> watches_;
     std::map<int, std::uint64_t> tokens_;
     std::map<std::pair<std::uint64_t, TimerId>, std::function<void()>> timers_; // by due time

@@ -13,18 +13,23 @@ namespace {
 
 void add_options(CLI::App &app, Options &options) {
     const auto milliseconds = [&app](const char *name, Milliseconds &value, const char *help) {
-        app.add_option_function<std::uint32_t>(name, [&value](std::uint32_t ms) { value = Milliseconds(ms); }, help)
+        app.add_option_function<std::uint32_t>(
+               name, [&value](std::uint32_t ms) { value = Milliseconds(ms); }, help)
             ->type_name("MS");
     };
     app.add_option("--socket", options.socket, "control socket")->capture_default_str();
     app.add_option("--state", options.state, "state file (beside the socket)");
     app.add_option("--pin-root", options.pin_root, "where pins are")->capture_default_str();
     app.add_option("--host-program", options.host_program, "sluice-host (beside sluiced)");
-    app.add_option("--frames", options.frames, "frames of a port")->check(CLI::Range(64, 65536))->capture_default_str();
+    app.add_option("--frames", options.frames, "frames of a port")
+        ->check(CLI::Range(64, 65536))
+        ->capture_default_str();
     milliseconds("--watchdog-ms", options.watchdog, "an unanswered upcall ends after this (5000)");
-    milliseconds("--linger-ms", options.linger, "a dynamic session outlives its connection by this (2000)");
+    milliseconds("--linger-ms", options.linger,
+                 "a dynamic session outlives its connection by this (2000)");
     milliseconds("--sweep-ms", options.sweep, "time between rounds (250)");
-    milliseconds("--reclaim-ms", options.reclaim, "after a start, hosts and sessions must be back within this (10000)");
+    milliseconds("--reclaim-ms", options.reclaim,
+                 "after a start, hosts and sessions must be back within this (10000)");
     app.add_flag("-v,--verbose", options.verbose, "say more");
     app.set_version_flag("--version", SLUICE_VERSION);
 }

@@ -18,7 +18,7 @@ using datapath::NetNs;
 namespace {
 
 std::optional<NetNs> if_inode(const std::filesystem::path &path, std::uint64_t inode) {
-    struct ::stat s{};
+    struct ::stat s {};
     if (::stat(path.c_str(), &s) != 0 || s.st_ino != inode) return std::nullopt;
     auto ns = NetNs::from_fd(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
     if (!ns || ns->inode() != inode) return std::nullopt;
@@ -33,7 +33,8 @@ std::optional<NetNs> find_namespace(std::uint64_t inode) {
     for (const auto &entry : std::filesystem::directory_iterator("/var/run/netns", ignored))
         if (auto ns = if_inode(entry.path(), inode)) return ns;
     for (const auto &entry : std::filesystem::directory_iterator("/proc", ignored)) {
-        if (!std::isdigit(static_cast<unsigned char>(entry.path().filename().string()[0]))) continue;
+        if (!std::isdigit(static_cast<unsigned char>(entry.path().filename().string()[0])))
+            continue;
         if (auto ns = if_inode(entry.path() / "ns/net", inode)) return ns;
     }
     return std::nullopt;
@@ -95,7 +96,8 @@ Result<void> Planes::publish(const compiler::Plan &plan) {
 }
 
 void Planes::load(const store::State &state) {
-    for (const auto &c : state.compartments()) numbers_[c.netns_inode()] = c.number();
+    for (const auto &c : state.compartments())
+        numbers_[c.netns_inode()] = c.number();
     next_ = std::max(2u, state.next_compartment());
 }
 
@@ -112,7 +114,8 @@ Result<void> Planes::adopt(NetNs ns) {
     const std::uint32_t compartment = compartment_of(ns.inode());
     auto plane = Datapath::adopt(std::move(ns), options_for(compartment));
     if (!plane) return plane.error();
-    spdlog::info("compartment {}: took over {} ({} NICs)", compartment, (*plane)->pin_dir(), (*plane)->nics().size());
+    spdlog::info("compartment {}: took over {} ({} NICs)", compartment, (*plane)->pin_dir(),
+                 (*plane)->nics().size());
     planes_[compartment] = std::move(*plane);
     return {};
 }

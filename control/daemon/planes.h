@@ -18,7 +18,9 @@ public:
 
     [[nodiscard]] datapath::Datapath *of(std::uint32_t compartment) const;
     [[nodiscard]] datapath::Datapath *of_inode(std::uint64_t netns_inode) const;
-    [[nodiscard]] const std::map<std::uint32_t, std::unique_ptr<datapath::Datapath>> &all() const { return planes_; }
+    [[nodiscard]] const std::map<std::uint32_t, std::unique_ptr<datapath::Datapath>> &all() const {
+        return planes_;
+    }
 
     // The plane of this namespace, made if it has none. `made` tells which.
     Result<datapath::Datapath *> obtain(datapath::NetNs ns, const std::string &cgroup, bool &made);
@@ -41,7 +43,8 @@ private:
     std::uint32_t next_ = 2;
 };
 
-// A descriptor of the namespace with this inode: sluiced's own, a named one, or some process's. Empty: gone.
+// A descriptor of the namespace with this inode: sluiced's own, a named one, or some process's.
+// Empty: gone.
 std::optional<datapath::NetNs> find_namespace(std::uint64_t inode);
 
 } // namespace sluice::daemon

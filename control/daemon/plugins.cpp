@@ -22,7 +22,7 @@ namespace sluice::daemon {
 
 namespace {
 
-constexpr Milliseconds settle{300};      // after its hello: DriverEntry without a callout counts as done
+constexpr Milliseconds settle{300}; // after its hello: DriverEntry without a callout counts as done
 constexpr Milliseconds start_limit{8000};
 constexpr Milliseconds term_after{3000}, kill_after{2000};
 
@@ -33,12 +33,13 @@ struct SpawnAttributes {
         sigset_t none, all;
         sigemptyset(&none);
         sigfillset(&all);
-        // sluiced blocks the signals that it reads from a descriptor; its children must not. A group of its own keeps
-        // the terminal's Ctrl-C for sluiced.
+        // sluiced blocks the signals that it reads from a descriptor; its children must not. A
+        // group of its own keeps the terminal's Ctrl-C for sluiced.
         posix_spawnattr_setsigmask(&attributes, &none);
         posix_spawnattr_setsigdefault(&attributes, &all);
         posix_spawnattr_setpgroup(&attributes, 0);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+                                                  POSIX_SPAWN_SETPGROUP);
     }
     ~SpawnAttributes() { posix_spawnattr_destroy(&attributes); }
     SpawnAttributes(const SpawnAttributes &) = delete;
@@ -47,18 +48,21 @@ struct SpawnAttributes {
 
 Result<pid_t> spawn(const std::vector<std::string> &words) {
     std::vector<char *> argv;
-    for (const auto &word : words) argv.push_back(const_cast<char *>(word.c_str()));
+    for (const auto &word : words)
+        argv.push_back(const_cast<char *>(word.c_str()));
     argv.push_back(nullptr);
     const SpawnAttributes spawn;
     pid_t pid = 0;
-    const int error = ::posix_spawnp(&pid, argv[0], nullptr, &spawn.attributes, argv.data(), environ);
+    const int error =
+        ::posix_spawnp(&pid, argv[0], nullptr, &spawn.attributes, argv.data(), environ);
     if (error != 0) return Error(error, "start", words[0]);
     return pid;
 }
 
 std::string how_it_ended(pid_t pid) {
     siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return "ended";
+    if (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return "ended";
     if (info.si_code == CLD_EXITED) return "ended with status " + std::to_string(info.si_status);
     return "was ended by signal " + std::to_string(info.si_status);
 }
@@ -81,7 +85,8 @@ std::string Plugins::host_program() const {
     std::error_code error;
     const auto own = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
     // Installed: bin and sbin are neighbours. In a build tree each program has its folder.
-    for (const char *place : {"sluice-host", "../bin/sluice-host", "../libexec/sluice-host", "../host/sluice-host"})
+    for (const char *place :
+         {"sluice-host", "../bin/sluice-host", "../libexec/sluice-host", "../host/sluice-host"})
         if (std::filesystem::exists(own / place, error)) return (own / place).lexically_normal();
     return "sluice-host";
 }
@@ -90,7 +95,8 @@ void Plugins::load_plugin(const protocol::PluginLoad &message, const Responder &
     const std::filesystem::path file(message.file());
     std::string name = message.name().empty() ? file.stem().string() : message.name();
     std::error_code error;
-    if (plugins_.contains(name)) return to.fail(Error(0, "a plugin '" + name + "' is loaded already"));
+    if (plugins_.contains(name))
+        return to.fail(Error(0, "a plugin '" + name + "' is loaded already"));
     if (!file.is_absolute() || !std::filesystem::is_regular_file(file, error))
         return to.fail(Error(0, "no plugin file '" + message.file() + "'"));
     if (!message.user().empty() && ::getpwnam(message.user().c_str()) == nullptr)
@@ -110,7 +116,8 @@ void Plugins::load_plugin(const protocol::PluginLoad &message, const Responder &
 }
 
 Result<void> Plugins::start(Plugin &plugin) {
-    std::vector<std::string> words{host_program(), "--socket", core_.options.socket, "--name", plugin.name};
+    std::vector<std::string> words{host_program(), "--socket", core_.options.socket, "--name",
+                                   plugin.name};
     if (!plugin.user.empty()) words.insert(words.end(), {"--user", plugin.user});
     words.push_back(plugin.file);
     auto pid = spawn(words);
@@ -133,7 +140,8 @@ Result<void> Plugins::watch(Plugin &plugin) {
     plugin.start_ticks = process_stat(plugin.pid).value_or(ProcessStat{}).start_ticks;
     plugin.pidfd = open_pidfd(plugin.pid);
     if (!plugin.pidfd) return Error(errno, "watch process of plugin", plugin.name);
-    return core_.loop.watch(plugin.pidfd.get(), EPOLLIN, [this, name = plugin.name](std::uint32_t) { process_ended(name); });
+    return core_.loop.watch(plugin.pidfd.get(), EPOLLIN,
+                            [this, name = plugin.name](std::uint32_t) { process_ended(name); });
 }
 
 Plugin *Plugins::of_pid(pid_t pid) const {
@@ -154,7 +162,8 @@ void Plugins::host_arrived(const Host &host) {
 }
 
 void Plugins::callout_registered(const Host &host) {
-    // The next registration may still fail: DriverEntry is done when the time after the last one has passed.
+    // The next registration may still fail: DriverEntry is done when the time after the last one
+    // has passed.
     Plugin *plugin = of_pid(host.peer.pid);
     if (plugin != nullptr && plugin->state == Plugin::State::starting) host_arrived(host);
 }
@@ -169,7 +178,8 @@ void Plugins::host_ended(const Host &host) {
     // A stopped process would wait for ever with nobody to serve it: it makes room for a fresh one.
     const auto stat = process_stat(host.peer.pid);
     Plugin *plugin = of_pid(host.peer.pid);
-    if (plugin != nullptr && stat && (stat->state == 'T' || stat->state == 't')) ::kill(plugin->pid, SIGKILL);
+    if (plugin != nullptr && stat && (stat->state == 'T' || stat->state == 't'))
+        ::kill(plugin->pid, SIGKILL);
 }
 
 void Plugins::process_ended(const std::string &name) {
@@ -179,37 +189,45 @@ void Plugins::process_ended(const std::string &name) {
     const std::string how = how_it_ended(plugin.pid);
     core_.loop.forget(plugin.pidfd.get());
     core_.loop.cancel(plugin.timer);
-    if (const auto *host = core_.hosts->of_pid(plugin.pid)) core_.hosts->end(host->id, "its process ended");
+    if (const auto *host = core_.hosts->of_pid(plugin.pid))
+        core_.hosts->end(host->id, "its process ended");
     plugin.pidfd.reset();
     plugin.pid = 0;
     const bool was_stopped = plugin.state == Plugin::State::stopping;
     if (was_stopped || plugin.loading) {
-        if (plugin.loading) plugin.loading->fail(Error(0, "plugin '" + name + "' " + how + " while it was loaded; its log says why"));
+        if (plugin.loading)
+            plugin.loading->fail(Error(0, "plugin '" + name + "' " + how +
+                                              " while it was loaded; its log says why"));
         if (plugin.unloading) plugin.unloading->done();
         spdlog::info("plugin '{}' {}", name, how);
         plugins_.erase(it);
         return core_.save_or_warn();
     }
-    const auto delay = plugin.back_off.next(Milliseconds((monotonic_ns() - plugin.started_ns) / 1000000));
+    const auto delay =
+        plugin.back_off.next(Milliseconds((monotonic_ns() - plugin.started_ns) / 1000000));
     spdlog::warn("plugin '{}' {}; started again in {} ms", name, how, delay.count());
     start_later(plugin, delay);
 }
 
 void Plugins::start_later(Plugin &plugin, Milliseconds delay) {
     plugin.state = Plugin::State::waiting;
-    plugin.timer = core_.loop.after(delay, [this, &plugin] { // the timer goes before the plugin does
-        ++plugin.restarts;
-        if (auto r = start(plugin); r) return;
-        else spdlog::error("{}", r.error().text());
-        start_later(plugin, plugin.back_off.next(Milliseconds(0)));
-    });
+    plugin.timer =
+        core_.loop.after(delay, [this, &plugin] { // the timer goes before the plugin does
+            ++plugin.restarts;
+            if (auto r = start(plugin); r)
+                return;
+            else
+                spdlog::error("{}", r.error().text());
+            start_later(plugin, plugin.back_off.next(Milliseconds(0)));
+        });
 }
 
 void Plugins::unload_plugin(const std::string &name, const Responder &to) {
     const auto it = plugins_.find(name);
     if (it == plugins_.end()) return to.fail(Error(0, "no plugin '" + name + "' is loaded"));
     Plugin &plugin = *it->second;
-    if (plugin.state == Plugin::State::stopping) return to.fail(Error(0, "plugin '" + name + "' is being unloaded"));
+    if (plugin.state == Plugin::State::stopping)
+        return to.fail(Error(0, "plugin '" + name + "' is being unloaded"));
     core_.loop.cancel(plugin.timer);
     if (plugin.pid == 0) {
         plugins_.erase(it);
@@ -272,7 +290,8 @@ void Plugins::reclaim_or_start(Plugin &plugin) {
 }
 
 void Plugins::await_return() {
-    for (const auto &[name, plugin] : plugins_) reclaim_or_start(*plugin);
+    for (const auto &[name, plugin] : plugins_)
+        reclaim_or_start(*plugin);
 }
 
 } // namespace sluice::daemon

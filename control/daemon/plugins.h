@@ -19,6 +19,7 @@ struct Host;
 class BackOff {
 public:
     Milliseconds next(Milliseconds lived);
+
 private:
     Milliseconds delay_{0};
 };
@@ -44,7 +45,9 @@ public:
     explicit Plugins(Core &core) : core_(core) {}
     void load_plugin(const protocol::PluginLoad &message, const Responder &to);
     void unload_plugin(const std::string &name, const Responder &to);
-    [[nodiscard]] const std::map<std::string, std::unique_ptr<Plugin>> &all() const { return plugins_; }
+    [[nodiscard]] const std::map<std::string, std::unique_ptr<Plugin>> &all() const {
+        return plugins_;
+    }
 
     void host_arrived(const Host &host);
     void callout_registered(const Host &host);

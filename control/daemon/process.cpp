@@ -12,7 +12,9 @@
 namespace sluice::daemon {
 
 namespace {
-std::string proc_path(pid_t pid, const char *name) { return "/proc/" + std::to_string(pid) + "/" + name; }
+std::string proc_path(pid_t pid, const char *name) {
+    return "/proc/" + std::to_string(pid) + "/" + name;
+}
 } // namespace
 
 std::optional<ProcessStat> parse_process_stat(const std::string &text) {
@@ -35,7 +37,9 @@ std::optional<ProcessStat> process_stat(pid_t pid) {
     return parse_process_stat(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
-Fd open_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+Fd open_pidfd(pid_t pid) {
+    return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
 
 std::string capabilities_of(pid_t pid) {
     std::ifstream file(proc_path(pid, "status"));
@@ -50,7 +54,8 @@ std::string capabilities_of(pid_t pid) {
 std::optional<uid_t> user_of(pid_t pid) {
     std::ifstream file(proc_path(pid, "status"));
     for (std::string line; std::getline(file, line);)
-        if (line.starts_with("Uid:")) return static_cast<uid_t>(std::strtoul(line.c_str() + 4, nullptr, 10));
+        if (line.starts_with("Uid:"))
+            return static_cast<uid_t>(std::strtoul(line.c_str() + 4, nullptr, 10));
     return std::nullopt;
 }
 

@@ -12,8 +12,8 @@
 namespace sluice::daemon {
 
 struct ProcessStat {
-    char state = '?';               // R S D T t Z ...
-    std::uint64_t start_ticks = 0;  // since boot, in clock ticks
+    char state = '?';              // R S D T t Z ...
+    std::uint64_t start_ticks = 0; // since boot, in clock ticks
 };
 std::optional<ProcessStat> parse_process_stat(const std::string &text);
 std::optional<ProcessStat> process_stat(pid_t pid);

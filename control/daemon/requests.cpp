@@ -15,9 +15,11 @@ namespace {
 
 using R = protocol::Request;
 
-// Policy may be changed by whoever holds a session key of one who may: a plugin that gave its user up.
+// Policy may be changed by whoever holds a session key of one who may: a plugin that gave its user
+// up.
 bool is_policy(R::BodyCase body) {
-    return body == R::kCalloutRegister || body == R::kCalloutUnregister || (body >= R::kEngineOpen && body <= R::kFilterDelete);
+    return body == R::kCalloutRegister || body == R::kCalloutUnregister ||
+           (body >= R::kEngineOpen && body <= R::kFilterDelete);
 }
 
 bool is_allowed(const Client &client, R::BodyCase body) {
@@ -28,54 +30,86 @@ bool is_allowed(const Client &client, R::BodyCase body) {
 void host_request(Core &core, const R &request, const Responder &to) {
     const auto client = to.client();
     auto *host = client ? core.hosts->of(client->host) : nullptr;
-    if (host == nullptr || host->state != Host::State::live) return to.fail(Error(EINVAL, "this connection is no host's"));
-    if (request.body_case() == R::kCalloutRegister) core.hosts->register_callout(*host, request.callout_register(), to);
-    else core.hosts->unregister_callout(*host, request.callout_unregister(), to);
+    if (host == nullptr || host->state != Host::State::live)
+        return to.fail(Error(EINVAL, "this connection is no host's"));
+    if (request.body_case() == R::kCalloutRegister)
+        core.hosts->register_callout(*host, request.callout_register(), to);
+    else
+        core.hosts->unregister_callout(*host, request.callout_unregister(), to);
 }
 
 void policy_request(Core &core, const R &request, const Responder &to) {
     auto &sessions = *core.sessions;
     switch (request.body_case()) {
-    case R::kEngineOpen: return sessions.open(request.engine_open(), to);
-    case R::kEngineClose: return sessions.close(request.engine_close().session(), to);
+    case R::kEngineOpen:
+        return sessions.open(request.engine_open(), to);
+    case R::kEngineClose:
+        return sessions.close(request.engine_close().session(), to);
     case R::kTransactionBegin:
-        return sessions.begin(request.transaction_begin().session(), request.transaction_begin().read_only(), to);
-    case R::kTransactionCommit: return sessions.commit(request.transaction_commit().session(), to);
-    case R::kTransactionAbort: return sessions.abort(request.transaction_abort().session(), to);
-    case R::kSublayerAdd: return sessions.add_sublayer(request.sublayer_add(), to);
-    case R::kCalloutAdd: return sessions.add_callout(request.callout_add(), to);
-    case R::kFilterAdd: return sessions.add_filter(request.filter_add(), to);
-    default: return sessions.delete_filter(request.filter_delete(), to);
+        return sessions.begin(request.transaction_begin().session(),
+                              request.transaction_begin().read_only(), to);
+    case R::kTransactionCommit:
+        return sessions.commit(request.transaction_commit().session(), to);
+    case R::kTransactionAbort:
+        return sessions.abort(request.transaction_abort().session(), to);
+    case R::kSublayerAdd:
+        return sessions.add_sublayer(request.sublayer_add(), to);
+    case R::kCalloutAdd:
+        return sessions.add_callout(request.callout_add(), to);
+    case R::kFilterAdd:
+        return sessions.add_filter(request.filter_add(), to);
+    default:
+        return sessions.delete_filter(request.filter_delete(), to);
     }
 }
 
 void admin_request(Core &core, const R &request, std::vector<Fd> &fds, const Responder &to) {
     switch (request.body_case()) {
-    case R::kStatusGet: return status_get(core, to);
-    case R::kNicLoad: return nic_load(core, request.nic_load(), fds, to);
-    case R::kNicUnload: return nic_unload(core, request.nic_unload(), fds, to);
-    case R::kNicList: return nic_list(core, to);
-    case R::kPluginLoad: return core.plugins->load_plugin(request.plugin_load(), to);
-    case R::kPluginUnload: return core.plugins->unload_plugin(request.plugin_unload().name(), to);
-    case R::kPluginList: return plugin_list(core, to);
-    case R::kHostList: return host_list(core, to);
-    case R::kCalloutList: return callout_list(core, to);
-    case R::kFilterList: return filter_list(core, to);
-    case R::kSublayerList: return sublayer_list(core, to);
-    case R::kHoldList: return hold_list(core, to);
-    case R::kHoldDecide: return hold_decide(core, request.hold_decide(), to);
-    case R::kStatsGet: return stats_get(core, to);
-    default: return to.fail(Error(EINVAL, "this sluiced does not know the request"));
+    case R::kStatusGet:
+        return status_get(core, to);
+    case R::kNicLoad:
+        return nic_load(core, request.nic_load(), fds, to);
+    case R::kNicUnload:
+        return nic_unload(core, request.nic_unload(), fds, to);
+    case R::kNicList:
+        return nic_list(core, to);
+    case R::kPluginLoad:
+        return core.plugins->load_plugin(request.plugin_load(), to);
+    case R::kPluginUnload:
+        return core.plugins->unload_plugin(request.plugin_unload().name(), to);
+    case R::kPluginList:
+        return plugin_list(core, to);
+    case R::kHostList:
+        return host_list(core, to);
+    case R::kCalloutList:
+        return callout_list(core, to);
+    case R::kFilterList:
+        return filter_list(core, to);
+    case R::kSublayerList:
+        return sublayer_list(core, to);
+    case R::kHoldList:
+        return hold_list(core, to);
+    case R::kHoldDecide:
+        return hold_decide(core, request.hold_decide(), to);
+    case R::kStatsGet:
+        return stats_get(core, to);
+    default:
+        return to.fail(Error(EINVAL, "this sluiced does not know the request"));
     }
 }
 
-void handle_request(Core &core, const std::shared_ptr<Client> &client, const R &request, std::vector<Fd> &fds) {
+void handle_request(Core &core, const std::shared_ptr<Client> &client, const R &request,
+                    std::vector<Fd> &fds) {
     const Responder to(client, request.id());
     if (!is_allowed(*client, request.body_case()))
-        return to.fail(Error(EACCES, "uid " + std::to_string(client->peer.uid) + " needs to be in group " +
-                                         (access_needed(request.body_case()) == Access::read ? "sluice or " : "") +
-                                         "sluice-admin for this"), 4);
-    if (request.body_case() == R::kHostHello) return core.hosts->hello(request.host_hello(), std::move(fds), to);
+        return to.fail(
+            Error(EACCES,
+                  "uid " + std::to_string(client->peer.uid) + " needs to be in group " +
+                      (access_needed(request.body_case()) == Access::read ? "sluice or " : "") +
+                      "sluice-admin for this"),
+            4);
+    if (request.body_case() == R::kHostHello)
+        return core.hosts->hello(request.host_hello(), std::move(fds), to);
     if (request.body_case() == R::kCalloutRegister || request.body_case() == R::kCalloutUnregister)
         return host_request(core, request, to);
     if (is_policy(request.body_case())) return policy_request(core, request, to);
@@ -84,9 +118,12 @@ void handle_request(Core &core, const std::shared_ptr<Client> &client, const R &
 
 } // namespace
 
-void handle(Core &core, const std::shared_ptr<Client> &client, protocol::ToDaemon &message, std::vector<Fd> &fds) {
-    if (message.has_request()) handle_request(core, client, message.request(), fds);
-    else if (message.has_notice_reply()) core.notices.answered(client->id, message.notice_reply());
+void handle(Core &core, const std::shared_ptr<Client> &client, protocol::ToDaemon &message,
+            std::vector<Fd> &fds) {
+    if (message.has_request())
+        handle_request(core, client, message.request(), fds);
+    else if (message.has_notice_reply())
+        core.notices.answered(client->id, message.notice_reply());
 }
 
 void client_gone(Core &core, const std::shared_ptr<Client> &client) {

@@ -8,11 +8,14 @@ namespace sluice::daemon {
 
 struct Core;
 
-void handle(Core &core, const std::shared_ptr<Client> &client, protocol::ToDaemon &message, std::vector<Fd> &fds);
+void handle(Core &core, const std::shared_ptr<Client> &client, protocol::ToDaemon &message,
+            std::vector<Fd> &fds);
 void client_gone(Core &core, const std::shared_ptr<Client> &client);
 
-void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds, const Responder &to);
-void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> &fds, const Responder &to);
+void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds,
+              const Responder &to);
+void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> &fds,
+                const Responder &to);
 void hold_decide(Core &core, const protocol::HoldDecide &message, const Responder &to);
 
 } // namespace sluice::daemon

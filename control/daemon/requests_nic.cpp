@@ -32,8 +32,10 @@ Result<datapath::NetNs> namespace_of(std::vector<Fd> &fds) {
 
 Error nic_error(const std::string &name, const Error &error, const char *verb) {
     if (error.code == ENODEV)
-        return Error::status(static_cast<std::uint32_t>(STATUS_NOT_FOUND), "no network interface '" + name + "'");
-    if (error.code == EEXIST && error.object == name) return Error(0, "'" + name + "' is loaded already");
+        return Error::status(static_cast<std::uint32_t>(STATUS_NOT_FOUND),
+                             "no network interface '" + name + "'");
+    if (error.code == EEXIST && error.object == name)
+        return Error(0, "'" + name + "' is loaded already");
     if (error.code == ENOENT) return Error(0, "'" + name + "' is not loaded");
     return Error(0, std::string(verb) + " '" + name + "': " + error.text());
 }
@@ -47,7 +49,8 @@ Result<void> check_exists(const datapath::NetNs &ns, const std::string &name) {
 }
 
 // With the last NIC everything of ours in the namespace goes; what is held ends as its filter says.
-void remove_plane(Core &core, std::uint32_t compartment, const std::function<void(Result<void>)> &then) {
+void remove_plane(Core &core, std::uint32_t compartment,
+                  const std::function<void(Result<void>)> &then) {
     // While the NIC still carries us, so that the answers have a way out.
     core.hosts->plane_ending(compartment);
     // What was decided is on its way through the ports: they go a moment later.
@@ -61,12 +64,16 @@ void remove_plane(Core &core, std::uint32_t compartment, const std::function<voi
 
 } // namespace
 
-void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds, const Responder &to) {
+void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds,
+              const Responder &to) {
     auto ns = namespace_of(fds);
     const auto mode = mode_of(message.mode());
     if (!ns) return to.fail(ns.error());
-    if (!mode) return to.fail(Error(EINVAL, "mode '" + message.mode() + "' is none of auto, native, generic"));
-    if (auto r = check_exists(*ns, message.name()); !r) return to.fail(nic_error(message.name(), r.error(), "cannot load"));
+    if (!mode)
+        return to.fail(
+            Error(EINVAL, "mode '" + message.mode() + "' is none of auto, native, generic"));
+    if (auto r = check_exists(*ns, message.name()); !r)
+        return to.fail(nic_error(message.name(), r.error(), "cannot load"));
     bool made = false;
     auto plane = core.planes->obtain(std::move(*ns), message.cgroup(), made);
     if (!plane) return to.fail(nic_error(message.name(), plane.error(), "cannot load"));
@@ -80,22 +87,26 @@ void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds
         return remove_plane(core, compartment, [to, error](Result<void>) { to.fail(error); });
     }
     core.save_or_warn();
-    spdlog::info("'{}' loaded in compartment {}: {}, {}", nic->name, compartment, nic->mode, nic->attach);
+    spdlog::info("'{}' loaded in compartment {}: {}, {}", nic->name, compartment, nic->mode,
+                 nic->attach);
     protocol::Reply reply;
     if (!note.empty()) reply.set_note(note);
     to.done(std::move(reply));
 }
 
-void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> &fds, const Responder &to) {
+void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> &fds,
+                const Responder &to) {
     auto ns = namespace_of(fds);
     if (!ns) return to.fail(ns.error());
     auto *plane = core.planes->of_inode(ns->inode());
-    if (plane == nullptr) return to.fail(nic_error(message.name(), Error(ENOENT, ""), "cannot unload"));
+    if (plane == nullptr)
+        return to.fail(nic_error(message.name(), Error(ENOENT, ""), "cannot unload"));
     const std::uint32_t compartment = plane->compartment();
     const auto nics = plane->nics();
     const bool last = nics.size() == 1 && nics[0].name == message.name();
     if (!last) {
-        if (auto r = plane->detach_nic(message.name()); !r) return to.fail(nic_error(message.name(), r.error(), "cannot unload"));
+        if (auto r = plane->detach_nic(message.name()); !r)
+            return to.fail(nic_error(message.name(), r.error(), "cannot unload"));
         spdlog::info("'{}' unloaded in compartment {}", message.name(), compartment);
         return to.done();
     }
@@ -119,7 +130,8 @@ void hold_decide(Core &core, const protocol::HoldDecide &message, const Responde
         const auto *host = core.hosts->of(found->host);
         const auto client = host != nullptr ? host->client.lock() : nullptr;
         if (!client)
-            return to.fail(Error(0, "host " + std::to_string(found->host) + ", which has hold " + std::to_string(message.id()) +
+            return to.fail(Error(0, "host " + std::to_string(found->host) + ", which has hold " +
+                                        std::to_string(message.id()) +
                                         ", is not connected just now; try again"));
         protocol::Notice notice;
         notice.mutable_hold_order()->set_compartment(compartment);

@@ -19,7 +19,8 @@ std::optional<gid_t> group_named(const char *name) {
 
 bool in_group(const Peer &peer, const std::optional<gid_t> &group) {
     if (!group) return false;
-    return peer.gid == *group || std::find(peer.groups.begin(), peer.groups.end(), *group) != peer.groups.end();
+    return peer.gid == *group ||
+           std::find(peer.groups.begin(), peer.groups.end(), *group) != peer.groups.end();
 }
 
 } // namespace
@@ -29,7 +30,8 @@ RightsRules RightsRules::of_system() {
 }
 
 Access access_of(const Peer &peer, const RightsRules &rules) {
-    if (peer.uid == 0 || peer.uid == rules.own_uid || in_group(peer, rules.admin_group)) return Access::change;
+    if (peer.uid == 0 || peer.uid == rules.own_uid || in_group(peer, rules.admin_group))
+        return Access::change;
     if (in_group(peer, rules.read_group)) return Access::read;
     return Access::none;
 }
@@ -38,7 +40,8 @@ Access access_needed(protocol::Request::BodyCase body) {
     using R = protocol::Request;
     switch (body) {
     case R::kHostHello:
-    case R::BODY_NOT_SET: return Access::none;
+    case R::BODY_NOT_SET:
+        return Access::none;
     case R::kStatusGet:
     case R::kNicList:
     case R::kPluginList:
@@ -47,8 +50,10 @@ Access access_needed(protocol::Request::BodyCase body) {
     case R::kFilterList:
     case R::kSublayerList:
     case R::kHoldList:
-    case R::kStatsGet: return Access::read;
-    default: return Access::change;
+    case R::kStatsGet:
+        return Access::read;
+    default:
+        return Access::change;
     }
 }
 
@@ -60,7 +65,8 @@ Result<Peer> peer_of(int socket) {
     Peer peer{credentials.pid, credentials.uid, credentials.gid, std::vector<gid_t>(64)};
     for (;;) {
         length = static_cast<socklen_t>(peer.groups.size() * sizeof(gid_t));
-        if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, peer.groups.data(), &length) == 0) break;
+        if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, peer.groups.data(), &length) == 0)
+            break;
         if (errno != ERANGE) return Error(errno, "read peer groups");
         peer.groups.resize(length / sizeof(gid_t));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may do what, by the credentials that the kernel gives for the other end of a connection. A pure decision.
+// Who may do what, by the credentials that the kernel gives for the other end of a connection. A
+// pure decision.
 #pragma once
 
 #include <optional>

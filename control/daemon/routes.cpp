@@ -16,7 +16,8 @@ std::string slurp(const char *path) {
 }
 
 bool is_own_port(const std::string &name) {
-    return name.starts_with("slc") && name.size() > 3 && name.find_first_not_of("0123456789", 3) == std::string::npos;
+    return name.starts_with("slc") && name.size() > 3 &&
+           name.find_first_not_of("0123456789", 3) == std::string::npos;
 }
 
 } // namespace
@@ -32,7 +33,8 @@ std::set<std::string> devices_in_routes(const std::string &text, bool v6) {
         if (heading || fields.size() < 8) continue;
         const std::string &name = v6 ? fields.back() : fields.front();
         // ff00::/8 and fe80::/64 stand for every device that is up; they are no way out.
-        const bool local_only = v6 && (fields[0].starts_with("ff00") || fields[0].starts_with("fe80"));
+        const bool local_only =
+            v6 && (fields[0].starts_with("ff00") || fields[0].starts_with("fe80"));
         if (!local_only && name != "lo" && !is_own_port(name)) names.insert(name);
     }
     return names;
@@ -45,7 +47,8 @@ std::set<std::string> routed_without(const datapath::Datapath &plane) {
         names.merge(devices_in_routes(slurp("/proc/thread-self/net/ipv6_route"), true));
         return {};
     });
-    for (const auto &nic : plane.nics()) names.erase(nic.name);
+    for (const auto &nic : plane.nics())
+        names.erase(nic.name);
     return names;
 }
 

@@ -14,33 +14,37 @@ namespace sluice::daemon {
 void Sessions::add_sublayer(const protocol::SubLayer &message, const Responder &to) {
     auto object = store::from_message(message);
     if (!object) return to.fail(object.error());
-    change(message.session(), to, [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
-        auto added = object;
-        added.owner = s.dynamic ? s.id : 0;
-        if (auto r = policy::add_sublayer(policy, std::move(added)); !r) return r.error();
-        return Reply();
-    });
+    change(message.session(), to,
+           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
+               auto added = object;
+               added.owner = s.dynamic ? s.id : 0;
+               if (auto r = policy::add_sublayer(policy, std::move(added)); !r) return r.error();
+               return Reply();
+           });
 }
 
 void Sessions::add_callout(const protocol::Callout &message, const Responder &to) {
     auto object = store::from_message(message);
     if (!object) return to.fail(object.error());
-    change(message.session(), to, [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
-        auto added = object;
-        added.owner = s.dynamic ? s.id : 0;
-        auto id = policy::add_callout(policy, std::move(added));
-        if (!id) return id.error();
-        Reply reply;
-        reply.set_callout_id(*id);
-        return reply;
-    });
+    change(message.session(), to,
+           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
+               auto added = object;
+               added.owner = s.dynamic ? s.id : 0;
+               auto id = policy::add_callout(policy, std::move(added));
+               if (!id) return id.error();
+               Reply reply;
+               reply.set_callout_id(*id);
+               return reply;
+           });
 }
 
 void Sessions::delete_filter(const protocol::FilterDelete &message, const Responder &to) {
-    change(message.session(), to, [id = message.id()](policy::Policy &policy, const Session &s) -> Result<Reply> {
-        if (auto r = policy::delete_filter(policy, id, s.dynamic ? s.id : 0); !r) return r.error();
-        return Reply();
-    });
+    change(message.session(), to,
+           [id = message.id()](policy::Policy &policy, const Session &s) -> Result<Reply> {
+               if (auto r = policy::delete_filter(policy, id, s.dynamic ? s.id : 0); !r)
+                   return r.error();
+               return Reply();
+           });
 }
 
 void Sessions::add_filter(const protocol::Filter &message, const Responder &to) {
@@ -72,13 +76,15 @@ void Sessions::notify_filter(Session &session, std::uint64_t id, const Responder
     notice.mutable_filter_notify()->set_type(protocol::FilterNotify::ADD);
     notice.mutable_filter_notify()->set_callout_key(filter.callout.bytes());
     *notice.mutable_filter_notify()->mutable_filter() = core_.hosts->filter_message(filter, policy);
-    core_.notices.send(client, std::move(notice), core_.options.notify,
-                       [this, session_id = session.id, id, to](bool answered, std::uint32_t status) {
-                           filter_answered(session_id, id, answered && status == 0, to);
-                       });
+    core_.notices.send(
+        client, std::move(notice), core_.options.notify,
+        [this, session_id = session.id, id, to](bool answered, std::uint32_t status) {
+            filter_answered(session_id, id, answered && status == 0, to);
+        });
 }
 
-void Sessions::filter_answered(std::uint64_t id, std::uint64_t filter_id, bool accepted, const Responder &to) {
+void Sessions::filter_answered(std::uint64_t id, std::uint64_t filter_id, bool accepted,
+                               const Responder &to) {
     Session *session = find(id);
     // The session, or the transaction that this belonged to, may have ended meanwhile.
     if (session == nullptr || !session->transaction) return;
@@ -87,8 +93,11 @@ void Sessions::filter_answered(std::uint64_t id, std::uint64_t filter_id, bool a
     if (it == transaction.policy.filters.end()) return;
     if (!accepted) {
         transaction.policy.filters.erase(it);
-        return conclude(*session, Error::status(static_cast<std::uint32_t>(STATUS_FWP_CALLOUT_NOTIFICATION_FAILED),
-                                                "the callout's host did not accept the filter"), to);
+        return conclude(
+            *session,
+            Error::status(static_cast<std::uint32_t>(STATUS_FWP_CALLOUT_NOTIFICATION_FAILED),
+                          "the callout's host did not accept the filter"),
+            to);
     }
     transaction.notified.push_back(it->second);
     Reply reply;

@@ -54,18 +54,23 @@ Session *Sessions::named(std::uint64_t id, const Responder &to) {
     }
     auto *session = find(id);
     if (session != nullptr && session->client == client->id) return session;
-    to.fail(refusal(STATUS_INVALID_HANDLE, "no session " + std::to_string(id) + " on this connection"));
+    to.fail(
+        refusal(STATUS_INVALID_HANDLE, "no session " + std::to_string(id) + " on this connection"));
     return nullptr;
 }
 
 void Sessions::open(const protocol::EngineOpen &message, const Responder &to) {
     const auto client = to.client();
     if (!client) return;
-    const auto key = message.session_key().empty() ? Guid::random() : Guid::from_bytes(message.session_key()).value_or(Guid{});
-    if (key.is_null()) return to.fail(refusal(STATUS_INVALID_PARAMETER, "session key is not a GUID"));
+    const auto key = message.session_key().empty()
+                         ? Guid::random()
+                         : Guid::from_bytes(message.session_key()).value_or(Guid{});
+    if (key.is_null())
+        return to.fail(refusal(STATUS_INVALID_PARAMETER, "session key is not a GUID"));
     Session *session = of_key(key);
     if (session != nullptr && session->client != 0)
-        return to.fail(refusal(STATUS_FWP_ALREADY_EXISTS, "a session with this key is open: " + key.text()));
+        return to.fail(
+            refusal(STATUS_FWP_ALREADY_EXISTS, "a session with this key is open: " + key.text()));
     if (session == nullptr) session = &make(client);
     core_.loop.cancel(session->linger);
     session->client = client->id;
@@ -86,7 +91,8 @@ void Sessions::close(std::uint64_t id, const Responder &to) {
 
 // ---- one request after the other ----
 
-void Sessions::in_order(std::uint64_t id, const Responder &to, std::function<void(Session &)> work) {
+void Sessions::in_order(std::uint64_t id, const Responder &to,
+                        std::function<void(Session &)> work) {
     Session *session = named(id, to);
     if (session == nullptr) return;
     if (session->busy) {
@@ -118,7 +124,9 @@ void Sessions::refuse(Session &session, const Error &error, const Responder &to)
 
 void Sessions::begin(std::uint64_t id, bool read_only, const Responder &to) {
     in_order(id, to, [this, read_only, to](Session &s) {
-        if (s.transaction) return refuse(s, refusal(STATUS_FWP_TXN_IN_PROGRESS, "the session has a transaction open"), to);
+        if (s.transaction)
+            return refuse(
+                s, refusal(STATUS_FWP_TXN_IN_PROGRESS, "the session has a transaction open"), to);
         const auto start = [this, read_only, to](Session &session) {
             session.transaction.emplace();
             session.transaction->read_only = read_only;
@@ -131,24 +139,34 @@ void Sessions::begin(std::uint64_t id, bool read_only, const Responder &to) {
             auto *session = find(id);
             if (session == nullptr) return;
             if (granted) return start(*session);
-            refuse(*session, refusal(STATUS_FWP_TIMEOUT, "another session's transaction did not end in time"), to);
+            refuse(*session,
+                   refusal(STATUS_FWP_TIMEOUT, "another session's transaction did not end in time"),
+                   to);
         });
     });
 }
 
 void Sessions::commit(std::uint64_t id, const Responder &to) {
     in_order(id, to, [this, to](Session &s) {
-        if (!s.transaction) return refuse(s, refusal(STATUS_FWP_NO_TXN_IN_PROGRESS, "the session has no transaction open"), to);
+        if (!s.transaction)
+            return refuse(
+                s, refusal(STATUS_FWP_NO_TXN_IN_PROGRESS, "the session has no transaction open"),
+                to);
         auto r = commit_now(s);
-        if (r) to.done();
-        else to.fail(r.error(), 5);
+        if (r)
+            to.done();
+        else
+            to.fail(r.error(), 5);
         finished(s);
     });
 }
 
 void Sessions::abort(std::uint64_t id, const Responder &to) {
     in_order(id, to, [this, to](Session &s) {
-        if (!s.transaction) return refuse(s, refusal(STATUS_FWP_NO_TXN_IN_PROGRESS, "the session has no transaction open"), to);
+        if (!s.transaction)
+            return refuse(
+                s, refusal(STATUS_FWP_NO_TXN_IN_PROGRESS, "the session has no transaction open"),
+                to);
         abandon(s);
         to.done();
         finished(s);
@@ -162,7 +180,8 @@ Result<void> Sessions::commit_now(Session &session) {
     Result<void> r;
     if (transaction.changed) r = core_.engine->commit(std::move(transaction.policy));
     if (!r)
-        for (const auto &filter : transaction.notified) core_.hosts->filter_deleted(filter);
+        for (const auto &filter : transaction.notified)
+            core_.hosts->filter_deleted(filter);
     core_.turn.give_back(session.id);
     return r;
 }
@@ -171,7 +190,8 @@ void Sessions::abandon(Session &session) {
     const Session::Transaction transaction = std::move(*session.transaction);
     session.transaction.reset();
     core_.engine->keep_numbers(transaction.policy);
-    for (const auto &filter : transaction.notified) core_.hosts->filter_deleted(filter);
+    for (const auto &filter : transaction.notified)
+        core_.hosts->filter_deleted(filter);
     core_.turn.give_back(session.id);
 }
 
@@ -182,19 +202,28 @@ policy::Policy *Sessions::open_policy() {
 
 // ---- changes ----
 
-void Sessions::with_writable(Session &session, const Responder &to, std::function<void(Session &)> work) {
+void Sessions::with_writable(Session &session, const Responder &to,
+                             std::function<void(Session &)> work) {
     if (session.transaction && session.transaction->read_only)
-        return refuse(session, refusal(STATUS_FWP_INCOMPATIBLE_TXN, "the session's transaction is read-only"), to);
+        return refuse(
+            session, refusal(STATUS_FWP_INCOMPATIBLE_TXN, "the session's transaction is read-only"),
+            to);
     if (session.transaction) return work(session);
-    core_.turn.take(session.id, session.wait, [this, id = session.id, work = std::move(work), to](bool granted) {
-        auto *s = find(id);
-        if (s == nullptr) return;
-        if (!granted) return refuse(*s, refusal(STATUS_FWP_TIMEOUT, "another session's transaction did not end in time"), to);
-        s->transaction.emplace();
-        s->transaction->implicit = true;
-        s->transaction->policy = core_.engine->policy();
-        work(*s);
-    });
+    core_.turn.take(session.id, session.wait,
+                    [this, id = session.id, work = std::move(work), to](bool granted) {
+                        auto *s = find(id);
+                        if (s == nullptr) return;
+                        if (!granted)
+                            return refuse(
+                                *s,
+                                refusal(STATUS_FWP_TIMEOUT,
+                                        "another session's transaction did not end in time"),
+                                to);
+                        s->transaction.emplace();
+                        s->transaction->implicit = true;
+                        s->transaction->policy = core_.engine->policy();
+                        work(*s);
+                    });
 }
 
 void Sessions::conclude(Session &session, Result<Reply> result, const Responder &to) {
@@ -212,7 +241,9 @@ void Sessions::conclude(Session &session, Result<Reply> result, const Responder 
 
 void Sessions::change(std::uint64_t id, const Responder &to, Change change) {
     in_order(id, to, [this, to, change = std::move(change)](Session &session) {
-        with_writable(session, to, [this, to, change](Session &s) { conclude(s, change(s.transaction->policy, s), to); });
+        with_writable(session, to, [this, to, change](Session &s) {
+            conclude(s, change(s.transaction->policy, s), to);
+        });
     });
 }
 
@@ -228,8 +259,10 @@ void Sessions::client_gone(std::uint64_t client) {
         s.busy = false;
         if (s.transaction) abandon(s);
         core_.turn.forget(id);
-        if (!s.dynamic || core_.options.linger.count() == 0) end(id, [] {});
-        else s.linger = core_.loop.after(core_.options.linger, [this, id] { end(id, [] {}); });
+        if (!s.dynamic || core_.options.linger.count() == 0)
+            end(id, [] {});
+        else
+            s.linger = core_.loop.after(core_.options.linger, [this, id] { end(id, [] {}); });
     }
 }
 
@@ -240,7 +273,8 @@ void Sessions::end(std::uint64_t id, std::function<void()> then) {
     if (session->transaction) abandon(*session);
     core_.turn.forget(id);
     const bool dynamic = session->dynamic;
-    for (auto it = unnamed_.begin(); it != unnamed_.end();) it = it->second == id ? unnamed_.erase(it) : std::next(it);
+    for (auto it = unnamed_.begin(); it != unnamed_.end();)
+        it = it->second == id ? unnamed_.erase(it) : std::next(it);
     sessions_.erase(id);
     if (!dynamic) return then();
     core_.turn.take(id, std::chrono::hours(1), [this, id, then = std::move(then)](bool) {
@@ -283,7 +317,8 @@ void Sessions::save(store::State &state) const {
 
 void Sessions::await_return() {
     for (const auto &[id, session] : sessions_)
-        session->linger = core_.loop.after(core_.options.reclaim, [this, gone = id] { end(gone, [] {}); });
+        session->linger =
+            core_.loop.after(core_.options.reclaim, [this, gone = id] { end(gone, [] {}); });
 }
 
 } // namespace sluice::daemon

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Sessions with the engine and their transactions. A session belongs to its connection; its requests are handled one
-// after the other, also when one waits for a host or for the writer's turn.
+// Sessions with the engine and their transactions. A session belongs to its connection; its
+// requests are handled one after the other, also when one waits for a host or for the writer's
+// turn.
 #pragma once
 
 #include <deque>
@@ -32,10 +33,10 @@ struct Session {
     std::string name;
     bool dynamic = false;
     Milliseconds wait{0};
-    std::uint64_t client = 0;   // 0: its connection is gone, it lingers
+    std::uint64_t client = 0; // 0: its connection is gone, it lingers
     Loop::TimerId linger = 0;
     std::optional<Transaction> transaction;
-    bool busy = false;          // a request of it is being handled
+    bool busy = false; // a request of it is being handled
     std::deque<std::function<void()>> queue;
 };
 
@@ -66,21 +67,26 @@ private:
     using Change = std::function<Result<Reply>(policy::Policy &, const Session &)>;
 
     Session *find(std::uint64_t id) const;
-    Session *named(std::uint64_t id, const Responder &to); // 0: the client's own; answers the request if there is none
+    Session *
+    named(std::uint64_t id,
+          const Responder &to); // 0: the client's own; answers the request if there is none
     Session &make(const std::shared_ptr<Client> &client);
     [[nodiscard]] Session *of_key(const Guid &key) const;
     void in_order(std::uint64_t id, const Responder &to, std::function<void(Session &)> work);
     void finished(Session &session); // the request that kept it busy
     void refuse(Session &session, const Error &error, const Responder &to);
-    // Runs `work` when the session has a copy of the policy to write: its transaction's, or one for this operation.
+    // Runs `work` when the session has a copy of the policy to write: its transaction's, or one for
+    // this operation.
     void with_writable(Session &session, const Responder &to, std::function<void(Session &)> work);
     void change(std::uint64_t session, const Responder &to, Change change);
     void notify_filter(Session &session, std::uint64_t filter, const Responder &to);
-    void filter_answered(std::uint64_t session, std::uint64_t filter, bool accepted, const Responder &to);
+    void filter_answered(std::uint64_t session, std::uint64_t filter, bool accepted,
+                         const Responder &to);
     void conclude(Session &session, Result<Reply> result, const Responder &to);
     Result<void> commit_now(Session &session);
     void abandon(Session &session);
-    void end(std::uint64_t id, std::function<void()> then); // deletes the objects of a dynamic session
+    void end(std::uint64_t id,
+             std::function<void()> then); // deletes the objects of a dynamic session
 
     Core &core_;
     std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;

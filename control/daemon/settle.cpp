@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::uint64_t second_ns = 1000000000ull;
 constexpr std::uint64_t established_idle_ns = 5ull * 24 * 3600 * second_ns;
-constexpr std::uint64_t settle_patience_ns = 2 * second_ns; // after this an entry that would not be settled goes
+constexpr std::uint64_t settle_patience_ns =
+    2 * second_ns; // after this an entry that would not be settled goes
 
 bool past(std::uint64_t since_ns, std::uint64_t limit_ns, std::uint64_t now_ns) {
     return now_ns > since_ns && now_ns - since_ns > limit_ns;
@@ -32,10 +33,12 @@ Fate idle_fate(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now) {
 } // namespace
 
 bool is_open(const dp_flow &flow) {
-    return flow.state == DP_FLOW_ASKED || flow.state == DP_FLOW_HELD || flow.state == DP_FLOW_DRAINING;
+    return flow.state == DP_FLOW_ASKED || flow.state == DP_FLOW_HELD ||
+           flow.state == DP_FLOW_DRAINING;
 }
 
-Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now, std::uint64_t watchdog) {
+Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now,
+             std::uint64_t watchdog) {
     switch (flow.state) {
     case DP_FLOW_ASKED:
         if (past(flow.asked_ns, watchdog + settle_patience_ns, now)) return Fate::remove;
@@ -45,16 +48,21 @@ Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now, std:
         if (past(flow.deadline_ns, settle_patience_ns, now)) return Fate::remove;
         return now > flow.deadline_ns ? Fate::expire : Fate::keep;
     case DP_FLOW_DRAINING:
-        return past(std::max(flow.asked_ns, flow.seen_ns), watchdog, now) ? Fate::drain : Fate::keep;
+        return past(std::max(flow.asked_ns, flow.seen_ns), watchdog, now) ? Fate::drain
+                                                                          : Fate::keep;
     case DP_FLOW_PERMITTED:
-    case DP_FLOW_BLOCKED: return idle_fate(flow, protocol, now);
-    default: return past(flow.created_ns, watchdog + settle_patience_ns, now) ? Fate::remove : Fate::keep;
+    case DP_FLOW_BLOCKED:
+        return idle_fate(flow, protocol, now);
+    default:
+        return past(flow.created_ns, watchdog + settle_patience_ns, now) ? Fate::remove
+                                                                         : Fate::keep;
     }
 }
 
 dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, bool expired) {
     const bool permit = flow.flags & DP_FLOW_PERMIT_ON_LOSS;
-    // A permit by PERMIT_IF_CALLOUT_UNREGISTERED is the filter's own: soft unless the filter clears the right.
+    // A permit by PERMIT_IF_CALLOUT_UNREGISTERED is the filter's own: soft unless the filter clears
+    // the right.
     const bool soft = permit && !(flow.eval.row_flags & DP_ROW_CLEAR_ACTION_RIGHT);
     dp_downcall head{};
     head.magic = DP_DOWNCALL_MAGIC;
@@ -90,7 +98,8 @@ const std::vector<FoundFrame> *Settler::frames_of(std::uint64_t ticket) {
 }
 
 std::span<const std::byte> Settler::packet_of(const FoundFrame &frame) const {
-    return std::span<const std::byte>(port_->umem().bytes()).subspan(frame.packet_offset, frame.packet_bytes);
+    return std::span<const std::byte>(port_->umem().bytes())
+        .subspan(frame.packet_offset, frame.packet_bytes);
 }
 
 void Settler::send(const dp_downcall &head, std::span<const std::byte> packet) {
@@ -104,7 +113,8 @@ void Settler::flow(const dp_flow_key &key, const dp_flow &flow, bool expired) {
         std::span<const std::byte> packet;
         if (const auto *frames = frames_of(flow.ticket))
             for (const auto &frame : *frames)
-                if (frame.kind == DP_UPCALL_CLASSIFY && std::memcmp(&frame.key, &key, sizeof key) == 0)
+                if (frame.kind == DP_UPCALL_CLASSIFY &&
+                    std::memcmp(&frame.key, &key, sizeof key) == 0)
                     packet = packet_of(frame);
         const dp_downcall head = flow_answer(key, flow, expired);
         send(head, packet);
@@ -119,7 +129,8 @@ void Settler::release_queued(const dp_flow_key &key, const dp_flow &flow) {
     dp_downcall head = flow_answer(key, flow, false);
     head.kind = DP_DOWNCALL_RELEASE;
     for (const auto &frame : *frames) {
-        // What its host had begun to send may be on its way: losing a datagram is allowed, doubling it is not.
+        // What its host had begun to send may be on its way: losing a datagram is allowed, doubling
+        // it is not.
         if (frame.kind != DP_UPCALL_QUEUED || frame.answered) continue;
         if (std::memcmp(&frame.key, &key, sizeof key) == 0) send(head, packet_of(frame));
     }
@@ -151,8 +162,10 @@ std::size_t Settler::all_of(std::uint32_t host) {
         if (t.host == host) tickets.emplace_back(number, t);
         return true;
     });
-    for (const auto &[key, f] : flows) flow(key, f, false);
-    for (const auto &[number, t] : tickets) ticket(number, t, false);
+    for (const auto &[key, f] : flows)
+        flow(key, f, false);
+    for (const auto &[number, t] : tickets)
+        ticket(number, t, false);
     return flows.size() + tickets.size();
 }
 
@@ -163,16 +176,20 @@ void Settler::clear(std::uint32_t host) {
         return true;
     });
     for (const auto &[key, f] : flows) {
-        // Draining means permitted: the missing packets are given up. Others are judged anew by their next packet.
-        if (f.state == DP_FLOW_DRAINING && port_ != nullptr) drain(key, f);
-        else plane_.delete_flow(key);
+        // Draining means permitted: the missing packets are given up. Others are judged anew by
+        // their next packet.
+        if (f.state == DP_FLOW_DRAINING && port_ != nullptr)
+            drain(key, f);
+        else
+            plane_.delete_flow(key);
     }
     std::vector<std::uint64_t> tickets;
     plane_.each_ticket([&](std::uint64_t number, const dp_ticket &t) {
         if (t.host == host) tickets.push_back(number);
         return true;
     });
-    for (std::uint64_t number : tickets) plane_.delete_ticket(number);
+    for (std::uint64_t number : tickets)
+        plane_.delete_ticket(number);
 }
 
 } // namespace sluice::daemon

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ends what a host left open, in its place: the filter that asked says how. Used for hosts that ended and for flows
-// past their deadline. What goes down the port is checked by the kernel like any host's answer.
+// Ends what a host left open, in its place: the filter that asked says how. Used for hosts that
+// ended and for flows past their deadline. What goes down the port is checked by the kernel like
+// any host's answer.
 #pragma once
 
 #include "daemon/custody.h"
@@ -10,7 +11,8 @@ namespace sluice::daemon {
 
 // What the sweep has to do about a flow. A pure decision.
 enum class Fate { keep, expire, drain, remove };
-Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns, std::uint64_t watchdog_ns);
+Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns,
+             std::uint64_t watchdog_ns);
 
 bool is_open(const dp_flow &flow); // ASKED, HELD or DRAINING
 
@@ -21,7 +23,8 @@ dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, bool ex
 // Settles flows and tickets of one port. Reads the UMEM once, at the first need.
 class Settler {
 public:
-    // port: null when the port is gone; flows are then deleted, so that their next packet is judged anew.
+    // port: null when the port is gone; flows are then deleted, so that their next packet is judged
+    // anew.
     Settler(datapath::Datapath &plane, datapath::PortDevice *port) : plane_(plane), port_(port) {}
     void flow(const dp_flow_key &key, const dp_flow &flow, bool expired);
     void ticket(std::uint64_t number, const dp_ticket &ticket, bool expired);

@@ -36,7 +36,9 @@ void Sweeper::start() {
     });
 }
 
-std::uint64_t Sweeper::watchdog_ns() const { return static_cast<std::uint64_t>(core_.options.watchdog.count()) * 1000000; }
+std::uint64_t Sweeper::watchdog_ns() const {
+    return static_cast<std::uint64_t>(core_.options.watchdog.count()) * 1000000;
+}
 
 void Sweeper::round() {
     core_.hosts->look_after();
@@ -52,7 +54,11 @@ void Sweeper::round() {
 }
 
 void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
-    struct Due { dp_flow_key key; dp_flow flow; Fate fate; };
+    struct Due {
+        dp_flow_key key;
+        dp_flow flow;
+        Fate fate;
+    };
     std::map<std::uint32_t, std::vector<Due>> due; // by host: its memory is read once
     const std::uint64_t now = monotonic_ns();
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
@@ -75,7 +81,8 @@ void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
     const std::uint64_t now = monotonic_ns();
     std::vector<std::pair<std::uint64_t, dp_ticket>> due;
     plane.each_ticket([&](std::uint64_t number, const dp_ticket &ticket) {
-        if (now > ticket.asked_ns && now - ticket.asked_ns > watchdog_ns()) due.emplace_back(number, ticket);
+        if (now > ticket.asked_ns && now - ticket.asked_ns > watchdog_ns())
+            due.emplace_back(number, ticket);
         return true;
     });
     for (const auto &[number, ticket] : due) {

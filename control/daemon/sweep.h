@@ -22,7 +22,8 @@ private:
 
     Core &core_;
     std::uint64_t rounds_ = 0;
-    std::uint64_t idle_after_ns_ = 0; // the walk over all flows may take a tenth of the thread's time, not more
+    std::uint64_t idle_after_ns_ =
+        0; // the walk over all flows may take a tenth of the thread's time, not more
 };
 
 } // namespace sluice::daemon

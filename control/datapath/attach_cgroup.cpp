@@ -45,7 +45,8 @@ std::string cgroup_root_in(const std::string &mountinfo) {
         std::istringstream fields(line);
         std::string skip, root, point, word;
         fields >> skip >> skip >> skip >> root >> point;
-        while (fields >> word && word != "-") {} // optional fields, of any number
+        while (fields >> word && word != "-") {
+        } // optional fields, of any number
         if (fields >> word && word == "cgroup2" && root == "/") return point;
     }
     return {};
@@ -73,7 +74,8 @@ Result<void> attach_cgroup(const PinDir &pins, const std::string &root) {
 }
 
 void detach_cgroup(const PinDir &pins) {
-    for (const Hook &hook : hooks) pins.drop_link(hook.link);
+    for (const Hook &hook : hooks)
+        pins.drop_link(hook.link);
 }
 
 } // namespace sluice::datapath

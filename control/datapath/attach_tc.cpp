@@ -45,7 +45,8 @@ struct LinkInfo { // of a TCX link
 constexpr std::uint32_t ours_first = 1;    // pref
 constexpr std::uint32_t our_handle = 0x51; // distinguishes our filter from others at the same pref
 
-template <typename Attr> int bpf_call(bpf_cmd command, Attr &attr) {
+template <typename Attr>
+int bpf_call(bpf_cmd command, Attr &attr) {
     return int(syscall(__NR_bpf, command, &attr, sizeof attr));
 }
 
@@ -53,7 +54,9 @@ bpf_tc_attach_point point(TcSide side) {
     return side == TcSide::ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
 }
 
-const char *word(TcSide side) { return side == TcSide::ingress ? "TC ingress" : "TC egress"; }
+const char *word(TcSide side) {
+    return side == TcSide::ingress ? "TC ingress" : "TC egress";
+}
 
 } // namespace
 

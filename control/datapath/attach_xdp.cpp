@@ -104,7 +104,9 @@ Result<XdpAttached> attach_alone(const PinDir &pins, const dp_config &config,
 }
 
 // libxdp makes its directory before it knows whether it needs it, and leaves it.
-void drop_empty_pins() { rmdir(dispatcher_pins); }
+void drop_empty_pins() {
+    rmdir(dispatcher_pins);
+}
 
 void detach_alone(std::uint32_t ifindex, std::uint32_t id) {
     const Fd fd(bpf_prog_get_fd_by_id(id));
@@ -157,15 +159,18 @@ Result<XdpAttached> in_child(const std::function<Result<XdpAttached>()> &work) {
     Outcome outcome;
     if (child == 0) {
         const auto result = work();
-        if (result) outcome.attached = *result;
-        else outcome.error = result.error().code != 0 ? result.error().code : EIO;
+        if (result)
+            outcome.attached = *result;
+        else
+            outcome.error = result.error().code != 0 ? result.error().code : EIO;
         if (!result) result.error().tried.copy(outcome.tried, sizeof outcome.tried - 1);
         _exit(write(to.get(), &outcome, sizeof outcome) == sizeof outcome ? 0 : 1);
     }
     to.reset();
     // In one piece, being less than PIPE_BUF.
     const ssize_t got = read(from.get(), &outcome, sizeof outcome);
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {}
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
     if (got != sizeof outcome) return Error{EIO, "attach or detach XDP: its process died"};
     if (outcome.error != 0) return Error{outcome.error, outcome.tried};
     return outcome.attached;
@@ -199,7 +204,8 @@ void forget_xdp(std::uint32_t ifindex, const XdpAttached &attached) {
             if (fd && id_of(fd.get()) == attached.program) ours.push_back(entry.path());
         }
     }
-    for (const fs::path &directory : ours) fs::remove_all(directory, error);
+    for (const fs::path &directory : ours)
+        fs::remove_all(directory, error);
     drop_empty_pins();
 }
 

@@ -24,7 +24,8 @@ Result<Fd> open_pinned(const std::string &path);
 std::uint32_t map_entries(int fd);
 std::size_t possible_cpus();
 
-template <typename Key, typename Value> class BpfMap {
+template <typename Key, typename Value>
+class BpfMap {
 public:
     static Result<BpfMap> open(const std::string &directory, const std::string &name) {
         auto fd = open_pinned(directory + "/" + name);
@@ -88,7 +89,8 @@ private:
 };
 
 // A map with one value per CPU, looked at as rows of them. Values are multiples of 8 bytes.
-template <typename Key, typename Value> class PerCpuMap {
+template <typename Key, typename Value>
+class PerCpuMap {
     static_assert(sizeof(Value) % 8 == 0, "the kernel rounds values up");
 
 public:

@@ -11,17 +11,41 @@ namespace {
 
 // The words of enum dp_reason, as bpftool prints them, in its order.
 constexpr std::array reason_names = {
-    "DP_REASON_NONE", "DP_REASON_FILTER_BLOCK", "DP_REASON_CALLOUT_BLOCK",
-    "DP_REASON_CALLOUT_UNREGISTERED", "DP_REASON_FLOW_BLOCKED", "DP_REASON_HELD",
-    "DP_REASON_HOLD_QUOTA", "DP_REASON_HOLD_EXPIRED", "DP_REASON_FLOWS_FULL",
-    "DP_REASON_TICKETS_FULL", "DP_REASON_PORT_GONE", "DP_REASON_PORT_FRAME_TOO_BIG",
-    "DP_REASON_NO_NIC", "DP_REASON_TOO_MANY_HOPS", "DP_REASON_TRUNCATED", "DP_REASON_MALFORMED",
-    "DP_REASON_EXT_HEADERS", "DP_REASON_VLAN_DEPTH", "DP_REASON_FRAGMENT",
-    "DP_REASON_DOWNCALL_MALFORMED", "DP_REASON_DOWNCALL_UNKNOWN_FLOW", "DP_REASON_DOWNCALL_STALE",
-    "DP_REASON_DOWNCALL_FOREIGN", "DP_REASON_DOWNCALL_MISMATCH", "DP_REASON_DOWNCALL_STATE",
-    "DP_REASON_PORT_FOREIGN_FRAME", "DP_REASON_POLICY_MISSING", "DP_REASON_INTERNAL",
-    "DP_REASON_FLOW_CREATED", "DP_REASON_HOLD_OPENED", "DP_REASON_HOLD_PERMITTED",
-    "DP_REASON_HOLD_BLOCKED", "DP_REASON_UPCALL", "DP_REASON_DOWNCALL", "DP_REASON_REJECT_SENT",
+    "DP_REASON_NONE",
+    "DP_REASON_FILTER_BLOCK",
+    "DP_REASON_CALLOUT_BLOCK",
+    "DP_REASON_CALLOUT_UNREGISTERED",
+    "DP_REASON_FLOW_BLOCKED",
+    "DP_REASON_HELD",
+    "DP_REASON_HOLD_QUOTA",
+    "DP_REASON_HOLD_EXPIRED",
+    "DP_REASON_FLOWS_FULL",
+    "DP_REASON_TICKETS_FULL",
+    "DP_REASON_PORT_GONE",
+    "DP_REASON_PORT_FRAME_TOO_BIG",
+    "DP_REASON_NO_NIC",
+    "DP_REASON_TOO_MANY_HOPS",
+    "DP_REASON_TRUNCATED",
+    "DP_REASON_MALFORMED",
+    "DP_REASON_EXT_HEADERS",
+    "DP_REASON_VLAN_DEPTH",
+    "DP_REASON_FRAGMENT",
+    "DP_REASON_DOWNCALL_MALFORMED",
+    "DP_REASON_DOWNCALL_UNKNOWN_FLOW",
+    "DP_REASON_DOWNCALL_STALE",
+    "DP_REASON_DOWNCALL_FOREIGN",
+    "DP_REASON_DOWNCALL_MISMATCH",
+    "DP_REASON_DOWNCALL_STATE",
+    "DP_REASON_PORT_FOREIGN_FRAME",
+    "DP_REASON_POLICY_MISSING",
+    "DP_REASON_INTERNAL",
+    "DP_REASON_FLOW_CREATED",
+    "DP_REASON_HOLD_OPENED",
+    "DP_REASON_HOLD_PERMITTED",
+    "DP_REASON_HOLD_BLOCKED",
+    "DP_REASON_UPCALL",
+    "DP_REASON_DOWNCALL",
+    "DP_REASON_REJECT_SENT",
     "DP_REASON_DISCARDED",
 };
 static_assert(reason_names.size() == DP_REASONS, "one word for each reason");
@@ -76,7 +100,8 @@ std::map<std::uint64_t, std::uint64_t> Datapath::filter_hits() const {
     std::map<std::uint64_t, std::uint64_t> all;
     for (const std::uint64_t id : state_->filter_hits.keys()) {
         std::uint64_t hits = 0;
-        for (const std::uint64_t count : state_->filter_hits.find(id)) hits += count;
+        for (const std::uint64_t count : state_->filter_hits.find(id))
+            hits += count;
         all.emplace(id, hits);
     }
     return all;

@@ -17,26 +17,30 @@ template <typename Map>
 void open_map(Result<void> &done, Map &map, const std::string &directory, const char *name) {
     if (!done) return;
     auto opened = Map::open(directory, name);
-    if (opened) map = std::move(*opened);
-    else done = opened.error();
+    if (opened)
+        map = std::move(*opened);
+    else
+        done = opened.error();
 }
 
 void open_program(Result<void> &done, Fd &program, const std::string &path) {
     if (!done) return;
     auto opened = open_pinned(path);
-    if (opened) program = std::move(*opened);
-    else done = opened.error();
+    if (opened)
+        program = std::move(*opened);
+    else
+        done = opened.error();
 }
 
 Result<void> check_layout(const std::string &directory) {
     auto layout = BpfMap<std::uint32_t, std::uint32_t>::open(directory, "layout");
-    if (!layout)
-        return Error{EPROTO, "take over pins that bear no layout version", directory};
+    if (!layout) return Error{EPROTO, "take over pins that bear no layout version", directory};
     const std::uint32_t found = layout->find(0).value_or(0);
     if (found == DP_LAYOUT_VERSION) return {};
     const std::string ours = std::to_string(DP_LAYOUT_VERSION);
-    return Error{EPROTO, "take over pins of layout " + std::to_string(found) +
-                             " (this program has " + ours + "); unload with the older version",
+    return Error{EPROTO,
+                 "take over pins of layout " + std::to_string(found) + " (this program has " +
+                     ours + "); unload with the older version",
                  directory};
 }
 
@@ -127,9 +131,15 @@ void Datapath::sweep(const std::string &pin_root, std::uint64_t netns_inode) {
     pins.remove();
 }
 
-const NetNs &Datapath::ns() const { return state_->ns; }
-std::uint32_t Datapath::compartment() const { return state_->config.compartment; }
-std::string Datapath::pin_dir() const { return state_->pins.path(); }
+const NetNs &Datapath::ns() const {
+    return state_->ns;
+}
+std::uint32_t Datapath::compartment() const {
+    return state_->config.compartment;
+}
+std::string Datapath::pin_dir() const {
+    return state_->pins.path();
+}
 
 void Datapath::State::delete_ports() {
     std::vector<std::uint32_t> all;
@@ -146,7 +156,8 @@ void Datapath::State::delete_ports() {
 
 Result<void> Datapath::remove() {
     auto done = state_->ns.enter([&]() -> Result<void> {
-        for (const auto &[ifindex, record] : state_->records()) state_->detach(ifindex, record);
+        for (const auto &[ifindex, record] : state_->records())
+            state_->detach(ifindex, record);
         state_->detach_shared();
         state_->delete_ports();
         return {};

@@ -40,7 +40,7 @@ class Datapath {
 public:
     struct Options {
         std::uint32_t compartment = 1;
-        std::string cgroup_root;       // empty: the cgroup2 root found in mountinfo
+        std::string cgroup_root; // empty: the cgroup2 root found in mountinfo
         std::string pin_root = "/sys/fs/bpf/sluice";
         std::uint32_t mark_bit = 0x08000000;
     };
@@ -66,7 +66,7 @@ public:
     // worth telling (fall-back).
     // EEXIST, ENODEV; EINVAL for lo and ports.
     Result<NicInfo> attach_nic(const std::string &name, XdpMode mode, std::string &note);
-    Result<void> detach_nic(const std::string &name);                                    // ENOENT
+    Result<void> detach_nic(const std::string &name); // ENOENT
     [[nodiscard]] std::vector<NicInfo> nics() const;
     void forget_missing_devices(); // NICs that were removed: their pins and records go
     // Everything away: links, pins, sysctls restored. The object is then empty.

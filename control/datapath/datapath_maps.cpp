@@ -19,7 +19,8 @@ Result<Fd> make_image(const std::vector<dp_row> &rows) {
                             count, &opts));
     if (!image) return Error{errno, "create the policy's image"};
     std::vector<std::uint32_t> keys(count);
-    for (std::uint32_t i = 0; i < count; i++) keys[i] = i;
+    for (std::uint32_t i = 0; i < count; i++)
+        keys[i] = i;
     std::uint32_t written = count;
     if (bpf_map_update_batch(image.get(), keys.data(), rows.data(), &written, nullptr) != 0)
         return Error{errno, "fill the policy's image"};
@@ -37,8 +38,10 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
     Rollback undo;
     for (const std::uint64_t id : plan.filter_ids) {
         auto made = hits.set_all(id, 0, BPF_NOEXIST);
-        if (made) undo.add([&hits, id] { hits.erase(id); });
-        else if (made.error().code != EEXIST) return made;
+        if (made)
+            undo.add([&hits, id] { hits.erase(id); });
+        else if (made.error().code != EEXIST)
+            return made;
     }
     const auto value = std::uint32_t(image->get());
     if (auto swapped = state_->policy.set(0, value); !swapped) return swapped;
@@ -62,8 +65,12 @@ Result<void> Datapath::set_host(std::uint32_t id, const dp_host &value) {
     return state_->hosts.set(id, value);
 }
 
-std::optional<dp_host> Datapath::host(std::uint32_t id) const { return state_->hosts.find(id); }
-Result<void> Datapath::delete_host(std::uint32_t id) { return state_->hosts.erase(id); }
+std::optional<dp_host> Datapath::host(std::uint32_t id) const {
+    return state_->hosts.find(id);
+}
+Result<void> Datapath::delete_host(std::uint32_t id) {
+    return state_->hosts.erase(id);
+}
 
 Result<std::unique_ptr<PortDevice>> Datapath::make_port(std::uint32_t host, std::uint32_t frames,
                                                         PortHandover &handover) {
@@ -114,14 +121,18 @@ std::optional<dp_flow> Datapath::flow(const dp_flow_key &key) const {
     return state_->flows.find(key);
 }
 
-void Datapath::delete_flow(const dp_flow_key &key) { (void)state_->flows.erase(key); }
+void Datapath::delete_flow(const dp_flow_key &key) {
+    (void)state_->flows.erase(key);
+}
 
 void Datapath::each_ticket(
     const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const {
     state_->tickets.each(visit);
 }
 
-void Datapath::delete_ticket(std::uint64_t ticket) { (void)state_->tickets.erase(ticket); }
+void Datapath::delete_ticket(std::uint64_t ticket) {
+    (void)state_->tickets.erase(ticket);
+}
 
 std::string Datapath::exe_path(std::uint32_t dev, std::uint64_t inode) const {
     const auto exe = state_->exes.find({inode, dev, 0});

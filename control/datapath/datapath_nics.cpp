@@ -158,8 +158,10 @@ Result<NicInfo> Datapath::State::attach(const std::string &name, XdpMode mode, s
 
 void Datapath::State::detach(std::uint32_t ifindex, const DeviceRecord &record) {
     Nic nic(pins, ifindex, record);
-    if (nic.gone()) nic.forget();
-    else nic.detach();
+    if (nic.gone())
+        nic.forget();
+    else
+        nic.detach();
     (void)nics.erase(ifindex);
     (void)devices.erase(ifindex);
 }

@@ -21,9 +21,13 @@ bool kernel_btf_works() {
     return statfs("/sys/kernel/btf/vmlinux", &st) == 0;
 }
 
-bool freplace_works() { return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, nullptr) == 1; }
+bool freplace_works() {
+    return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_EXT, nullptr) == 1;
+}
 
-bool lsm_works() { return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_LSM, nullptr) == 1; }
+bool lsm_works() {
+    return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_LSM, nullptr) == 1;
+}
 
 bool sock_destroy_works() {
     struct FreeBtf {
@@ -35,7 +39,10 @@ bool sock_destroy_works() {
 
 bool xdp_frags_work() {
     const bpf_insn pass[] = {
-        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0,
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K,
+         .dst_reg = 0,
+         .src_reg = 0,
+         .off = 0,
          .imm = XDP_PASS},
         {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
     };
@@ -43,7 +50,9 @@ bool xdp_frags_work() {
     return Fd(bpf_prog_load(BPF_PROG_TYPE_XDP, "probe", "GPL", pass, 2, &opts)).valid();
 }
 
-bool cgroup2_works() { return find_cgroup_root().has_value(); }
+bool cgroup2_works() {
+    return find_cgroup_root().has_value();
+}
 
 struct Probe {
     const char *name, *description;
@@ -63,7 +72,8 @@ constexpr Probe probes[] = {
 
 std::vector<Feature> features() {
     std::vector<Feature> all;
-    for (const Probe &probe : probes) all.push_back({probe.name, probe.description, probe.works()});
+    for (const Probe &probe : probes)
+        all.push_back({probe.name, probe.description, probe.works()});
     return all;
 }
 

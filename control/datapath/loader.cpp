@@ -28,20 +28,25 @@ int take_line(LogLevel level, const char *format, va_list args) {
     char text[512];
     std::vsnprintf(text, sizeof text, format, args);
     std::string line = text;
-    while (!line.empty() && line.back() == '\n') line.pop_back();
+    while (!line.empty() && line.back() == '\n')
+        line.pop_back();
     if (level == LogLevel::warning) last_warning = line;
     if (sink) sink(level, line);
     return 0;
 }
 
 int take_libbpf(libbpf_print_level level, const char *format, va_list args) {
-    return take_line(level == LIBBPF_WARN ? LogLevel::warning
-                     : level == LIBBPF_INFO ? LogLevel::info : LogLevel::debug, format, args);
+    return take_line(level == LIBBPF_WARN   ? LogLevel::warning
+                     : level == LIBBPF_INFO ? LogLevel::info
+                                            : LogLevel::debug,
+                     format, args);
 }
 
 int take_libxdp(libxdp_print_level level, const char *format, va_list args) {
-    return take_line(level == LIBXDP_WARN ? LogLevel::warning
-                     : level == LIBXDP_INFO ? LogLevel::info : LogLevel::debug, format, args);
+    return take_line(level == LIBXDP_WARN   ? LogLevel::warning
+                     : level == LIBXDP_INFO ? LogLevel::info
+                                            : LogLevel::debug,
+                     format, args);
 }
 
 struct DestroyDp {
@@ -111,8 +116,8 @@ Result<void> make_own_maps(const std::string &directory, const dp_config &config
     const StateRecord state{config};
     auto made = make_map(directory, "state", BPF_MAP_TYPE_ARRAY, sizeof state, 1, &state);
     if (made)
-        made = make_map(directory, "devices", BPF_MAP_TYPE_HASH, sizeof(DeviceRecord), 1024,
-                        nullptr);
+        made =
+            make_map(directory, "devices", BPF_MAP_TYPE_HASH, sizeof(DeviceRecord), 1024, nullptr);
     if (made) made = make_map(directory, "layout", BPF_MAP_TYPE_ARRAY, sizeof layout, 1, &layout);
     return made;
 }
@@ -134,7 +139,9 @@ void log_libraries_to(std::function<void(LogLevel, const std::string &)> to) {
     sink = std::move(to);
 }
 
-std::string take_library_warning() { return std::exchange(last_warning, {}); }
+std::string take_library_warning() {
+    return std::exchange(last_warning, {});
+}
 
 Result<void> load_pinned(const PinDir &pins, const dp_config &config) {
     take_library_warning();

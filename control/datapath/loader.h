@@ -23,10 +23,10 @@ struct StateRecord {
 // Pinned as `devices`, hash by ifindex: what we attached to a device and must undo.
 struct DeviceRecord {
     char name[16] = {};
-    std::uint32_t tc = 0;         // TcKind
-    std::uint32_t xdp = 0;        // XdpKind
-    std::uint32_t xdp_program = 0; // its id
-    std::uint32_t our_qdisc = 0;  // we made its clsact
+    std::uint32_t tc = 0;                                // TcKind
+    std::uint32_t xdp = 0;                               // XdpKind
+    std::uint32_t xdp_program = 0;                       // its id
+    std::uint32_t our_qdisc = 0;                         // we made its clsact
     std::int32_t accept_local = -1, route_localnet = -1; // of lo: as they were; -1: not touched
 };
 static_assert(sizeof(DeviceRecord) == 40);

@@ -37,7 +37,8 @@ public:
         header_->nlmsg_flags = std::uint16_t(NLM_F_REQUEST | NLM_F_ACK | flags);
         header_->nlmsg_seq = 1;
     }
-    template <typename T> T *extra() {
+    template <typename T>
+    T *extra() {
         return static_cast<T *>(mnl_nlmsg_put_extra_header(header_, sizeof(T)));
     }
     nlmsghdr *header() { return header_; }
@@ -73,10 +74,17 @@ private:
 int parse_attribute(const nlattr *attr, void *data) {
     auto &link = *static_cast<Link *>(data);
     switch (mnl_attr_get_type(attr)) {
-    case IFLA_IFNAME: link.name = mnl_attr_get_str(attr); break;
-    case IFLA_MTU: link.mtu = mnl_attr_get_u32(attr); break;
-    case IFLA_LINK: link.peer = mnl_attr_get_u32(attr); break;
-    default: break;
+    case IFLA_IFNAME:
+        link.name = mnl_attr_get_str(attr);
+        break;
+    case IFLA_MTU:
+        link.mtu = mnl_attr_get_u32(attr);
+        break;
+    case IFLA_LINK:
+        link.peer = mnl_attr_get_u32(attr);
+        break;
+    default:
+        break;
     }
     return MNL_CB_OK;
 }
@@ -110,7 +118,9 @@ void put_end(nlmsghdr *header, const std::string &name, std::uint32_t mtu) {
 
 } // namespace
 
-Result<Link> link(std::uint32_t ifindex) { return ask_link(ifindex, {}); }
+Result<Link> link(std::uint32_t ifindex) {
+    return ask_link(ifindex, {});
+}
 
 Result<Link> link(const std::string &name) {
     if (name.empty() || name.size() >= IFNAMSIZ) return Error{ENODEV, "find interface", name};
@@ -173,8 +183,7 @@ Result<std::uint32_t> count_filters(std::uint32_t ifindex, std::uint32_t parent)
 Result<void> plain_frames(const std::string &name) {
     const Fd sock(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!sock) return Error{errno, "open a socket for ethtool requests"};
-    for (const std::uint32_t what :
-         {ETHTOOL_STXCSUM, ETHTOOL_SGSO, ETHTOOL_STSO, ETHTOOL_SGRO}) {
+    for (const std::uint32_t what : {ETHTOOL_STXCSUM, ETHTOOL_SGSO, ETHTOOL_STSO, ETHTOOL_SGRO}) {
         ethtool_value value{what, 0};
         ifreq request{};
         std::strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);

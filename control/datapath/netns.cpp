@@ -36,7 +36,9 @@ private:
     Fd home_;
 };
 
-Fd open_own() { return Fd(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)); }
+Fd open_own() {
+    return Fd(open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+}
 
 std::optional<Fd> open_if_inode(const std::string &path, std::uint64_t inode) {
     struct stat st {};

@@ -14,8 +14,8 @@ namespace sluice::datapath {
 class NetNs {
 public:
     static Result<NetNs> current();
-    static Result<NetNs> make();             // a new nameless one, lo left down
-    static Result<NetNs> from_fd(Fd fd);     // EINVAL if fd is not a network namespace
+    static Result<NetNs> make();                    // a new nameless one, lo left down
+    static Result<NetNs> from_fd(Fd fd);            // EINVAL if fd is not a network namespace
     static Result<NetNs> find(std::uint64_t inode); // by its processes and mounts; ENOENT: gone
 
     [[nodiscard]] int fd() const { return fd_.get(); }

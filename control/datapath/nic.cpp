@@ -13,8 +13,8 @@ std::string Nic::link_name(TcSide side) const {
 }
 
 Result<void> Nic::attach_side(TcSide side) {
-    auto program = open_pinned(
-        pins_.at(side == TcSide::ingress ? "p_dp_tc_ingress" : "p_dp_tc_egress"));
+    auto program =
+        open_pinned(pins_.at(side == TcSide::ingress ? "p_dp_tc_ingress" : "p_dp_tc_egress"));
     if (!program) return program.error();
     if (record_.tc == std::uint32_t(TcKind::tcx)) {
         pins_.drop_link(link_name(side)); // of an attempt that was cut short
@@ -36,8 +36,10 @@ Result<void> Nic::attach_tc() {
     if (done) {
         done = attach_side(TcSide::egress);
         if (done) return done;
-        if (kind == TcKind::tcx) pins_.drop_link(link_name(TcSide::ingress));
-        else clsact_detach(ifindex_, TcSide::ingress);
+        if (kind == TcKind::tcx)
+            pins_.drop_link(link_name(TcSide::ingress));
+        else
+            clsact_detach(ifindex_, TcSide::ingress);
     }
     if (record_.our_qdisc != 0) clsact_delete_if_empty(ifindex_);
     record_.tc = record_.our_qdisc = 0;

@@ -23,8 +23,8 @@ public:
     // dp_tc_ingress and dp_tc_egress. The record says afterwards what to undo.
     Result<void> attach_tc();
     Result<void> attach_xdp(const dp_config &config);
-    void detach();       // everything that the record names
-    void forget();       // the device is gone: pins only
+    void detach(); // everything that the record names
+    void forget(); // the device is gone: pins only
     // Not in this namespace any more, or another device has its number.
     [[nodiscard]] bool gone() const;
     [[nodiscard]] const DeviceRecord &record() const { return record_; }

@@ -25,8 +25,7 @@ bool on_bpffs(const std::string &path) {
 
 Result<void> make_directory(const std::string &path) {
     if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-    if (errno == EPERM || errno == EACCES)
-        return Error{EPERM, "pin: needs root", path};
+    if (errno == EPERM || errno == EACCES) return Error{EPERM, "pin: needs root", path};
     return Error{errno, "create directory", path};
 }
 
@@ -52,7 +51,8 @@ void remove_tree(const std::string &directory) {
     std::vector<std::string> names = names_in(directory);
     for (const std::string &name : names)
         if (name.starts_with("l_")) detach_pinned_link(directory + "/" + name);
-    for (const std::string &name : names_in(directory)) unlink((directory + "/" + name).c_str());
+    for (const std::string &name : names_in(directory))
+        unlink((directory + "/" + name).c_str());
     rmdir(directory.c_str());
 }
 
@@ -80,8 +80,7 @@ Result<void> PinDir::begin() const {
 }
 
 Result<void> PinDir::publish() const {
-    if (rename(building_.c_str(), path_.c_str()) != 0)
-        return Error{errno, "publish pins", path_};
+    if (rename(building_.c_str(), path_.c_str()) != 0) return Error{errno, "publish pins", path_};
     return {};
 }
 
@@ -95,7 +94,9 @@ void PinDir::remove() const {
     rmdir(root_.c_str());
 }
 
-void PinDir::drop_link(const std::string &name) const { detach_pinned_link(at(name)); }
+void PinDir::drop_link(const std::string &name) const {
+    detach_pinned_link(at(name));
+}
 
 std::vector<std::uint64_t> PinDir::all(const std::string &root) {
     std::vector<std::uint64_t> inodes;

@@ -113,7 +113,9 @@ Result<Fd> make_way_down(std::uint32_t ifindex) {
     return sock;
 }
 
-std::string near_name(std::uint32_t host) { return "slc" + std::to_string(host); }
+std::string near_name(std::uint32_t host) {
+    return "slc" + std::to_string(host);
+}
 
 } // namespace
 
@@ -183,9 +185,8 @@ Result<std::unique_ptr<PortDevice>> PortDevice::make(const NetNs &ns, std::uint3
     if (!far) return far.error();
     auto near = make_pair(ns, *far, host);
     if (!near) return near.error();
-    std::unique_ptr<PortDevice> port(new PortDevice(std::make_unique<State>(
-        State{std::move(*own_ns), std::move(*far), host, near->ifindex, std::move(*umem), Fd(),
-              false})));
+    std::unique_ptr<PortDevice> port(new PortDevice(std::make_unique<State>(State{
+        std::move(*own_ns), std::move(*far), host, near->ifindex, std::move(*umem), Fd(), false})));
     State &state = *port->state_; // from here on a failure deletes the pair
     PortHandover handed;
     handed.frames = frames;
@@ -222,9 +223,9 @@ Result<std::unique_ptr<PortDevice>> PortDevice::adopt(const NetNs &ns, std::uint
         return {};
     });
     if (!opened) return opened.error();
-    return std::unique_ptr<PortDevice>(new PortDevice(std::make_unique<State>(
-        State{std::move(*own_ns), std::move(far), host, near->ifindex, std::move(*umem),
-              std::move(down), false})));
+    return std::unique_ptr<PortDevice>(new PortDevice(
+        std::make_unique<State>(State{std::move(*own_ns), std::move(far), host, near->ifindex,
+                                      std::move(*umem), std::move(down), false})));
 }
 
 PortDevice::~PortDevice() {
@@ -232,11 +233,21 @@ PortDevice::~PortDevice() {
     (void)state_->ns.enter([&] { return netlink::delete_link(state_->near_ifindex); });
 }
 
-std::uint32_t PortDevice::host() const { return state_->host; }
-std::uint32_t PortDevice::near_ifindex() const { return state_->near_ifindex; }
-const Umem &PortDevice::umem() const { return state_->umem; }
-const NetNs &PortDevice::far() const { return state_->far; }
-void PortDevice::release() { state_->keep = true; }
+std::uint32_t PortDevice::host() const {
+    return state_->host;
+}
+std::uint32_t PortDevice::near_ifindex() const {
+    return state_->near_ifindex;
+}
+const Umem &PortDevice::umem() const {
+    return state_->umem;
+}
+const NetNs &PortDevice::far() const {
+    return state_->far;
+}
+void PortDevice::release() {
+    state_->keep = true;
+}
 
 Result<void> PortDevice::send_down(std::span<const std::byte> frame) {
     if (send(state_->way_down.get(), frame.data(), frame.size(), 0) != ssize_t(frame.size()))

@@ -24,6 +24,7 @@ public:
     [[nodiscard]] std::span<std::byte> bytes() const {
         return {base_, std::size_t(frames_) * DP_FRAME_BYTES};
     }
+
 private:
     Umem() = default; // no memory
     Fd memfd_;
@@ -33,7 +34,7 @@ private:
 
 // What a host needs to use its port; see PortAttach in the protocol.
 struct PortHandover {
-    Fd xsk;   // unbound, UMEM registered, ring sizes set, in the far end's `xsks`
+    Fd xsk; // unbound, UMEM registered, ring sizes set, in the far end's `xsks`
     std::uint32_t far_ifindex = 0, frames = 0, ring = 0;
 };
 

@@ -14,7 +14,8 @@ public:
     Rollback(const Rollback &) = delete;
     Rollback &operator=(const Rollback &) = delete;
     ~Rollback() {
-        for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) (*step)();
+        for (auto step = steps_.rbegin(); step != steps_.rend(); ++step)
+            (*step)();
     }
     void add(std::function<void()> undo) { steps_.push_back(std::move(undo)); }
     void keep() { steps_.clear(); }

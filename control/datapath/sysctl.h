@@ -8,7 +8,7 @@
 
 namespace sluice::datapath::sysctl {
 
-Result<int> read(const std::string &key);              // key as "net/ipv4/conf/lo/accept_local"
+Result<int> read(const std::string &key); // key as "net/ipv4/conf/lo/accept_local"
 Result<void> write(const std::string &key, int value);
 
 } // namespace sluice::datapath::sysctl

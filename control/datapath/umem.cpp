@@ -34,8 +34,8 @@ Result<Umem> Umem::adopt(Fd memfd) {
     const auto frames = std::uint64_t(st.st_size) / DP_FRAME_BYTES;
     if (st.st_size == 0 || st.st_size % DP_FRAME_BYTES != 0 || frames > UINT32_MAX)
         return Error{EINVAL, "take over a port's memory: it is not a whole number of frames"};
-    void *base = mmap(nullptr, std::size_t(st.st_size), PROT_READ | PROT_WRITE, MAP_SHARED,
-                      memfd.get(), 0);
+    void *base =
+        mmap(nullptr, std::size_t(st.st_size), PROT_READ | PROT_WRITE, MAP_SHARED, memfd.get(), 0);
     if (base == MAP_FAILED) return Error{errno, "map a port's memory"};
     Umem umem;
     umem.memfd_ = std::move(memfd);

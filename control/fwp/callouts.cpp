@@ -5,7 +5,8 @@ using namespace sluice;
 
 namespace {
 
-constexpr UINT32 known_flags = 0x7FF | SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA; // FWP_CALLOUT_FLAG_* are bits 0 to 10
+constexpr UINT32 known_flags =
+    0x7FF | SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA; // FWP_CALLOUT_FLAG_* are bits 0 to 10
 
 template <typename Callout>
 NTSTATUS register_callout(VOID *device, const Callout *callout, UINT32 *id) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Structures of the API to messages. Only what a message cannot carry is refused here; whether an object makes sense
-// is sluiced's to judge, in one place for every client.
+// Structures of the API to messages. Only what a message cannot carry is refused here; whether an
+// object makes sense is sluiced's to judge, in one place for every client.
 #pragma once
 
 #include "core/result.h"

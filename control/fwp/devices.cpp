@@ -4,14 +4,16 @@
 
 using namespace sluice;
 
-NTSTATUS IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension_bytes, PUNICODE_STRING name, DEVICE_TYPE type,
-                        ULONG characteristics, BOOLEAN, PDEVICE_OBJECT *device) {
+NTSTATUS IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension_bytes, PUNICODE_STRING name,
+                        DEVICE_TYPE type, ULONG characteristics, BOOLEAN, PDEVICE_OBJECT *device) {
     return fwp::guarded([&] {
         if (!driver || !device) return STATUS_INVALID_PARAMETER;
         if (name && name->Length > 0 && !name->Buffer) return STATUS_INVALID_PARAMETER;
         std::string text;
-        if (name && name->Buffer) text = runtime::to_utf8(name->Buffer, name->Length / sizeof(WCHAR));
-        auto made = fwp::engine().devices().make(*driver, extension_bytes, std::move(text), type, characteristics);
+        if (name && name->Buffer)
+            text = runtime::to_utf8(name->Buffer, name->Length / sizeof(WCHAR));
+        auto made = fwp::engine().devices().make(*driver, extension_bytes, std::move(text), type,
+                                                 characteristics);
         if (!made) return fwp::status_of(made.error());
         *device = *made;
         return STATUS_SUCCESS;

@@ -4,8 +4,8 @@
 // Environment, read at the first call:
 //   SLUICE_SOCKET      control socket of sluiced
 //   SLUICE_HOST_NAME   name in host list; the program's name by default
-//   SLUICE_CONTROL_FD  a connection to it made under earlier credentials (sluice-host); taken over and unset
-//   SLUICE_LOG         level of the library's lines on stderr
+//   SLUICE_CONTROL_FD  a connection to it made under earlier credentials (sluice-host); taken over
+//   and unset SLUICE_LOG         level of the library's lines on stderr
 #pragma once
 
 #include <new>
@@ -14,8 +14,8 @@
 
 namespace sluice::fwp {
 
-// Made at the first call, never destroyed: threads of the program may be inside at exit. A Shutdown notice, which only
-// supervised hosts get, is given to the process as SIGTERM.
+// Made at the first call, never destroyed: threads of the program may be inside at exit. A Shutdown
+// notice, which only supervised hosts get, is given to the process as SIGTERM.
 runtime::Engine &engine();
 
 inline NTSTATUS status_of(const Error &error) {

@@ -16,11 +16,12 @@ NTSTATUS ask(HANDLE engine, const runtime::Sessions::Fill &fill) {
 // Adds an object that was converted already; its session is filled in here.
 template <typename Message, typename Setter>
 Result<protocol::Reply> add(HANDLE engine, const Message &message, Setter mutable_body) {
-    return fwp::engine().sessions().request(engine, [&](protocol::Request &r, std::uint64_t session) {
-        auto *body = mutable_body(r);
-        *body = message;
-        body->set_session(session);
-    });
+    return fwp::engine().sessions().request(engine,
+                                            [&](protocol::Request &r, std::uint64_t session) {
+                                                auto *body = mutable_body(r);
+                                                *body = message;
+                                                body->set_session(session);
+                                            });
 }
 
 } // namespace
@@ -30,7 +31,8 @@ NTSTATUS FwpmEngineOpen0(const WCHAR *server, UINT32 authn, SEC_WINNT_AUTH_IDENT
     return fwp::guarded([&] {
         if (!engine) return STATUS_FWP_NULL_POINTER;
         if (server || identity) return STATUS_INVALID_PARAMETER;
-        if (authn != RPC_C_AUTHN_WINNT && authn != RPC_C_AUTHN_DEFAULT) return STATUS_INVALID_PARAMETER;
+        if (authn != RPC_C_AUTHN_WINNT && authn != RPC_C_AUTHN_DEFAULT)
+            return STATUS_INVALID_PARAMETER;
         runtime::Sessions::Spec spec;
         if (session) {
             if (session->flags & ~(FWPM_SESSION_FLAG_DYNAMIC | FWPM_SESSION_FLAG_RESERVED))
@@ -83,32 +85,38 @@ NTSTATUS FwpmSubLayerAdd0(HANDLE engine, const FWPM_SUBLAYER0 *sublayer, PSECURI
         if (!sublayer) return STATUS_FWP_NULL_POINTER;
         if (sd) return STATUS_NOT_SUPPORTED;
         protocol::SubLayer message;
-        if (auto good = fwp::to_message(*sublayer, message); !good) return fwp::status_of(good.error());
+        if (auto good = fwp::to_message(*sublayer, message); !good)
+            return fwp::status_of(good.error());
         auto reply = add(engine, message, [](auto &r) { return r.mutable_sublayer_add(); });
         return reply ? STATUS_SUCCESS : fwp::status_of(reply.error());
     });
 }
 
-NTSTATUS FwpmCalloutAdd0(HANDLE engine, const FWPM_CALLOUT0 *callout, PSECURITY_DESCRIPTOR sd, UINT32 *id) {
+NTSTATUS FwpmCalloutAdd0(HANDLE engine, const FWPM_CALLOUT0 *callout, PSECURITY_DESCRIPTOR sd,
+                         UINT32 *id) {
     return fwp::guarded([&] {
         if (!callout) return STATUS_FWP_NULL_POINTER;
         if (sd) return STATUS_NOT_SUPPORTED;
         protocol::Callout message;
-        if (auto good = fwp::to_message(*callout, message); !good) return fwp::status_of(good.error());
+        if (auto good = fwp::to_message(*callout, message); !good)
+            return fwp::status_of(good.error());
         auto reply = add(engine, message, [](auto &r) { return r.mutable_callout_add(); });
         if (!reply) return fwp::status_of(reply.error());
-        // The id of this process, which FwpsCalloutRegister gives too; sluiced's own number stays inside.
+        // The id of this process, which FwpsCalloutRegister gives too; sluiced's own number stays
+        // inside.
         if (id) *id = fwp::engine().callout_id(Guid::from_bytes(message.key()).value_or(Guid{}));
         return STATUS_SUCCESS;
     });
 }
 
-NTSTATUS FwpmFilterAdd0(HANDLE engine, const FWPM_FILTER0 *filter, PSECURITY_DESCRIPTOR sd, UINT64 *id) {
+NTSTATUS FwpmFilterAdd0(HANDLE engine, const FWPM_FILTER0 *filter, PSECURITY_DESCRIPTOR sd,
+                        UINT64 *id) {
     return fwp::guarded([&] {
         if (!filter) return STATUS_FWP_NULL_POINTER;
         if (sd) return STATUS_NOT_SUPPORTED;
         protocol::Filter message;
-        if (auto good = fwp::to_message(*filter, message); !good) return fwp::status_of(good.error());
+        if (auto good = fwp::to_message(*filter, message); !good)
+            return fwp::status_of(good.error());
         auto reply = add(engine, message, [](auto &r) { return r.mutable_filter_add(); });
         if (!reply) return fwp::status_of(reply.error());
         if (id) *id = reply->filter_id();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// sluice-host PLUGIN.so...: runs callout plugins. The order matters: connect while we still have the rights that
-// sluiced asks for, give them up, and only then let foreign code in.
+// sluice-host PLUGIN.so...: runs callout plugins. The order matters: connect while we still have
+// the rights that sluiced asks for, give them up, and only then let foreign code in.
 //
-// Exit codes: 0 ended by a signal or by sluiced, 1 a plugin was refused, 2 usage, 4 privileges could not be dropped.
+// Exit codes: 0 ended by a signal or by sluiced, 1 a plugin was refused, 2 usage, 4 privileges
+// could not be dropped.
 #include <csignal>
 #include <cstdlib>
 #include <memory>
@@ -30,7 +31,8 @@ int read_options(int argc, char **argv, Options &options) {
     CLI::App app("Runs Sluice callout plugins.", "sluice-host");
     app.add_option("PLUGIN", options.plugins, "shared objects with DriverEntry")->required();
     app.add_option("--user", options.user, "user to become once connected");
-    app.add_option("--name", options.name, "name in 'sluice host list' (default: of the first plugin)");
+    app.add_option("--name", options.name,
+                   "name in 'sluice host list' (default: of the first plugin)");
     app.add_option("--socket", options.socket, "control socket of sluiced");
     app.set_version_flag("--version", SLUICE_VERSION);
     try {
@@ -38,7 +40,8 @@ int read_options(int argc, char **argv, Options &options) {
     } catch (const CLI::ParseError &e) {
         return app.exit(e) == 0 ? 1 : usage + 1;
     }
-    if (const char *socket = std::getenv("SLUICE_SOCKET"); options.socket.empty() && socket) options.socket = socket;
+    if (const char *socket = std::getenv("SLUICE_SOCKET"); options.socket.empty() && socket)
+        options.socket = socket;
     if (options.socket.empty()) options.socket = sluice::protocol::default_socket;
     if (options.name.empty()) {
         const auto &file = options.plugins.front();
@@ -48,7 +51,8 @@ int read_options(int argc, char **argv, Options &options) {
     return 0;
 }
 
-// sluiced takes the credentials of the process that connected, at that moment. libsluice goes on with the descriptor.
+// sluiced takes the credentials of the process that connected, at that moment. libsluice goes on
+// with the descriptor.
 void connect_first(const Options &options) {
     ::setenv("SLUICE_SOCKET", options.socket.c_str(), 1);
     ::setenv("SLUICE_HOST_NAME", options.name.c_str(), 1);
@@ -57,7 +61,8 @@ void connect_first(const Options &options) {
         spdlog::warn("{}; trying again in the background", channel.error().text());
         return;
     }
-    static const auto kept = *std::move(channel); // the descriptor is libsluice's from here on: never closed by us
+    static const auto kept =
+        *std::move(channel); // the descriptor is libsluice's from here on: never closed by us
     ::setenv("SLUICE_CONTROL_FD", std::to_string(kept.fd()).c_str(), 1);
 }
 
@@ -75,7 +80,8 @@ int run(const Options &options, const sigset_t &signals) {
     int signal = 0;
     sigwait(&signals, &signal);
     spdlog::info("unloading");
-    while (!plugins.empty()) plugins.pop_back(); // in reverse order
+    while (!plugins.empty())
+        plugins.pop_back(); // in reverse order
     return 0;
 }
 
@@ -98,7 +104,8 @@ int main(int argc, char **argv) {
         spdlog::error("{}", dropped.error().text());
         return permission;
     }
-    (void)FwpsCalloutUnregisterById0(0); // has no effect but to start libsluice, so that the host is known without a callout
+    (void)FwpsCalloutUnregisterById0(
+        0); // has no effect but to start libsluice, so that the host is known without a callout
     const int code = run(options, signals);
     std::fflush(nullptr);
     // Threads of libsluice and of plugins may still run: nothing is torn down under them.

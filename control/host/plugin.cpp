@@ -19,7 +19,9 @@ std::string status_name(NTSTATUS status) {
     return text;
 }
 
-std::u16string widened(const std::string &text) { return {text.begin(), text.end()}; }
+std::u16string widened(const std::string &text) {
+    return {text.begin(), text.end()};
+}
 
 } // namespace
 
@@ -41,7 +43,8 @@ UNICODE_STRING Plugin::view(std::u16string &text) {
 
 Result<std::unique_ptr<Plugin>> Plugin::load(const std::string &file) {
     std::error_code ignored;
-    const auto path = std::filesystem::absolute(file, ignored); // a bare name would be searched in library folders
+    const auto path = std::filesystem::absolute(
+        file, ignored); // a bare name would be searched in library folders
     if (!std::filesystem::exists(path, ignored)) return Error(ENOENT, "load plugin", file);
     void *library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (!library) return Error(0, std::string("load plugin: ") + ::dlerror());
@@ -60,14 +63,16 @@ Result<void> Plugin::start(DRIVER_INITIALIZE *entry, const std::string &file) {
     } catch (...) {
         return Error(0, "DriverEntry of plugin threw an exception", file);
     }
-    if (!NT_SUCCESS(status)) return Error(0, "DriverEntry failed with " + status_name(status), file);
+    if (!NT_SUCCESS(status))
+        return Error(0, "DriverEntry failed with " + status_name(status), file);
     started_ = true;
     return {};
 }
 
 Plugin::~Plugin() {
     if (started_ && driver_.DriverUnload) driver_.DriverUnload(&driver_);
-    while (driver_.DeviceObject) IoDeleteDevice(driver_.DeviceObject);
+    while (driver_.DeviceObject)
+        IoDeleteDevice(driver_.DeviceObject);
 }
 
 } // namespace sluice::host

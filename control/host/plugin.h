@@ -12,12 +12,13 @@ namespace sluice::host {
 
 class Plugin {
 public:
-    // Loads the file and runs DriverEntry. After an error nothing of the plugin may be relied on: the caller exits,
-    // which leaves nothing registered.
+    // Loads the file and runs DriverEntry. After an error nothing of the plugin may be relied on:
+    // the caller exits, which leaves nothing registered.
     static Result<std::unique_ptr<Plugin>> load(const std::string &file);
     Plugin(const Plugin &) = delete;
     Plugin &operator=(const Plugin &) = delete;
-    ~Plugin(); // DriverUnload if it was started, then its devices; the code stays mapped, threads may be in it
+    ~Plugin(); // DriverUnload if it was started, then its devices; the code stays mapped, threads
+               // may be in it
 
     [[nodiscard]] const std::string &name() const { return name_; }
 

@@ -27,9 +27,12 @@ Result<void> become(const std::string &user) {
     const int error = ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
     if (error != 0) return Error(error, "look up user", user);
     if (!found) return Error(0, "no such user", user);
-    if (::initgroups(entry.pw_name, entry.pw_gid) != 0) return Error(errno, "set the groups of user", user);
-    if (::setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid) != 0) return Error(errno, "set the group of user", user);
-    if (::setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid) != 0) return Error(errno, "become user", user);
+    if (::initgroups(entry.pw_name, entry.pw_gid) != 0)
+        return Error(errno, "set the groups of user", user);
+    if (::setresgid(entry.pw_gid, entry.pw_gid, entry.pw_gid) != 0)
+        return Error(errno, "set the group of user", user);
+    if (::setresuid(entry.pw_uid, entry.pw_uid, entry.pw_uid) != 0)
+        return Error(errno, "become user", user);
     return {};
 }
 

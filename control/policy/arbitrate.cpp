@@ -161,7 +161,7 @@ Contribution of_answer(const Filter &filter, const CalloutAnswer &answer) {
 
 // The one decision that is carried from sublayer to sublayer.
 class Decision {
-  public:
+public:
     [[nodiscard]] std::uint32_t action() const { return action_; }
     [[nodiscard]] bool writable() const { return !hard_; }
 
@@ -177,7 +177,7 @@ class Decision {
         return {action_, hard_, filter_};
     }
 
-  private:
+private:
     [[nodiscard]] bool is_veto(const Contribution &c) const {
         return action_ == FWP_ACTION_PERMIT && c.action == FWP_ACTION_BLOCK && c.from_callout;
     }

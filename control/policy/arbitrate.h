@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of arbitration as a pure function over plain values: the oracle against which compiler and BPF programs
-// are checked. A linear walk; shares nothing with compiler/ but the value types.
+// The rules of arbitration as a pure function over plain values: the oracle against which compiler
+// and BPF programs are checked. A linear walk; shares nothing with compiler/ but the value types.
 #pragma once
 
 #include <functional>
@@ -19,13 +19,25 @@ struct Packet {
     bool local_known = true; // false in connect(): local address and port unknown
 };
 
-struct CalloutAnswer { std::uint32_t action = 0; bool clear_right = false; };
+struct CalloutAnswer {
+    std::uint32_t action = 0;
+    bool clear_right = false;
+};
 enum class Asked { answered, unregistered };
-struct CalloutReply { Asked asked = Asked::unregistered; CalloutAnswer answer; };
-// Called for each callout filter that matches, in order, with the running action and whether it may be written.
-using AskCallout = std::function<CalloutReply(const Filter &, std::uint32_t running_action, bool writable)>;
+struct CalloutReply {
+    Asked asked = Asked::unregistered;
+    CalloutAnswer answer;
+};
+// Called for each callout filter that matches, in order, with the running action and whether it may
+// be written.
+using AskCallout =
+    std::function<CalloutReply(const Filter &, std::uint32_t running_action, bool writable)>;
 
-struct Verdict { std::uint32_t action = 0; bool hard = false; std::uint64_t filter = 0; };
+struct Verdict {
+    std::uint32_t action = 0;
+    bool hard = false;
+    std::uint64_t filter = 0;
+};
 
 bool matches(const Filter &filter, const Packet &packet);
 // action is FWP_ACTION_PERMIT (also when nothing decided; filter is then 0) or FWP_ACTION_BLOCK.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Changes to a policy. Each function checks its object completely, then changes `policy`, or changes nothing and
-// returns an Error whose ntstatus is the one that the API documents for the case and whose text names value and place.
+// Changes to a policy. Each function checks its object completely, then changes `policy`, or
+// changes nothing and returns an Error whose ntstatus is the one that the API documents for the
+// case and whose text names value and place.
 #pragma once
 
 #include "core/result.h"
@@ -11,11 +12,14 @@ namespace sluice::policy {
 // A policy with the built-in objects (the universal sublayer, weight 0x8000).
 Policy initial();
 
-Result<void> add_sublayer(Policy &policy, SubLayer sublayer); // a null key is replaced by a random one
+Result<void> add_sublayer(Policy &policy,
+                          SubLayer sublayer); // a null key is replaced by a random one
 Result<std::uint32_t> add_callout(Policy &policy, Callout callout);
-// Run-time id of a callout key, made on first use (registration may come before or after the management object).
+// Run-time id of a callout key, made on first use (registration may come before or after the
+// management object).
 Result<std::uint32_t> callout_id(Policy &policy, const Guid &key);
-// Fills id, key if null, sublayer if null, effective_weight; the weight of FWP_EMPTY grows with the specificity.
+// Fills id, key if null, sublayer if null, effective_weight; the weight of FWP_EMPTY grows with the
+// specificity.
 Result<std::uint64_t> add_filter(Policy &policy, Filter filter);
 // session: of the caller, 0 = none. Dynamic sessions delete only what is theirs.
 Result<void> delete_filter(Policy &policy, std::uint64_t id, SessionId session);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The objects of a policy and an immutable snapshot of all of them. Pure values: no clock, map, lock or socket.
+// The objects of a policy and an immutable snapshot of all of them. Pure values: no clock, map,
+// lock or socket.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +51,7 @@ struct Filter {
     std::uint32_t flags = 0; // FWPM_FILTER_FLAG_*
     std::uint16_t layer = 0; // FWPS_LAYER_*
     Guid sublayer;
-    Value weight;                 // as given: empty, uint8 0-15, uint64
+    Value weight; // as given: empty, uint8 0-15, uint64
     std::uint64_t effective_weight = 0;
     std::vector<Condition> conditions;
     std::uint32_t action = 0; // FWP_ACTION_*

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The values that filters compare with. Host byte order; IPv6 addresses are 16 bytes in network order.
+// The values that filters compare with. Host byte order; IPv6 addresses are 16 bytes in network
+// order.
 #pragma once
 
 #include <array>
@@ -10,17 +11,30 @@
 
 namespace sluice::policy {
 
-struct V4Mask { std::uint32_t address = 0, mask = 0; bool operator==(const V4Mask &) const = default; };
+struct V4Mask {
+    std::uint32_t address = 0, mask = 0;
+    bool operator==(const V4Mask &) const = default;
+};
 using Bytes16 = std::array<std::uint8_t, 16>;
-struct V6Prefix { Bytes16 address{}; std::uint8_t prefix = 0; bool operator==(const V6Prefix &) const = default; };
+struct V6Prefix {
+    Bytes16 address{};
+    std::uint8_t prefix = 0;
+    bool operator==(const V6Prefix &) const = default;
+};
 using Bytes6 = std::array<std::uint8_t, 6>;
-struct Blob { std::string bytes; bool operator==(const Blob &) const = default; };
+struct Blob {
+    std::string bytes;
+    bool operator==(const Blob &) const = default;
+};
 struct Range; // of two plain values of one type
 
 // Which alternative is held says the FWP_DATA_TYPE: monostate = FWP_EMPTY.
-using Scalar = std::variant<std::monostate, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, Bytes16,
-                            Bytes6, Blob, V4Mask, V6Prefix>;
-struct Range { Scalar low, high; bool operator==(const Range &) const = default; };
+using Scalar = std::variant<std::monostate, std::uint8_t, std::uint16_t, std::uint32_t,
+                            std::uint64_t, Bytes16, Bytes6, Blob, V4Mask, V6Prefix>;
+struct Range {
+    Scalar low, high;
+    bool operator==(const Range &) const = default;
+};
 using Value = std::variant<Scalar, Range>;
 
 } // namespace sluice::policy

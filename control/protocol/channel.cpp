@@ -13,7 +13,8 @@ namespace sluice::protocol {
 Result<Channel> Channel::connect(const std::string &path) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    if (path.size() >= sizeof address.sun_path) return Error(ENAMETOOLONG, "connect to control socket", path);
+    if (path.size() >= sizeof address.sun_path)
+        return Error(ENAMETOOLONG, "connect to control socket", path);
     std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
     Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (!socket) return Error(errno, "make control socket");
@@ -22,10 +23,12 @@ Result<Channel> Channel::connect(const std::string &path) {
     return Channel(std::move(socket));
 }
 
-Result<void> Channel::send(const google::protobuf::MessageLite &message, const std::vector<int> &fds) {
+Result<void> Channel::send(const google::protobuf::MessageLite &message,
+                           const std::vector<int> &fds) {
     std::string bytes;
     if (!message.SerializeToString(&bytes)) return Error(EINVAL, "serialize control message");
-    if (bytes.size() > message_bytes_max) return Error(EMSGSIZE, "send control message", std::to_string(bytes.size()));
+    if (bytes.size() > message_bytes_max)
+        return Error(EMSGSIZE, "send control message", std::to_string(bytes.size()));
     if (fds.size() > fds_max) return Error(EINVAL, "send descriptors", std::to_string(fds.size()));
 
     iovec iov{bytes.data(), bytes.size()};
@@ -43,7 +46,8 @@ Result<void> Channel::send(const google::protobuf::MessageLite &message, const s
         std::memcpy(CMSG_DATA(c), fds.data(), fds.size() * sizeof(int));
     }
     ssize_t n = 0;
-    do n = ::sendmsg(socket_.get(), &header, MSG_NOSIGNAL);
+    do
+        n = ::sendmsg(socket_.get(), &header, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0) return Error(errno, "send control message");
     return {};
@@ -59,7 +63,8 @@ Result<bool> Channel::receive(google::protobuf::MessageLite &message, std::vecto
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     ssize_t n = 0;
-    do n = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
+    do
+        n = ::recvmsg(socket_.get(), &header, MSG_CMSG_CLOEXEC);
     while (n < 0 && errno == EINTR);
     if (n < 0) return Error(errno, "receive control message");
 
@@ -73,8 +78,10 @@ Result<bool> Channel::receive(google::protobuf::MessageLite &message, std::vecto
         }
     }
     if (n == 0) return false;
-    if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) return Error(EMSGSIZE, "receive control message");
-    if (!message.ParseFromArray(bytes.data(), static_cast<int>(n))) return Error(EBADMSG, "parse control message");
+    if (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
+        return Error(EMSGSIZE, "receive control message");
+    if (!message.ParseFromArray(bytes.data(), static_cast<int>(n)))
+        return Error(EBADMSG, "parse control message");
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One end of the control channel: a SEQPACKET socket that carries one protobuf message a packet, with descriptors.
-// Not thread safe in one direction: one thread may send while another receives; two senders need a lock of their own.
+// One end of the control channel: a SEQPACKET socket that carries one protobuf message a packet,
+// with descriptors. Not thread safe in one direction: one thread may send while another receives;
+// two senders need a lock of their own.
 #pragma once
 
 #include <string>
@@ -26,8 +27,10 @@ public:
     static Result<Channel> connect(const std::string &path);
 
     [[nodiscard]] int fd() const { return socket_.get(); }
-    // Blocks while the peer's buffer is full unless the socket is non-blocking (then EAGAIN). Descriptors stay the caller's.
-    Result<void> send(const google::protobuf::MessageLite &message, const std::vector<int> &fds = {});
+    // Blocks while the peer's buffer is full unless the socket is non-blocking (then EAGAIN).
+    // Descriptors stay the caller's.
+    Result<void> send(const google::protobuf::MessageLite &message,
+                      const std::vector<int> &fds = {});
     // False: the peer closed. Descriptors that came along are the caller's.
     Result<bool> receive(google::protobuf::MessageLite &message, std::vector<Fd> &fds);
 

@@ -15,7 +15,8 @@ Callouts::Call::Call(Callouts &registry, std::shared_ptr<CalloutEntry> entry)
     inside_here.push_back(entry_.get());
 }
 
-Callouts::Call::Call(Call &&other) noexcept : registry_(other.registry_), entry_(std::move(other.entry_)) {}
+Callouts::Call::Call(Call &&other) noexcept
+    : registry_(other.registry_), entry_(std::move(other.entry_)) {}
 
 Callouts::Call::~Call() {
     if (!entry_) return;
@@ -37,7 +38,8 @@ Result<std::shared_ptr<CalloutEntry>> Callouts::add(const CalloutSpec &spec) {
     Lock lock(mutex_);
     entry->id = id_of_locked(entry->key);
     if (!by_id_.emplace(entry->id, entry).second)
-        return Error::status(std::uint32_t(STATUS_FWP_ALREADY_EXISTS), "register callout", entry->key.text());
+        return Error::status(std::uint32_t(STATUS_FWP_ALREADY_EXISTS), "register callout",
+                             entry->key.text());
     return entry;
 }
 
@@ -90,11 +92,14 @@ Result<std::shared_ptr<CalloutEntry>> Callouts::begin_remove(std::uint32_t id) {
     Lock lock(mutex_);
     const auto at = by_id_.find(id);
     if (at == by_id_.end())
-        return Error::status(std::uint32_t(STATUS_FWP_CALLOUT_NOT_FOUND), "unregister callout", std::to_string(id));
+        return Error::status(std::uint32_t(STATUS_FWP_CALLOUT_NOT_FOUND), "unregister callout",
+                             std::to_string(id));
     const auto &entry = at->second;
-    const bool own = std::find(inside_here.begin(), inside_here.end(), entry.get()) != inside_here.end();
+    const bool own =
+        std::find(inside_here.begin(), inside_here.end(), entry.get()) != inside_here.end();
     if (entry->leaving || own)
-        return Error::status(std::uint32_t(STATUS_FWP_IN_USE), "unregister callout", std::to_string(id));
+        return Error::status(std::uint32_t(STATUS_FWP_IN_USE), "unregister callout",
+                             std::to_string(id));
     entry->leaving = true;
     return entry;
 }
@@ -111,7 +116,8 @@ Result<std::shared_ptr<CalloutEntry>> Callouts::begin_remove(const Guid &key) {
 
 void Callouts::finish_remove(const std::shared_ptr<CalloutEntry> &entry) {
     Lock lock(mutex_);
-    while (entry->inside > 0) left_.wait(lock);
+    while (entry->inside > 0)
+        left_.wait(lock);
     by_id_.erase(entry->id);
 }
 

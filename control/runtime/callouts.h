@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The callouts that this process registered, and who is inside one just now: a callout is gone only when no thread
-// runs its callbacks any more.
+// The callouts that this process registered, and who is inside one just now: a callout is gone only
+// when no thread runs its callbacks any more.
 #pragma once
 
 #include <map>
@@ -56,7 +56,8 @@ public:
     };
 
     Result<std::shared_ptr<CalloutEntry>> add(const CalloutSpec &spec) EXCLUDES(mutex_);
-    // The id that a registration of this key has or will get. Ids count from 1 and are not used again for another key.
+    // The id that a registration of this key has or will get. Ids count from 1 and are not used
+    // again for another key.
     std::uint32_t id_of(const Guid &key) EXCLUDES(mutex_);
     std::optional<Call> enter(std::uint32_t id) EXCLUDES(mutex_);
     std::shared_ptr<CalloutEntry> find(const Guid &key) const EXCLUDES(mutex_);
@@ -64,7 +65,8 @@ public:
     // True once per connection: the caller then tells sluiced.
     bool claim_announcement(CalloutEntry &entry, std::uint64_t connection) EXCLUDES(mutex_);
 
-    // In two steps, so that sluiced hears of it between them: no new call enters after begin_remove.
+    // In two steps, so that sluiced hears of it between them: no new call enters after
+    // begin_remove.
     Result<std::shared_ptr<CalloutEntry>> begin_remove(std::uint32_t id) EXCLUDES(mutex_);
     Result<std::shared_ptr<CalloutEntry>> begin_remove(const Guid &key) EXCLUDES(mutex_);
     void finish_remove(const std::shared_ptr<CalloutEntry> &entry) EXCLUDES(mutex_);

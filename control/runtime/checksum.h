@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A packet from a neighbour on the same machine (a veth, a container) may come without its transport checksum: the
-// sender left it to a device that never was. The socket buffer knew, but XDP handed on bytes alone.
+// A packet from a neighbour on the same machine (a veth, a container) may come without its
+// transport checksum: the sender left it to a device that never was. The socket buffer knew, but
+// XDP handed on bytes alone.
 #pragma once
 
 #include <cstddef>
@@ -8,9 +9,9 @@
 
 namespace sluice::runtime {
 
-// packet begins at the Ethernet header, ip and transport are offsets in it. Only a TCP or UDP checksum that is just the
-// sum of the pseudo header, as a sender leaves it for its device, is completed; every other one stays as it came.
-// True: it was completed.
+// packet begins at the Ethernet header, ip and transport are offsets in it. Only a TCP or UDP
+// checksum that is just the sum of the pseudo header, as a sender leaves it for its device, is
+// completed; every other one stays as it came. True: it was completed.
 bool complete_checksum(std::span<std::byte> packet, std::size_t ip, std::size_t transport);
 
 } // namespace sluice::runtime

@@ -44,7 +44,8 @@ void Client::stop() {
 
 std::uint64_t Client::connection() {
     Lock lock(mutex_);
-    while (link_ && !ready_ && !stopping_) changed_.wait(lock);
+    while (link_ && !ready_ && !stopping_)
+        changed_.wait(lock);
     return link_ && ready_ ? connection_ : 0;
 }
 
@@ -88,7 +89,8 @@ void Client::attempt_and_read() {
         Lock lock(mutex_);
         link_.reset();
         ready_ = false;
-        for (auto &[id, waiting] : waiting_) waiting->lost = true;
+        for (auto &[id, waiting] : waiting_)
+            waiting->lost = true;
         waiting_.clear();
     }
     changed_.notify_all();
@@ -153,8 +155,10 @@ void Client::read(protocol::Channel &channel) {
         auto got = channel.receive(message, fds);
         // What cannot be read may have been anything: begin anew rather than miss an order.
         if (!got || !*got) return;
-        if (message.has_reply()) deliver(std::move(*message.mutable_reply()));
-        else if (message.has_notice()) handler_.notice(message.notice(), std::move(fds));
+        if (message.has_reply())
+            deliver(std::move(*message.mutable_reply()));
+        else if (message.has_notice())
+            handler_.notice(message.notice(), std::move(fds));
     }
 }
 
@@ -190,7 +194,8 @@ Result<protocol::Reply> Client::request(protocol::Request request, bool restorin
     std::uint64_t id = 0;
     {
         Lock lock(mutex_);
-        while (link_ && !ready_ && !restoring && !stopping_) changed_.wait(lock);
+        while (link_ && !ready_ && !restoring && !stopping_)
+            changed_.wait(lock);
         if (!link_) return unreachable(path_);
         id = ++last_id_;
         waiting_[id] = &waiting;
@@ -205,7 +210,8 @@ Result<protocol::Reply> Client::request(protocol::Request request, bool restorin
         return sent.error().ntstatus ? sent.error() : unreachable(path_);
     }
     // No limit of its own: sluiced answers each request in bounded time, and its end ends the wait.
-    while (!waiting.done && !waiting.lost) changed_.wait(lock);
+    while (!waiting.done && !waiting.lost)
+        changed_.wait(lock);
     if (waiting.lost) return unreachable(path_);
     return std::move(waiting.reply);
 }

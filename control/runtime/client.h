@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The connection to sluiced: one reader thread, requests from any thread, and a new attempt every 200 ms while sluiced
-// is away. Requests wait until the connection was restored (registrations and sessions told again).
+// The connection to sluiced: one reader thread, requests from any thread, and a new attempt every
+// 200 ms while sluiced is away. Requests wait until the connection was restored (registrations and
+// sessions told again).
 #pragma once
 
 #include <functional>
@@ -22,7 +23,8 @@ class ClientHandler {
 public:
     virtual ~ClientHandler() = default;
     // All on the reader thread; they must not wait for a request.
-    virtual std::vector<int> hello(protocol::HostHello &hello) = 0; // descriptors stay the handler's
+    virtual std::vector<int>
+    hello(protocol::HostHello &hello) = 0; // descriptors stay the handler's
     virtual void welcomed(const protocol::HostWelcome &welcome, std::uint64_t connection) = 0;
     virtual void notice(const protocol::Notice &notice, std::vector<Fd> fds) = 0;
     virtual void lost() = 0;
@@ -35,14 +37,16 @@ public:
         : path_(std::move(path)), handler_(handler), first_(std::move(first)) {}
     ~Client() { stop(); }
 
-    void start() EXCLUDES(mutex_);                                // makes the first attempt before it returns
+    void start() EXCLUDES(mutex_); // makes the first attempt before it returns
     void stop() EXCLUDES(mutex_);
     // Attempts now if there is no connection; the error says why there is none, with an API status.
     Result<void> connect_now() EXCLUDES(mutex_);
-    // The number of the connection that is in use, 0 if there is none; waits for one that is being restored.
+    // The number of the connection that is in use, 0 if there is none; waits for one that is being
+    // restored.
     std::uint64_t connection() EXCLUDES(mutex_);
     // restoring: part of what makes the connection usable, so it does not wait for that.
-    Result<protocol::Reply> request(protocol::Request request, bool restoring = false) EXCLUDES(mutex_);
+    Result<protocol::Reply> request(protocol::Request request, bool restoring = false)
+        EXCLUDES(mutex_);
     void restored(std::uint64_t connection) EXCLUDES(mutex_);
     void reply(std::uint64_t notice_id, std::uint32_t status) EXCLUDES(mutex_);
 
@@ -61,7 +65,8 @@ private:
     void attempted(Error *error) EXCLUDES(mutex_);
     void read(protocol::Channel &channel) EXCLUDES(mutex_);
     void deliver(protocol::Reply reply) EXCLUDES(mutex_);
-    Result<void> send(const protocol::ToDaemon &message, const std::vector<int> &fds = {}) EXCLUDES(send_mutex_);
+    Result<void> send(const protocol::ToDaemon &message, const std::vector<int> &fds = {})
+        EXCLUDES(send_mutex_);
 
     const std::string path_;
     ClientHandler &handler_;

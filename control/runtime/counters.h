@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the run time counts about itself: things that went wrong without an error to return. Relaxed, any thread.
+// What the run time counts about itself: things that went wrong without an error to return.
+// Relaxed, any thread.
 #pragma once
 
 #include <atomic>
@@ -11,27 +12,27 @@ namespace sluice::runtime {
 struct Counters {
     using Count = std::atomic<std::uint64_t>;
 
-    Count upcalls{0};              // CLASSIFY frames
-    Count queued{0};               // QUEUED frames
-    Count unexpected_frames{0};    // no upcall of ours, or one that contradicts itself
-    Count unknown_filters{0};      // upcall for a filter that no table has: answered by block
-    Count unknown_callouts{0};     // callout gone meanwhile: the filter's own outcome
-    Count callout_exceptions{0};   // classifyFn threw: block
-    Count invalid_answers{0};      // an action that is none: block
-    Count pend_mismatches{0};      // pended, but did not return BLOCK with ABSORB
+    Count upcalls{0};            // CLASSIFY frames
+    Count queued{0};             // QUEUED frames
+    Count unexpected_frames{0};  // no upcall of ours, or one that contradicts itself
+    Count unknown_filters{0};    // upcall for a filter that no table has: answered by block
+    Count unknown_callouts{0};   // callout gone meanwhile: the filter's own outcome
+    Count callout_exceptions{0}; // classifyFn threw: block
+    Count invalid_answers{0};    // an action that is none: block
+    Count pend_mismatches{0};    // pended, but did not return BLOCK with ABSORB
     Count holds{0};
     Count holds_completed{0};
-    Count holds_ordered{0};        // ended by an administrator
-    Count holds_superseded{0};     // the kernel asked about the flow anew
-    Count holds_dropped{0};        // with their port, or with their callout
-    Count stale_completions{0};    // FwpsCompleteOperation0 with a context that is not open
-    Count stale_orders{0};         // administrator's decision about an unknown ticket
-    Count released{0};             // queued packets sent on
-    Count discarded{0};            // queued packets given up
-    Count sends_failed{0};         // port closed, or no room
-    Count handoffs{0};             // a slow classify gave the port to another thread
-    Count thread_limit{0};         // a hand-off found no thread left
-    Count foreign_devices{0};      // IoDeleteDevice of no live device
+    Count holds_ordered{0};     // ended by an administrator
+    Count holds_superseded{0};  // the kernel asked about the flow anew
+    Count holds_dropped{0};     // with their port, or with their callout
+    Count stale_completions{0}; // FwpsCompleteOperation0 with a context that is not open
+    Count stale_orders{0};      // administrator's decision about an unknown ticket
+    Count released{0};          // queued packets sent on
+    Count discarded{0};         // queued packets given up
+    Count sends_failed{0};      // port closed, or no room
+    Count handoffs{0};          // a slow classify gave the port to another thread
+    Count thread_limit{0};      // a hand-off found no thread left
+    Count foreign_devices{0};   // IoDeleteDevice of no live device
     Count reconnects{0};
 
     [[nodiscard]] std::string text() const; // name=value of those that are not 0

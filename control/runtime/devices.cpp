@@ -9,14 +9,16 @@ namespace {
 constexpr CSHORT io_type_device = 3; // what Windows writes into Type
 }
 
-Result<DEVICE_OBJECT *> Devices::make(DRIVER_OBJECT &driver, std::size_t extension_bytes, std::string name,
-                                      DEVICE_TYPE type, ULONG characteristics) {
+Result<DEVICE_OBJECT *> Devices::make(DRIVER_OBJECT &driver, std::size_t extension_bytes,
+                                      std::string name, DEVICE_TYPE type, ULONG characteristics) {
     auto device = std::make_unique<Device>();
     device->name = std::move(name);
-    device->extension.resize((extension_bytes + sizeof(std::max_align_t) - 1) / sizeof(std::max_align_t));
+    device->extension.resize((extension_bytes + sizeof(std::max_align_t) - 1) /
+                             sizeof(std::max_align_t));
     DEVICE_OBJECT &object = device->object;
     object.Type = io_type_device;
-    object.Size = static_cast<USHORT>(std::min<std::size_t>(sizeof object + extension_bytes, 0xFFFF));
+    object.Size =
+        static_cast<USHORT>(std::min<std::size_t>(sizeof object + extension_bytes, 0xFFFF));
     object.DriverObject = &driver;
     object.Flags = DO_DEVICE_INITIALIZING;
     object.Characteristics = characteristics;
@@ -27,7 +29,8 @@ Result<DEVICE_OBJECT *> Devices::make(DRIVER_OBJECT &driver, std::size_t extensi
     Lock lock(mutex_);
     for (const auto &[address, other] : devices_)
         if (!device->name.empty() && other->name == device->name)
-            return Error::status(std::uint32_t(STATUS_OBJECT_NAME_COLLISION), "make device", device->name);
+            return Error::status(std::uint32_t(STATUS_OBJECT_NAME_COLLISION), "make device",
+                                 device->name);
     object.NextDevice = driver.DeviceObject;
     driver.DeviceObject = &object;
     devices_.emplace(&object, std::move(device));
@@ -41,7 +44,8 @@ void Devices::remove(DEVICE_OBJECT *device) {
         ++counters_.foreign_devices;
         return;
     }
-    for (DEVICE_OBJECT **link = &device->DriverObject->DeviceObject; *link; link = &(*link)->NextDevice) {
+    for (DEVICE_OBJECT **link = &device->DriverObject->DeviceObject; *link;
+         link = &(*link)->NextDevice) {
         if (*link != device) continue;
         *link = device->NextDevice;
         break;

@@ -18,8 +18,9 @@ namespace sluice::runtime {
 class Devices {
 public:
     explicit Devices(Counters &counters) : counters_(counters) {}
-    Result<DEVICE_OBJECT *> make(DRIVER_OBJECT &driver, std::size_t extension_bytes, std::string name,
-                                 DEVICE_TYPE type, ULONG characteristics) EXCLUDES(mutex_);
+    Result<DEVICE_OBJECT *> make(DRIVER_OBJECT &driver, std::size_t extension_bytes,
+                                 std::string name, DEVICE_TYPE type, ULONG characteristics)
+        EXCLUDES(mutex_);
     void remove(DEVICE_OBJECT *device) EXCLUDES(mutex_); // not one of ours: counted
     [[nodiscard]] bool alive(const void *device) const EXCLUDES(mutex_);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From an upcall to its callout and back. Used by the threads of all ports and by whoever completes.
+// From an upcall to its callout and back. Used by the threads of all ports and by whoever
+// completes.
 #pragma once
 
 #include "runtime/callouts.h"
@@ -22,7 +23,8 @@ public:
         : callouts_(callouts), tables_(tables), holds_(holds), counters_(counters) {}
 
     void handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame, Pace &pace);
-    // FwpsCompleteOperation0: asks the callout again, in this thread, and ends the hold with its answer.
+    // FwpsCompleteOperation0: asks the callout again, in this thread, and ends the hold with its
+    // answer.
     void complete(HANDLE context);
 
 private:
@@ -30,8 +32,10 @@ private:
         Answer answer;
         bool absorbing_block = false;
     };
-    void classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame, Pace &pace);
-    Said ask(const CalloutEntry &callout, FilterObject &filter, Indication &indication, const dp_upcall &running);
+    void classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
+                  Pace &pace);
+    Said ask(const CalloutEntry &callout, FilterObject &filter, Indication &indication,
+             const dp_upcall &running);
 
     Callouts &callouts_;
     FilterTables &tables_;

@@ -7,7 +7,8 @@ namespace sluice::runtime {
 
 namespace {
 
-dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answer, std::uint32_t count) {
+dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
+                 std::uint32_t count) {
     dp_downcall d{};
     d.magic = DP_DOWNCALL_MAGIC;
     d.version = DP_LAYOUT_VERSION;
@@ -24,11 +25,12 @@ dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answ
 
 } // namespace
 
-bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
-                      xsk::Frame frame) {
+bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall,
+                      const Answer &answer, xsk::Frame frame) {
     static_assert(sizeof(dp_downcall) <= sizeof(dp_upcall));
     if (!frame) return false;
-    const std::uint32_t shift = upcall.packet_offset - static_cast<std::uint32_t>(sizeof(dp_downcall));
+    const std::uint32_t shift =
+        upcall.packet_offset - static_cast<std::uint32_t>(sizeof(dp_downcall));
     const auto length = static_cast<std::uint32_t>(frame.bytes().size()) - shift;
     if (!frame.set_bounds(frame.offset() + shift, length)) return false;
     const dp_downcall d = make(kind, upcall, answer, 0);

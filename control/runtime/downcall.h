@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers on their way to the kernel. The header is written directly before the packet, over what is left of the
-// upcall's; what the kernel is told it takes from its own ticket, so nothing here has to be right for its safety.
+// Answers on their way to the kernel. The header is written directly before the packet, over what
+// is left of the upcall's; what the kernel is told it takes from its own ticket, so nothing here
+// has to be right for its safety.
 #pragma once
 
 #include <optional>
@@ -17,9 +18,10 @@ struct Answer {
     [[nodiscard]] bool blocks() const { return action == DP_ACTION_BLOCK; }
 };
 
-// `frame`: as it came up, with the upcall in front. False: not sent, the frame is gone all the same.
-bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
-                      xsk::Frame frame);
+// `frame`: as it came up, with the upcall in front. False: not sent, the frame is gone all the
+// same.
+bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall,
+                      const Answer &answer, xsk::Frame frame);
 bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                std::uint32_t count = 0);
 

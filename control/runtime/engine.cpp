@@ -10,7 +10,8 @@ namespace sluice::runtime {
 
 namespace {
 
-NTSTATUS call_notify(const CalloutSpec &spec, FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FilterObject &filter) {
+NTSTATUS call_notify(const CalloutSpec &spec, FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key,
+                     FilterObject &filter) {
     return std::visit(
         [&](const auto &c) -> NTSTATUS {
             using Spec = std::decay_t<decltype(c)>;
@@ -28,7 +29,8 @@ NTSTATUS call_notify(const CalloutSpec &spec, FWPS_CALLOUT_NOTIFY_TYPE type, con
 
 } // namespace
 
-Engine::Engine(Options options) : options_(std::move(options)), client_(options_.socket, *this, Fd(options_.connection)) {}
+Engine::Engine(Options options)
+    : options_(std::move(options)), client_(options_.socket, *this, Fd(options_.connection)) {}
 
 Engine::~Engine() {
     client_.stop();
@@ -37,12 +39,15 @@ Engine::~Engine() {
         Lock lock(mutex_);
         ports.swap(ports_);
     }
-    for (auto &[compartment, loop] : ports) end(std::move(loop));
+    for (auto &[compartment, loop] : ports)
+        end(std::move(loop));
     workers_.stop();
     if (const std::string text = counters_.text(); !text.empty()) log().debug("run time: {}", text);
 }
 
-void Engine::start() { client_.start(); }
+void Engine::start() {
+    client_.start();
+}
 
 // ---- connection ----
 
@@ -71,7 +76,8 @@ void Engine::welcomed(const protocol::HostWelcome &welcome, std::uint64_t connec
         Lock lock(mutex_);
         dropped.swap(ports_);
     }
-    for (auto &[compartment, loop] : dropped) end(std::move(loop));
+    for (auto &[compartment, loop] : dropped)
+        end(std::move(loop));
     log().debug("connected to sluiced as host {}", welcome.host_id());
     workers_.post([this, connection] { restore(connection); });
 }
@@ -101,7 +107,8 @@ void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
         });
     } else if (notice.has_hold_order()) {
         const auto &order = notice.hold_order();
-        if (!holds_.order(order.compartment(), order.ticket(), order.action())) status = STATUS_NOT_FOUND;
+        if (!holds_.order(order.compartment(), order.ticket(), order.action()))
+            status = STATUS_NOT_FOUND;
     } else if (notice.has_filter_notify()) {
         workers_.post([this, id = notice.id(), body = notice.filter_notify()] {
             client_.reply(id, std::uint32_t(notify(body)));
@@ -131,7 +138,8 @@ NTSTATUS Engine::attach_port(const protocol::PortAttach &port, std::vector<Fd> f
     return STATUS_SUCCESS;
 }
 
-void Engine::attach(std::uint32_t compartment, std::uint32_t host_id, std::shared_ptr<xsk::PortIo> io) {
+void Engine::attach(std::uint32_t compartment, std::uint32_t host_id,
+                    std::shared_ptr<xsk::PortIo> io) {
     detach(compartment);
     auto link = std::make_shared<PortLink>();
     link->io = std::move(io);
@@ -196,7 +204,8 @@ NTSTATUS Engine::unregister(Result<std::shared_ptr<CalloutEntry>> entry) {
         protocol::Request request;
         request.mutable_callout_unregister()->set_key((*entry)->key.bytes());
         request.mutable_callout_unregister()->set_local_id((*entry)->id);
-        (void)client_.request(std::move(request)); // sluiced gone: it has forgotten the callout anyway
+        (void)client_.request(
+            std::move(request)); // sluiced gone: it has forgotten the callout anyway
     }
     callouts_.finish_remove(*entry);
     holds_.end_callout((*entry)->id);
@@ -204,7 +213,8 @@ NTSTATUS Engine::unregister(Result<std::shared_ptr<CalloutEntry>> entry) {
 }
 
 void Engine::unregister_all() {
-    for (const auto &entry : callouts_.all()) unregister_callout(entry->id);
+    for (const auto &entry : callouts_.all())
+        unregister_callout(entry->id);
 }
 
 NTSTATUS Engine::notify(const protocol::FilterNotify &notify) {
@@ -219,8 +229,10 @@ NTSTATUS Engine::notify(const protocol::FilterNotify &notify) {
     try {
         GUID filter_key;
         std::memcpy(&filter_key, &filter->key(), sizeof filter_key);
-        status = call_notify((*callout)->spec, add ? FWPS_CALLOUT_NOTIFY_ADD_FILTER : FWPS_CALLOUT_NOTIFY_DELETE_FILTER,
-                             add ? &filter_key : nullptr, *filter);
+        status =
+            call_notify((*callout)->spec,
+                        add ? FWPS_CALLOUT_NOTIFY_ADD_FILTER : FWPS_CALLOUT_NOTIFY_DELETE_FILTER,
+                        add ? &filter_key : nullptr, *filter);
     } catch (...) {
         ++counters_.callout_exceptions;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host: everything that one process needs to run callouts. libsluice has one instance; tests make their own.
+// A host: everything that one process needs to run callouts. libsluice has one instance; tests make
+// their own.
 #pragma once
 
 #include <functional>
@@ -20,12 +21,13 @@ public:
         std::string socket;                // of sluiced
         std::string name;                  // shown in host list
         std::function<void()> on_shutdown; // sluiced asks a supervised host to end; reader thread
-        int connection = -1;               // to sluiced, if the process made one already; taken over
+        int connection = -1; // to sluiced, if the process made one already; taken over
     };
     explicit Engine(Options options);
     ~Engine() override;
 
-    void start(); // connects in the background from now on; the first attempt is made before it returns
+    void
+    start(); // connects in the background from now on; the first attempt is made before it returns
     [[nodiscard]] bool connected() { return client_.connection() != 0; }
 
     Result<std::uint32_t> register_callout(const CalloutSpec &spec);
@@ -44,12 +46,14 @@ public:
     FilterTables &filters() { return filters_; }
 
     // A port that is open already; the notices of sluiced come here too.
-    void attach(std::uint32_t compartment, std::uint32_t host_id, std::shared_ptr<xsk::PortIo> io) EXCLUDES(mutex_);
+    void attach(std::uint32_t compartment, std::uint32_t host_id, std::shared_ptr<xsk::PortIo> io)
+        EXCLUDES(mutex_);
     void detach(std::uint32_t compartment) EXCLUDES(mutex_);
 
 private:
     std::vector<int> hello(protocol::HostHello &hello) override EXCLUDES(mutex_);
-    void welcomed(const protocol::HostWelcome &welcome, std::uint64_t connection) override EXCLUDES(mutex_);
+    void welcomed(const protocol::HostWelcome &welcome, std::uint64_t connection) override
+        EXCLUDES(mutex_);
     void notice(const protocol::Notice &notice, std::vector<Fd> fds) override;
     void lost() override;
 

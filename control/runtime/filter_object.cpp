@@ -31,19 +31,38 @@ FWP_VALUE0 ValueStore::value(const protocol::Value &from) {
     const std::string &data = from.data();
     const auto low32 = static_cast<UINT32>(number);
     switch (v.type) {
-    case FWP_UINT8: v.uint8 = static_cast<UINT8>(number); break;
-    case FWP_INT8: v.int8 = static_cast<INT8>(number); break;
-    case FWP_UINT16: v.uint16 = static_cast<UINT16>(number); break;
-    case FWP_INT16: v.int16 = static_cast<INT16>(number); break;
-    case FWP_UINT32: v.uint32 = low32; break;
-    case FWP_INT32: v.int32 = static_cast<INT32>(number); break;
-    case FWP_FLOAT: std::memcpy(&v.float32, &low32, sizeof v.float32); break;
+    case FWP_UINT8:
+        v.uint8 = static_cast<UINT8>(number);
+        break;
+    case FWP_INT8:
+        v.int8 = static_cast<INT8>(number);
+        break;
+    case FWP_UINT16:
+        v.uint16 = static_cast<UINT16>(number);
+        break;
+    case FWP_INT16:
+        v.int16 = static_cast<INT16>(number);
+        break;
+    case FWP_UINT32:
+        v.uint32 = low32;
+        break;
+    case FWP_INT32:
+        v.int32 = static_cast<INT32>(number);
+        break;
+    case FWP_FLOAT:
+        std::memcpy(&v.float32, &low32, sizeof v.float32);
+        break;
     case FWP_UINT64:
-    case FWP_INT64: v.uint64 = &words_.emplace_back(number); break;
-    case FWP_DOUBLE: std::memcpy(v.double64 = &doubles_.emplace_back(), &number, sizeof number); break;
+    case FWP_INT64:
+        v.uint64 = &words_.emplace_back(number);
+        break;
+    case FWP_DOUBLE:
+        std::memcpy(v.double64 = &doubles_.emplace_back(), &number, sizeof number);
+        break;
     case FWP_BYTE_ARRAY16_TYPE: {
         auto &array = arrays_.emplace_back();
-        std::memcpy(array.byteArray16, data.data(), std::min(data.size(), sizeof array.byteArray16));
+        std::memcpy(array.byteArray16, data.data(),
+                    std::min(data.size(), sizeof array.byteArray16));
         v.byteArray16 = &array;
         break;
     }
@@ -55,12 +74,17 @@ FWP_VALUE0 ValueStore::value(const protocol::Value &from) {
     }
     case FWP_BYTE_BLOB_TYPE:
     case FWP_SECURITY_DESCRIPTOR_TYPE:
-    case FWP_TOKEN_ACCESS_INFORMATION_TYPE: v.byteBlob = blob(data); break;
-    case FWP_SID: v.sid = reinterpret_cast<SID *>(blob(data)->data); break;
+    case FWP_TOKEN_ACCESS_INFORMATION_TYPE:
+        v.byteBlob = blob(data);
+        break;
+    case FWP_SID:
+        v.sid = reinterpret_cast<SID *>(blob(data)->data);
+        break;
     case FWP_UNICODE_STRING_TYPE:
         v.unicodeString = reinterpret_cast<LPWSTR>(blob(data + std::string(2, '\0'))->data);
         break;
-    default: v.type = FWP_EMPTY;
+    default:
+        v.type = FWP_EMPTY;
     }
     return v;
 }
@@ -69,10 +93,12 @@ FWP_CONDITION_VALUE0 ValueStore::condition_value(const protocol::Value &from) {
     FWP_CONDITION_VALUE0 v{};
     v.type = static_cast<FWP_DATA_TYPE>(from.type());
     if (v.type == FWP_V4_ADDR_MASK) {
-        v.v4AddrMask = &v4_.emplace_back(FWP_V4_ADDR_AND_MASK{static_cast<UINT32>(from.number()), from.mask()});
+        v.v4AddrMask = &v4_.emplace_back(
+            FWP_V4_ADDR_AND_MASK{static_cast<UINT32>(from.number()), from.mask()});
     } else if (v.type == FWP_V6_ADDR_MASK) {
         auto &address = v6_.emplace_back();
-        std::memcpy(address.addr, from.data().data(), std::min(from.data().size(), sizeof address.addr));
+        std::memcpy(address.addr, from.data().data(),
+                    std::min(from.data().size(), sizeof address.addr));
         address.prefixLength = static_cast<UINT8>(from.mask());
         v.v6AddrMask = &address;
     } else if (v.type == FWP_RANGE_TYPE) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A filter as callbacks see it, with everything that its structure points at. Immutable but for `context`, which
-// notifyFn may set before the first classify sees the filter.
+// A filter as callbacks see it, with everything that its structure points at. Immutable but for
+// `context`, which notifyFn may set before the first classify sees the filter.
 #pragma once
 
 #include <deque>

@@ -10,13 +10,18 @@ constexpr std::uintptr_t handle_first = 0x10001, handle_step = 0x10;
 constexpr Answer soft_permit{DP_ACTION_PERMIT, DP_RIGHT_ACTION_WRITE, false};
 
 // Of the frames of a port, what may be kept: holds leave a quarter, queued packets an eighth.
-bool room_for_hold(const PortLink &port) { return port.kept < port.io->frames() / 4 * 3; }
-bool room_for_packet(const PortLink &port) { return port.kept < port.io->frames() / 8 * 7; }
+bool room_for_hold(const PortLink &port) {
+    return port.kept < port.io->frames() / 4 * 3;
+}
+bool room_for_packet(const PortLink &port) {
+    return port.kept < port.io->frames() / 8 * 7;
+}
 
 } // namespace
 
 Answer outcome_without_callout(const FilterObject &filter) {
-    if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION) return {DP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE, false};
+    if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION)
+        return {DP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE, false};
     return filter.permit_if_unregistered() ? soft_permit : Answer{};
 }
 
@@ -66,7 +71,8 @@ NTSTATUS Holds::pend(HANDLE completion, HANDLE *context) {
     if (!hold->may_pend) return STATUS_FWP_CANNOT_PEND;
     Lock own(hold->mutex);
     if (hold->pended) return STATUS_FWP_CANNOT_PEND;
-    if (hold->state == Hold::State::done || hold->port->io->closed()) return STATUS_FWP_TCPIP_NOT_READY;
+    if (hold->state == Hold::State::done || hold->port->io->closed())
+        return STATUS_FWP_TCPIP_NOT_READY;
     if (!room_for_hold(*hold->port)) return STATUS_INSUFFICIENT_RESOURCES;
     Lock lock(mutex_);
     last_handle_ += handle_step;
@@ -96,7 +102,8 @@ void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_b
         return;
     }
     if (!absorbing_block) ++counters_.pend_mismatches;
-    count_sent(send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, {DP_ACTION_NONE, 0, false}));
+    count_sent(
+        send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, {DP_ACTION_NONE, 0, false}));
     hold.state = Hold::State::held;
     if (hold.early) finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
 }
@@ -116,7 +123,8 @@ std::shared_ptr<Hold> Holds::consume(HANDLE context) {
 std::span<std::byte> Holds::begin_reading(Hold &hold) {
     Lock own(hold.mutex);
     hold.reading = true;
-    return hold.first ? hold.first.bytes().subspan(hold.upcall.packet_offset) : std::span<std::byte>{};
+    return hold.first ? hold.first.bytes().subspan(hold.upcall.packet_offset)
+                      : std::span<std::byte>{};
 }
 
 void Holds::resolve(Hold &hold, const Answer &answer) {
@@ -133,8 +141,8 @@ void Holds::resolve(Hold &hold, const Answer &answer) {
     finish(hold, DP_DOWNCALL_COMPLETE, answer);
 }
 
-// The first packet goes along unless it is to be flushed: the kernel needs it to send it, or to build the RST or ICMP
-// that tells the application. A TCP SYN is the stack's own and never flushed.
+// The first packet goes along unless it is to be flushed: the kernel needs it to send it, or to
+// build the RST or ICMP that tells the application. A TCP SYN is the stack's own and never flushed.
 void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) {
     const bool completes = kind == DP_DOWNCALL_COMPLETE;
     const bool keep = hold.upcall.is_tcp() || (hold.upcall.header.flags & DP_UPCALL_KEEP_DATA);
@@ -161,7 +169,8 @@ void Holds::release_queue(Hold &hold, const Answer &answer, bool flush) {
         count_sent(send_bare(io, DP_DOWNCALL_DISCARD, hold.upcall, answer, count));
         return;
     }
-    for (auto &q : hold.queued) count_sent(send_with_packet(io, DP_DOWNCALL_RELEASE, q.upcall, answer, std::move(q.frame)));
+    for (auto &q : hold.queued)
+        count_sent(send_with_packet(io, DP_DOWNCALL_RELEASE, q.upcall, answer, std::move(q.frame)));
     counters_.released += count;
     hold.queued.clear();
 }
@@ -201,7 +210,8 @@ void Holds::queue(PortLink &port, Upcall upcall, xsk::Frame frame) {
     }
     // Draining. Should the flow be blocked meanwhile, the kernel refuses this and counts it.
     ++counters_.released;
-    count_sent(send_with_packet(*port.io, DP_DOWNCALL_RELEASE, upcall, soft_permit, std::move(frame)));
+    count_sent(
+        send_with_packet(*port.io, DP_DOWNCALL_RELEASE, upcall, soft_permit, std::move(frame)));
 }
 
 bool Holds::order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t action) {
@@ -261,7 +271,8 @@ void Holds::drop_port(PortLink &port) {
     std::vector<std::shared_ptr<Hold>> all;
     {
         Lock lock(port.mutex);
-        for (const auto &[key, hold] : port.flows) all.push_back(hold);
+        for (const auto &[key, hold] : port.flows)
+            all.push_back(hold);
     }
     for (const auto &hold : all) {
         ++counters_.holds_dropped;

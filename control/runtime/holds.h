@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is being asked about, and what a callout pended. A Hold lives from the upcall to its final downcall:
+// What is being asked about, and what a callout pended. A Hold lives from the upcall to its final
+// downcall:
 //
 //   asked ──(classify returned, not pended)──▶ ANSWER + queued packets ──▶ done
-//     └────(returned, pended)──▶ HELD ──▶ held ──(complete | order | callout gone)──▶ COMPLETE + queued ──▶ done
+//     └────(returned, pended)──▶ HELD ──▶ held ──(complete | order | callout gone)──▶ COMPLETE +
+//     queued ──▶ done
 //
-// A completion may come while the classify that pended still runs: its answer waits for the return, since the frame
-// is in the callout's hands and HELD goes first. Handles are numbers that are never used again, so that a foreign,
-// doubled or late one finds nothing. Lock order: Hold, then Holds or PortLink; no lock is held in a callback.
+// A completion may come while the classify that pended still runs: its answer waits for the return,
+// since the frame is in the callout's hands and HELD goes first. Handles are numbers that are never
+// used again, so that a foreign, doubled or late one finds nothing. Lock order: Hold, then Holds or
+// PortLink; no lock is held in a callback.
 #pragma once
 
 #include <map>
@@ -24,7 +27,9 @@ namespace sluice::runtime {
 struct Hold;
 
 struct FlowKeyLess {
-    bool operator()(const dp_flow_key &a, const dp_flow_key &b) const { return std::memcmp(&a, &b, sizeof a) < 0; }
+    bool operator()(const dp_flow_key &a, const dp_flow_key &b) const {
+        return std::memcmp(&a, &b, sizeof a) < 0;
+    }
 };
 
 // A port as far as holds know it.
@@ -72,19 +77,21 @@ public:
     explicit Holds(Counters &counters) : counters_(counters) {}
 
     // An upcall is about to be shown to its callout.
-    std::shared_ptr<Hold> begin(std::shared_ptr<PortLink> port, Upcall upcall, std::shared_ptr<FilterObject> filter,
-                                xsk::Frame frame);
+    std::shared_ptr<Hold> begin(std::shared_ptr<PortLink> port, Upcall upcall,
+                                std::shared_ptr<FilterObject> filter, xsk::Frame frame);
     void classify_returned(Hold &hold, const Answer &answer, bool absorbing_block);
     // A further packet of a flow: behind the open hold if there is one, else straight on.
     void queue(PortLink &port, Upcall upcall, xsk::Frame frame);
 
     NTSTATUS pend(HANDLE completion, HANDLE *context);
-    // Takes a suspension out: from here on it is the caller's to resolve. Null (and counted) if it is not open.
+    // Takes a suspension out: from here on it is the caller's to resolve. Null (and counted) if it
+    // is not open.
     std::shared_ptr<Hold> consume(HANDLE context);
     std::span<std::byte> begin_reading(Hold &hold); // the packet, which stays until resolve()
     void resolve(Hold &hold, const Answer &answer);
 
-    bool order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t action); // by an administrator
+    bool order(std::uint32_t compartment, std::uint64_t ticket,
+               std::uint32_t action);           // by an administrator
     void end_callout(std::uint32_t callout_id); // ends what it holds as the filters say
     void drop_port(PortLink &port);
     [[nodiscard]] std::size_t open() const;

@@ -15,27 +15,50 @@ namespace {
 constexpr std::uint8_t tcp = 6, udp = 17, icmp = 1, icmp6 = 58;
 enum : UINT8 { unspecified = 0, unicast = 1, multicast = 3, broadcast = 4 }; // NL_ADDRESS_TYPE
 
-std::uint8_t octet(std::span<const std::byte> bytes, std::size_t i) { return std::to_integer<std::uint8_t>(bytes[i]); }
+std::uint8_t octet(std::span<const std::byte> bytes, std::size_t i) {
+    return std::to_integer<std::uint8_t>(bytes[i]);
+}
 std::uint16_t be16(std::span<const std::byte> bytes, std::size_t i) {
     return static_cast<std::uint16_t>(octet(bytes, i) << 8 | octet(bytes, i + 1));
 }
 std::uint64_t be(std::span<const std::byte> bytes, std::size_t i, int count) {
     std::uint64_t v = 0;
-    for (int k = 0; k < count; ++k) v = v << 8 | octet(bytes, i + static_cast<std::size_t>(k));
+    for (int k = 0; k < count; ++k)
+        v = v << 8 | octet(bytes, i + static_cast<std::size_t>(k));
     return v;
 }
 
-dp_addr mapped(std::uint64_t v4) { return {0, 0xFFFF00000000ull | v4}; }
+dp_addr mapped(std::uint64_t v4) {
+    return {0, 0xFFFF00000000ull | v4};
+}
 
 UINT8 type_of(const dp_addr &a, bool v6) {
     if (v6) return a.hi >> 56 == 0xFF ? multicast : (a.hi | a.lo) == 0 ? unspecified : unicast;
     const auto v4 = static_cast<std::uint32_t>(a.lo);
-    return v4 == 0xFFFFFFFF ? broadcast : v4 >> 28 == 0xE ? multicast : v4 == 0 ? unspecified : unicast;
+    return v4 == 0xFFFFFFFF  ? broadcast
+           : v4 >> 28 == 0xE ? multicast
+           : v4 == 0         ? unspecified
+                             : unicast;
 }
 
-FWP_VALUE0 value8(UINT8 v) { FWP_VALUE0 out{}; out.type = FWP_UINT8; out.uint8 = v; return out; }
-FWP_VALUE0 value16(UINT16 v) { FWP_VALUE0 out{}; out.type = FWP_UINT16; out.uint16 = v; return out; }
-FWP_VALUE0 value32(UINT32 v) { FWP_VALUE0 out{}; out.type = FWP_UINT32; out.uint32 = v; return out; }
+FWP_VALUE0 value8(UINT8 v) {
+    FWP_VALUE0 out{};
+    out.type = FWP_UINT8;
+    out.uint8 = v;
+    return out;
+}
+FWP_VALUE0 value16(UINT16 v) {
+    FWP_VALUE0 out{};
+    out.type = FWP_UINT16;
+    out.uint16 = v;
+    return out;
+}
+FWP_VALUE0 value32(UINT32 v) {
+    FWP_VALUE0 out{};
+    out.type = FWP_UINT32;
+    out.uint32 = v;
+    return out;
+}
 
 } // namespace
 
@@ -58,7 +81,8 @@ bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
     return true;
 }
 
-Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked) : upcall_(upcall) {
+Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked)
+    : upcall_(upcall) {
     const dp_upcall &h = upcall.header;
     v6_ = layer_fields(h.layer).v6;
     local_ = h.key.local;
@@ -76,7 +100,8 @@ Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const 
 
 void Indication::read_packet(std::span<std::byte> packet) {
     const dp_upcall &h = upcall_.header;
-    const std::span<const std::byte> ip = packet.subspan(std::min<std::size_t>(h.ip_offset, packet.size()));
+    const std::span<const std::byte> ip =
+        packet.subspan(std::min<std::size_t>(h.ip_offset, packet.size()));
     const std::size_t least = v6_ ? 40 : 20;
     if (ip.size() < least) return;
     const bool inbound = h.direction == DP_DIRECTION_INBOUND;
@@ -91,13 +116,16 @@ void Indication::read_packet(std::span<std::byte> packet) {
                                                          : std::size_t(octet(ip, 0) & 0x0F) * 4;
     if (header < least || header > ip.size()) return;
     if (flags_ & FWP_CONDITION_FLAG_IS_FRAGMENT) read_fragment(ip);
-    if (upcall_.at_flow() && upcall_.is_tcp()) return; // a TCP connect has no packet for the callout
+    if (upcall_.at_flow() && upcall_.is_tcp())
+        return; // a TCP connect has no packet for the callout
     const std::size_t total = v6_ ? least + be16(ip, 4) : be16(ip, 2);
-    const std::size_t size = std::clamp(total, header, ip.size()); // without what pads the Ethernet frame
+    const std::size_t size =
+        std::clamp(total, header, ip.size()); // without what pads the Ethernet frame
 
     metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
     metadata_.ipHeaderSize = static_cast<UINT32>(header);
-    if (upcall_.at_flow() && (h.key.protocol == udp || h.key.protocol == icmp || h.key.protocol == icmp6)) {
+    if (upcall_.at_flow() &&
+        (h.key.protocol == udp || h.key.protocol == icmp || h.key.protocol == icmp6)) {
         metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE;
         metadata_.transportHeaderSize = 8;
     }
@@ -139,7 +167,8 @@ void Indication::fill_values(const Asked &asked) {
     for (std::size_t i = 0; i < facts.size(); ++i) {
         FWP_VALUE0 &v = fields_[i].value;
         switch (facts[i]) {
-        case Fact::Nothing: break;
+        case Fact::Nothing:
+            break;
         case Fact::AppId:
             if (path_blob_.size) v.type = FWP_BYTE_BLOB_TYPE, v.byteBlob = &path_blob_;
             break;
@@ -154,17 +183,39 @@ void Indication::fill_values(const Asked &asked) {
             v.tokenAccessInformation = &user_blob_;
             break;
         }
-        case Fact::LocalAddress: v = address(local_, local_bytes_); break;
-        case Fact::RemoteAddress: v = address(remote_, remote_bytes_); break;
-        case Fact::LocalAddressType: v = value8(type_of(local_, v6_)); break;
-        case Fact::DestinationAddressType: v = value8(type_of(inbound ? local_ : remote_, v6_)); break;
-        case Fact::LocalPort: v = value16(h.key.local_port); break;
-        case Fact::RemotePort: v = value16(h.key.remote_port); break;
-        case Fact::Protocol: v = value8(h.key.protocol); break;
-        case Fact::Flags: v = value32(flags_); break;
-        case Fact::InterfaceIndex: v = value32(h.ifindex); break;
-        case Fact::ReauthorizeReason: v = value32(asked.reason); break;
-        case Fact::CompartmentId: v = value32(h.compartment); break;
+        case Fact::LocalAddress:
+            v = address(local_, local_bytes_);
+            break;
+        case Fact::RemoteAddress:
+            v = address(remote_, remote_bytes_);
+            break;
+        case Fact::LocalAddressType:
+            v = value8(type_of(local_, v6_));
+            break;
+        case Fact::DestinationAddressType:
+            v = value8(type_of(inbound ? local_ : remote_, v6_));
+            break;
+        case Fact::LocalPort:
+            v = value16(h.key.local_port);
+            break;
+        case Fact::RemotePort:
+            v = value16(h.key.remote_port);
+            break;
+        case Fact::Protocol:
+            v = value8(h.key.protocol);
+            break;
+        case Fact::Flags:
+            v = value32(flags_);
+            break;
+        case Fact::InterfaceIndex:
+            v = value32(h.ifindex);
+            break;
+        case Fact::ReauthorizeReason:
+            v = value32(asked.reason);
+            break;
+        case Fact::CompartmentId:
+            v = value32(h.compartment);
+            break;
         }
     }
     values_.layerId = h.layer;
@@ -186,7 +237,8 @@ void Indication::fill_metadata(const Asked &asked) {
     if (flags_ & FWP_CONDITION_FLAG_IS_REAUTHORIZE)
         set(FWPS_METADATA_FIELD_PACKET_DIRECTION, m.packetDirection,
             h.direction == DP_DIRECTION_INBOUND ? FWP_DIRECTION_INBOUND : FWP_DIRECTION_OUTBOUND);
-    // The handle is there where it may not be used too, so that FwpsPendOperation0 can say why; the bit is not.
+    // The handle is there where it may not be used too, so that FwpsPendOperation0 can say why; the
+    // bit is not.
     m.completionHandle = asked.completion;
     if (asked.may_pend) m.currentMetadataValues |= FWPS_METADATA_FIELD_COMPLETION_HANDLE;
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that one call of classifyFn is given, built from an upcall and kept until the call returns.
+// Everything that one call of classifyFn is given, built from an upcall and kept until the call
+// returns.
 //
-//   fixed values   by layer_fields.h; what we do not know is FWP_EMPTY. ALE_APP_ID: the executable's path, UTF-16 with
-//                  the closing zero. ALE_USER_ID: FWP_TOKEN_ACCESS_INFORMATION_TYPE whose blob is the SID S-1-22-1-<uid>.
-//   metadata       process id and path, compartment, flow handle, completion handle, header sizes, fragment, direction.
-//   layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the frame, data from the transport header on,
+//   fixed values   by layer_fields.h; what we do not know is FWP_EMPTY. ALE_APP_ID: the
+//   executable's path, UTF-16 with
+//                  the closing zero. ALE_USER_ID: FWP_TOKEN_ACCESS_INFORMATION_TYPE whose blob is
+//                  the SID S-1-22-1-<uid>.
+//   metadata       process id and path, compartment, flow handle, completion handle, header sizes,
+//   fragment, direction. layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the
+//   frame, data from the transport header on,
 //                  with the IP header in front of it within the same MDL.
 #pragma once
 
@@ -22,8 +26,8 @@ namespace sluice::runtime {
 // An upcall taken out of its frame: the frame's own copy is overwritten by the answer.
 struct Upcall {
     dp_upcall header{};
-    std::string path;                 // of the executable, empty: unknown
-    std::uint32_t packet_offset = 0;  // in the frame
+    std::string path;                // of the executable, empty: unknown
+    std::uint32_t packet_offset = 0; // in the frame
     [[nodiscard]] bool at_flow() const { return header.flow != 0; }
     [[nodiscard]] bool is_tcp() const { return header.key.protocol == 6; }
     // False: not an upcall of this layout, or its lengths contradict each other.
@@ -33,8 +37,8 @@ struct Upcall {
 class Indication {
 public:
     struct Asked {
-        bool reauthorize = false;       // by us, at completion; the kernel's own is in condition_flags
-        std::uint32_t reason = 0;       // FWP_CONDITION_REAUTHORIZE_REASON_*
+        bool reauthorize = false; // by us, at completion; the kernel's own is in condition_flags
+        std::uint32_t reason = 0; // FWP_CONDITION_REAUTHORIZE_REASON_*
         HANDLE completion = nullptr;
         bool may_pend = false;
     };

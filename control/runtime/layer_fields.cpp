@@ -33,7 +33,8 @@ constexpr struct {
 
 Fact fact_of(const tables::Field &field) {
     if (field.condition < 0) return Fact::Nothing;
-    const std::string_view name = tables::conditions[static_cast<std::size_t>(field.condition)].name;
+    const std::string_view name =
+        tables::conditions[static_cast<std::size_t>(field.condition)].name;
     for (const auto &k : known)
         if (name == k.condition) return k.fact;
     return Fact::Nothing;
@@ -42,7 +43,8 @@ Fact fact_of(const tables::Field &field) {
 const std::array<Fact, tables::fields.size()> &facts() {
     static const auto all = [] {
         std::array<Fact, tables::fields.size()> out{};
-        for (std::size_t i = 0; i < out.size(); ++i) out[i] = fact_of(tables::fields[i]);
+        for (std::size_t i = 0; i < out.size(); ++i)
+            out[i] = fact_of(tables::fields[i]);
         return out;
     }();
     return all;
@@ -69,7 +71,8 @@ std::uint16_t field_index(std::uint16_t id, const Guid &condition) {
     for (std::uint16_t i = 0; i < layer->field_count; ++i) {
         const auto place = tables::fields[layer->first_field + i].condition;
         if (place < 0) continue;
-        if (std::memcmp(&tables::conditions[static_cast<std::size_t>(place)].key, &condition, sizeof condition) == 0)
+        if (std::memcmp(&tables::conditions[static_cast<std::size_t>(place)].key, &condition,
+                        sizeof condition) == 0)
             return i;
     }
     return 0xFFFF;

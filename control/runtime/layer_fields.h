@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the data fields of a layer are, by the generated tables, reduced to what the run time can fill.
+// What the data fields of a layer are, by the generated tables, reduced to what the run time can
+// fill.
 #pragma once
 
 #include <cstdint>

@@ -8,10 +8,11 @@
 namespace sluice::runtime {
 
 spdlog::logger &log() {
-    // Never destroyed, since threads may log until the process ends; not registered, since the program may use the
-    // same logging library under names of its own.
+    // Never destroyed, since threads may log until the process ends; not registered, since the
+    // program may use the same logging library under names of its own.
     static auto *const logger = [] {
-        auto *made = new spdlog::logger("libsluice", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
+        auto *made = new spdlog::logger("libsluice",
+                                        std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
         const char *level = std::getenv("SLUICE_LOG");
         made->set_level(level ? spdlog::level::from_str(level) : spdlog::level::warn);
         return made;

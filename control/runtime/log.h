@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The library's own lines: stderr, warnings and worse unless SLUICE_LOG names another level. Nothing per packet.
+// The library's own lines: stderr, warnings and worse unless SLUICE_LOG names another level.
+// Nothing per packet.
 #pragma once
 
 #include <spdlog/logger.h>

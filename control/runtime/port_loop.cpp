@@ -13,8 +13,8 @@ constexpr std::chrono::milliseconds idle_wait{1000};
 
 } // namespace
 
-// `since_`: when user code was entered, or one of the two marks. The exchange at its end tells exactly whether
-// the port was taken away meanwhile.
+// `since_`: when user code was entered, or one of the two marks. The exchange at its end tells
+// exactly whether the port was taken away meanwhile.
 class PortLoop::Leader final : public Pace {
 public:
     void entering() override { since_.store(Clock::now().time_since_epoch().count()); }
@@ -43,7 +43,8 @@ PortLoop::~PortLoop() {
     link_->io->close();
     Lock lock(mutex_);
     changed_.notify_all();
-    while (running_ > 0) changed_.wait(lock);
+    while (running_ > 0)
+        changed_.wait(lock);
 }
 
 // Detached, and counted instead: threads come and go, and the destructor waits for the count.
@@ -59,8 +60,10 @@ void PortLoop::run() {
         const auto self = std::make_shared<Leader>();
         leader_ = self;
         if (followers_ == 0) {
-            if (running_ < threads_max) spawn();
-            else ++counters_.thread_limit;
+            if (running_ < threads_max)
+                spawn();
+            else
+                ++counters_.thread_limit;
         }
         lock.unlock();
         lead(*self);

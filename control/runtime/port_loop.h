@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The threads of one port. One leads: it takes a frame and deals with it. A follower watches; when the leader has been
-// in user code for longer than `patience` it takes the lead, and the slow thread joins the followers when it returns.
-// A leader can lose the port only inside user code, so frames of a flow are never dealt with out of order.
+// The threads of one port. One leads: it takes a frame and deals with it. A follower watches; when
+// the leader has been in user code for longer than `patience` it takes the lead, and the slow
+// thread joins the followers when it returns. A leader can lose the port only inside user code, so
+// frames of a flow are never dealt with out of order.
 #pragma once
 
 #include <thread>

@@ -5,7 +5,9 @@ namespace sluice::runtime {
 
 namespace {
 
-Error status(NTSTATUS value, std::string what) { return Error::status(std::uint32_t(value), std::move(what)); }
+Error status(NTSTATUS value, std::string what) {
+    return Error::status(std::uint32_t(value), std::move(what));
+}
 
 } // namespace
 
@@ -75,7 +77,8 @@ Result<std::uint64_t> Sessions::usable(Session &session) {
     return status(STATUS_FWP_SESSION_ABORTED, "use the session");
 }
 
-// The connection broke under a request: what that means depends on whether lost() found a transaction.
+// The connection broke under a request: what that means depends on whether lost() found a
+// transaction.
 Error Sessions::failure(Session &session) {
     Lock lock(mutex_);
     const bool transaction = session.in_transaction || session.transaction_lost;
@@ -87,7 +90,8 @@ Error Sessions::failure(Session &session) {
 void Sessions::follow_transaction(Session &session, const protocol::Request &request, bool done) {
     Lock lock(mutex_);
     if (request.has_transaction_begin() && done) session.in_transaction = true;
-    if (request.has_transaction_commit() || request.has_transaction_abort()) session.in_transaction = false;
+    if (request.has_transaction_commit() || request.has_transaction_abort())
+        session.in_transaction = false;
 }
 
 Result<protocol::Reply> Sessions::request(HANDLE handle, const Fill &fill) {
@@ -116,7 +120,8 @@ void Sessions::restore() {
     std::vector<Ptr> all;
     {
         Lock lock(mutex_);
-        for (auto &[handle, session] : sessions_) all.push_back(session);
+        for (auto &[handle, session] : sessions_)
+            all.push_back(session);
     }
     for (const auto &session : all) {
         auto reply = open_remote(session->spec, true);

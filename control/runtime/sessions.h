@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The management sessions of this process. They outlive a restart of sluiced: each is opened again under its key;
-// only an open transaction is lost, which the next call says.
+// The management sessions of this process. They outlive a restart of sluiced: each is opened again
+// under its key; only an open transaction is lost, which the next call says.
 #pragma once
 
 #include "core/guid.h"
@@ -40,7 +40,8 @@ private:
     Ptr find(HANDLE handle) const EXCLUDES(mutex_);
     Result<std::uint64_t> usable(Session &session) EXCLUDES(mutex_);
     Error failure(Session &session) EXCLUDES(mutex_);
-    void follow_transaction(Session &session, const protocol::Request &request, bool done) EXCLUDES(mutex_);
+    void follow_transaction(Session &session, const protocol::Request &request, bool done)
+        EXCLUDES(mutex_);
 
     Client &client_;
     mutable Mutex mutex_; // guards the sessions' members too

@@ -29,7 +29,11 @@ void append_utf8(std::string &out, char32_t c) {
 char32_t next_utf8(std::string_view &text) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
     const unsigned char lead = byte(0);
-    const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC2 ? 2 : 0;
+    const std::size_t length = lead < 0x80    ? 1
+                               : lead >= 0xF0 ? 4
+                               : lead >= 0xE0 ? 3
+                               : lead >= 0xC2 ? 2
+                                              : 0;
     char32_t c = length == 1 ? lead : lead & (0xFF >> (length + 1));
     bool good = length > 0 && length <= text.size() && lead < 0xF5;
     for (std::size_t i = 1; good && i < length; ++i) {
@@ -61,7 +65,8 @@ std::string to_utf8(const WCHAR *text, std::size_t units) {
 
 std::string to_utf8(const WCHAR *text) {
     std::size_t units = 0;
-    while (text && text[units]) ++units;
+    while (text && text[units])
+        ++units;
     return to_utf8(text, units);
 }
 

@@ -9,7 +9,7 @@
 
 namespace sluice::runtime {
 
-std::string to_utf8(const WCHAR *text);                 // ends in zero; null gives ""
+std::string to_utf8(const WCHAR *text); // ends in zero; null gives ""
 std::string to_utf8(const WCHAR *text, std::size_t units);
 std::u16string to_utf16(std::string_view text);
 

@@ -18,7 +18,8 @@ void Workers::run() {
     Lock lock(mutex_);
     for (;;) {
         ++idle_;
-        while (jobs_.empty() && !stopping_) posted_.wait(lock);
+        while (jobs_.empty() && !stopping_)
+            posted_.wait(lock);
         --idle_;
         if (jobs_.empty()) return;
         const std::function<void()> job = std::move(jobs_.front());
@@ -37,7 +38,8 @@ void Workers::stop() {
         threads.swap(threads_);
     }
     posted_.notify_all();
-    for (auto &t : threads) t.join();
+    for (auto &t : threads)
+        t.join();
 }
 
 } // namespace sluice::runtime

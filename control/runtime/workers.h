@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Threads for notifyFn and other work that may itself wait for sluiced. A job never waits behind another: where no
-// worker is idle there is a new one, because a notifyFn may add filters, which are announced to notifyFn.
+// Threads for notifyFn and other work that may itself wait for sluiced. A job never waits behind
+// another: where no worker is idle there is a new one, because a notifyFn may add filters, which
+// are announced to notifyFn.
 #pragma once
 
 #include <deque>

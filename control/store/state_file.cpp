@@ -17,17 +17,20 @@ constexpr std::size_t head_bytes = 8 + 8 + 8;
 
 std::uint64_t fnv1a(std::string_view bytes) {
     std::uint64_t hash = 0xcbf29ce484222325ull;
-    for (unsigned char c : bytes) hash = (hash ^ c) * 0x100000001b3ull;
+    for (unsigned char c : bytes)
+        hash = (hash ^ c) * 0x100000001b3ull;
     return hash;
 }
 
 void append_u64(std::string &out, std::uint64_t value) {
-    for (int shift = 0; shift < 64; shift += 8) out += static_cast<char>(value >> shift);
+    for (int shift = 0; shift < 64; shift += 8)
+        out += static_cast<char>(value >> shift);
 }
 
 std::uint64_t u64_at(std::string_view bytes, std::size_t at) {
     std::uint64_t value = 0;
-    for (int i = 7; i >= 0; --i) value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
+    for (int i = 7; i >= 0; --i)
+        value = value << 8 | static_cast<unsigned char>(bytes[at + i]);
     return value;
 }
 
@@ -72,7 +75,8 @@ Result<std::optional<State>> StateFile::read() const {
     if (body.size() != u64_at(*bytes, 8)) return damaged(path_, "its length is wrong");
     if (fnv1a(body) != u64_at(*bytes, 16)) return damaged(path_, "its checksum is wrong");
     State state;
-    if (!state.ParseFromArray(body.data(), static_cast<int>(body.size()))) return damaged(path_, "it cannot be parsed");
+    if (!state.ParseFromArray(body.data(), static_cast<int>(body.size())))
+        return damaged(path_, "it cannot be parsed");
     return std::optional<State>(std::move(state));
 }
 
@@ -88,7 +92,8 @@ Result<void> StateFile::write(const State &state) const {
     if (!fd) return Error(errno, "open state file", beside);
     if (auto r = write_all(fd.get(), bytes, beside); !r) return r.error();
     if (::fsync(fd.get()) != 0) return Error(errno, "write state file", beside);
-    if (::rename(beside.c_str(), path_.c_str()) != 0) return Error(errno, "rename state file", path_);
+    if (::rename(beside.c_str(), path_.c_str()) != 0)
+        return Error(errno, "rename state file", path_);
     return {};
 }
 

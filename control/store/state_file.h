@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state on disk. A reader finds the last complete state or none: it is written beside and renamed.
-// File: "SLUICE1\n", length (u64), FNV-1a of the message (u64), both little endian, then the message.
+// The state on disk. A reader finds the last complete state or none: it is written beside and
+// renamed. File: "SLUICE1\n", length (u64), FNV-1a of the message (u64), both little endian, then
+// the message.
 #pragma once
 
 #include <optional>

@@ -18,17 +18,21 @@ Guid guid_of(const GUID &g) {
 Result<Guid> key_of(const std::string &bytes, const char *what) {
     if (bytes.empty()) return Guid{};
     if (auto key = Guid::from_bytes(bytes)) return *key;
-    return Error::status(STATUS_FWP_INVALID_PARAMETER, std::string(what) + " is not a GUID of 16 bytes");
+    return Error::status(STATUS_FWP_INVALID_PARAMETER,
+                         std::string(what) + " is not a GUID of 16 bytes");
 }
 
-std::string key_bytes(const Guid &key) { return key.is_null() ? std::string() : key.bytes(); }
+std::string key_bytes(const Guid &key) {
+    return key.is_null() ? std::string() : key.bytes();
+}
 
 template <std::size_t N>
 Result<policy::Scalar> array_of(const std::string &data) {
     std::array<std::uint8_t, N> bytes{};
     if (data.size() != N)
-        return Error::status(STATUS_FWP_TYPE_MISMATCH, "value of " + std::to_string(data.size()) + " bytes where " +
-                                                           std::to_string(N) + " are needed");
+        return Error::status(STATUS_FWP_TYPE_MISMATCH, "value of " + std::to_string(data.size()) +
+                                                           " bytes where " + std::to_string(N) +
+                                                           " are needed");
     std::memcpy(bytes.data(), data.data(), N);
     return policy::Scalar(bytes);
 }
@@ -36,7 +40,8 @@ Result<policy::Scalar> array_of(const std::string &data) {
 template <typename T>
 Result<policy::Scalar> integer_of(std::uint64_t number) {
     if (static_cast<T>(number) != number)
-        return Error::status(STATUS_FWP_OUT_OF_BOUNDS, "value too large for its type", std::to_string(number));
+        return Error::status(STATUS_FWP_OUT_OF_BOUNDS, "value too large for its type",
+                             std::to_string(number));
     return policy::Scalar(static_cast<T>(number));
 }
 
@@ -44,7 +49,9 @@ Result<policy::Scalar> v6_prefix_of(const protocol::Value &m) {
     policy::V6Prefix prefix;
     if (m.data().size() != prefix.address.size())
         return Error::status(STATUS_FWP_TYPE_MISMATCH, "IPv6 address is not of 16 bytes");
-    if (m.mask() > 128) return Error::status(STATUS_FWP_INVALID_NET_MASK, "IPv6 prefix length", std::to_string(m.mask()));
+    if (m.mask() > 128)
+        return Error::status(STATUS_FWP_INVALID_NET_MASK, "IPv6 prefix length",
+                             std::to_string(m.mask()));
     std::memcpy(prefix.address.data(), m.data().data(), prefix.address.size());
     prefix.prefix = static_cast<std::uint8_t>(m.mask());
     return policy::Scalar(prefix);
@@ -52,18 +59,29 @@ Result<policy::Scalar> v6_prefix_of(const protocol::Value &m) {
 
 Result<policy::Scalar> scalar_of(const protocol::Value &m) {
     switch (m.type()) {
-    case FWP_EMPTY: return policy::Scalar(std::monostate{});
-    case FWP_UINT8: return integer_of<std::uint8_t>(m.number());
-    case FWP_UINT16: return integer_of<std::uint16_t>(m.number());
-    case FWP_UINT32: return integer_of<std::uint32_t>(m.number());
-    case FWP_UINT64: return integer_of<std::uint64_t>(m.number());
-    case FWP_BYTE_ARRAY16_TYPE: return array_of<16>(m.data());
-    case FWP_BYTE_ARRAY6_TYPE: return array_of<6>(m.data());
-    case FWP_BYTE_BLOB_TYPE: return policy::Scalar(policy::Blob{m.data()});
+    case FWP_EMPTY:
+        return policy::Scalar(std::monostate{});
+    case FWP_UINT8:
+        return integer_of<std::uint8_t>(m.number());
+    case FWP_UINT16:
+        return integer_of<std::uint16_t>(m.number());
+    case FWP_UINT32:
+        return integer_of<std::uint32_t>(m.number());
+    case FWP_UINT64:
+        return integer_of<std::uint64_t>(m.number());
+    case FWP_BYTE_ARRAY16_TYPE:
+        return array_of<16>(m.data());
+    case FWP_BYTE_ARRAY6_TYPE:
+        return array_of<6>(m.data());
+    case FWP_BYTE_BLOB_TYPE:
+        return policy::Scalar(policy::Blob{m.data()});
     case FWP_V4_ADDR_MASK:
         return policy::Scalar(policy::V4Mask{static_cast<std::uint32_t>(m.number()), m.mask()});
-    case FWP_V6_ADDR_MASK: return v6_prefix_of(m);
-    default: return Error::status(STATUS_FWP_TYPE_MISMATCH, "values of this type are not supported", std::to_string(m.type()));
+    case FWP_V6_ADDR_MASK:
+        return v6_prefix_of(m);
+    default:
+        return Error::status(STATUS_FWP_TYPE_MISMATCH, "values of this type are not supported",
+                             std::to_string(m.type()));
     }
 }
 
@@ -125,8 +143,10 @@ std::string layer_name(std::uint16_t layer) {
     constexpr std::string_view prefix = "FWPS_LAYER_";
     for (const auto &row : tables::layers) {
         if (row.id != layer) continue;
-        std::string name = std::string_view(row.name).starts_with(prefix) ? row.name + prefix.size() : row.name;
-        for (char &c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        std::string name =
+            std::string_view(row.name).starts_with(prefix) ? row.name + prefix.size() : row.name;
+        for (char &c : name)
+            c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
         return name;
     }
     return {};
@@ -157,7 +177,9 @@ Result<policy::SubLayer> from_message(const protocol::SubLayer &m) {
     auto provider = key_of(m.provider(), "provider key");
     if (!key) return key.error();
     if (!provider) return provider.error();
-    if (m.weight() > 0xffff) return Error::status(STATUS_FWP_INVALID_WEIGHT, "sublayer weight", std::to_string(m.weight()));
+    if (m.weight() > 0xffff)
+        return Error::status(STATUS_FWP_INVALID_WEIGHT, "sublayer weight",
+                             std::to_string(m.weight()));
     object.key = *key;
     object.provider = *provider;
     object.name = m.name();
@@ -196,10 +218,21 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
     if (!layer) return layer.error();
     auto weight = from_message(m.weight());
     if (!weight) return weight.error();
-    object = {.id = m.id(), .key = *key, .name = m.name(), .description = m.description(), .flags = m.flags(),
-              .layer = *layer, .sublayer = *sublayer, .weight = std::move(*weight),
-              .effective_weight = m.effective_weight(), .conditions = {}, .action = m.action(), .callout = *callout,
-              .raw_context = m.raw_context(), .provider = *provider, .owner = 0};
+    object = {.id = m.id(),
+              .key = *key,
+              .name = m.name(),
+              .description = m.description(),
+              .flags = m.flags(),
+              .layer = *layer,
+              .sublayer = *sublayer,
+              .weight = std::move(*weight),
+              .effective_weight = m.effective_weight(),
+              .conditions = {},
+              .action = m.action(),
+              .callout = *callout,
+              .raw_context = m.raw_context(),
+              .provider = *provider,
+              .owner = 0};
     for (const auto &c : m.conditions()) {
         auto field = key_of(c.field(), "condition field");
         if (!field) return field.error();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Policy objects as messages and back: the one place that knows both shapes. The control channel and the state file
-// carry the same messages.
+// Policy objects as messages and back: the one place that knows both shapes. The control channel
+// and the state file carry the same messages.
 #pragma once
 
 #include "core/result.h"
@@ -9,8 +9,9 @@
 
 namespace sluice::store {
 
-// Each from_message checks what the message's shape allows to be wrong (sizes, types, unknown layer); whether the
-// object makes sense in the policy is for policy/edit.h. Owners are not part of these messages.
+// Each from_message checks what the message's shape allows to be wrong (sizes, types, unknown
+// layer); whether the object makes sense in the policy is for policy/edit.h. Owners are not part of
+// these messages.
 Result<policy::SubLayer> from_message(const protocol::SubLayer &message);
 Result<policy::Callout> from_message(const protocol::Callout &message);
 Result<policy::Filter> from_message(const protocol::Filter &message);

@@ -5,7 +5,8 @@
 
 namespace sluice::xsk {
 
-Frame::Frame(std::shared_ptr<PortIo> owner, std::byte *chunk, std::uint32_t offset, std::uint32_t length)
+Frame::Frame(std::shared_ptr<PortIo> owner, std::byte *chunk, std::uint32_t offset,
+             std::uint32_t length)
     : owner_(std::move(owner)), chunk_(chunk), offset_(offset), length_(length) {}
 
 Frame::Frame(Frame &&other) noexcept

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One chunk of a port's memory with the bytes in use in it. Whoever has the Frame has the chunk; destroying it
-// gives the chunk back. The memory stays mapped while a Frame lives, also after the port was closed.
+// One chunk of a port's memory with the bytes in use in it. Whoever has the Frame has the chunk;
+// destroying it gives the chunk back. The memory stays mapped while a Frame lives, also after the
+// port was closed.
 #pragma once
 
 #include <chrono>
@@ -19,7 +20,8 @@ class PortIo;
 class Frame {
 public:
     Frame() = default;
-    Frame(std::shared_ptr<PortIo> owner, std::byte *chunk, std::uint32_t offset, std::uint32_t length);
+    Frame(std::shared_ptr<PortIo> owner, std::byte *chunk, std::uint32_t offset,
+          std::uint32_t length);
     Frame(Frame &&other) noexcept;
     Frame &operator=(Frame &&other) noexcept;
     ~Frame() { reset(); }
@@ -40,17 +42,19 @@ private:
     std::uint32_t offset_ = 0, length_ = 0;
 };
 
-// A port as the run time sees it. Any thread may call anything; XskPort is the real one, tests have one in memory.
+// A port as the run time sees it. Any thread may call anything; XskPort is the real one, tests have
+// one in memory.
 class PortIo {
 public:
     enum class Wait { ready, timeout, closed };
 
     virtual ~PortIo() = default;
     virtual Wait wait(std::chrono::milliseconds limit) = 0;
-    virtual std::optional<Frame> receive() = 0;   // does not wait
-    virtual std::optional<Frame> allocate() = 0;  // a frame of length 0 for a downcall without a packet
-    virtual bool send(Frame frame) = 0;           // false: closed, or no room in time; the frame is consumed
-    virtual void close() = 0;                     // wakes wait(); later sends fail
+    virtual std::optional<Frame> receive() = 0; // does not wait
+    virtual std::optional<Frame>
+    allocate() = 0;                     // a frame of length 0 for a downcall without a packet
+    virtual bool send(Frame frame) = 0; // false: closed, or no room in time; the frame is consumed
+    virtual void close() = 0;           // wakes wait(); later sends fail
     [[nodiscard]] virtual bool closed() const = 0;
     [[nodiscard]] virtual std::uint32_t frames() const = 0;
     // What sluiced needs to take the port over after its restart; -1 if there is none.

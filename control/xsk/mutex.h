@@ -48,7 +48,8 @@ private:
     bool held_ = true;
 };
 
-// Waits with a Lock: `changed.wait(lock)` in a loop over the condition, which keeps the analysis local.
+// Waits with a Lock: `changed.wait(lock)` in a loop over the condition, which keeps the analysis
+// local.
 using Condition = std::condition_variable_any;
 
 } // namespace sluice

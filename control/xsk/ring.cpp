@@ -34,8 +34,9 @@ Mapping::~Mapping() {
 namespace {
 
 template <typename Ring>
-Result<Mapping> map_ring(int socket, const xdp_ring_offset &at, std::uint64_t page, std::uint32_t entries,
-                         std::size_t entry_bytes, const char *what, Ring &ring) {
+Result<Mapping> map_ring(int socket, const xdp_ring_offset &at, std::uint64_t page,
+                         std::uint32_t entries, std::size_t entry_bytes, const char *what,
+                         Ring &ring) {
     auto memory = Mapping::make(socket, at.desc + entries * entry_bytes, page, what);
     if (!memory) return memory;
     std::byte *base = memory->bytes().data();
@@ -46,7 +47,8 @@ Result<Mapping> map_ring(int socket, const xdp_ring_offset &at, std::uint64_t pa
     ring.flags = reinterpret_cast<__u32 *>(base + at.flags);
     ring.ring = base + at.desc;
     ring.cached_prod = *ring.producer;
-    // libxdp keeps a producer's view of the consumer one ring ahead, which spares an addition per reserve.
+    // libxdp keeps a producer's view of the consumer one ring ahead, which spares an addition per
+    // reserve.
     ring.cached_cons = *ring.consumer + (std::is_same_v<Ring, xsk_ring_prod> ? entries : 0);
     return memory;
 }
@@ -63,14 +65,17 @@ Result<Rings> Rings::map(int socket, std::uint32_t entries) {
     if (length != sizeof offsets) return Error(EPROTO, "read ring offsets of the port's socket");
 
     Rings r;
-    auto fill = map_ring(socket, offsets.fr, XDP_UMEM_PGOFF_FILL_RING, entries, sizeof(__u64), "fill ring", r.fill);
+    auto fill = map_ring(socket, offsets.fr, XDP_UMEM_PGOFF_FILL_RING, entries, sizeof(__u64),
+                         "fill ring", r.fill);
     if (!fill) return fill.error();
-    auto completion = map_ring(socket, offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, entries, sizeof(__u64),
-                               "completion ring", r.completion);
+    auto completion = map_ring(socket, offsets.cr, XDP_UMEM_PGOFF_COMPLETION_RING, entries,
+                               sizeof(__u64), "completion ring", r.completion);
     if (!completion) return completion.error();
-    auto rx = map_ring(socket, offsets.rx, XDP_PGOFF_RX_RING, entries, sizeof(xdp_desc), "rx ring", r.rx);
+    auto rx =
+        map_ring(socket, offsets.rx, XDP_PGOFF_RX_RING, entries, sizeof(xdp_desc), "rx ring", r.rx);
     if (!rx) return rx.error();
-    auto tx = map_ring(socket, offsets.tx, XDP_PGOFF_TX_RING, entries, sizeof(xdp_desc), "tx ring", r.tx);
+    auto tx =
+        map_ring(socket, offsets.tx, XDP_PGOFF_TX_RING, entries, sizeof(xdp_desc), "tx ring", r.tx);
     if (!tx) return tx.error();
     r.fill_memory = *std::move(fill);
     r.completion_memory = *std::move(completion);

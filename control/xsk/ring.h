@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shared memory of an AF_XDP socket that sluiced made and passed to us: the UMEM and four rings.
+// The shared memory of an AF_XDP socket that sluiced made and passed to us: the UMEM and four
+// rings.
 //
 //                    ┌────────── fill: chunks the kernel may write ─────────┐
 //      free list ────┤                                                      ▼
@@ -9,8 +10,8 @@
 //          │                └───────────── rx: chunks with a packet ◀───────┤
 //          └────────────────────────────── completion: chunks sent ◀────────┘
 //
-// A chunk is in exactly one of these places. `fill` and `rx` are used under one lock, `tx` and `completion` under
-// another; the free list has its own, taken last.
+// A chunk is in exactly one of these places. `fill` and `rx` are used under one lock, `tx` and
+// `completion` under another; the free list has its own, taken last.
 #pragma once
 
 #include <span>

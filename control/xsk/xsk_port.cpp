@@ -12,7 +12,8 @@ namespace sluice::xsk {
 
 namespace {
 
-// Frames that never go to the fill ring, so that an answer without a packet finds one under any load.
+// Frames that never go to the fill ring, so that an answer without a packet finds one under any
+// load.
 constexpr std::size_t reserve_frames = 32;
 constexpr int send_attempts = 1000;
 
@@ -30,7 +31,8 @@ Result<void> bind_far(int socket, std::uint32_t ifindex) {
 
 FrameStore::FrameStore(std::uint32_t frames) {
     free_.reserve(frames);
-    for (std::uint64_t i = frames; i > 0; --i) free_.push_back((i - 1) * DP_FRAME_BYTES);
+    for (std::uint64_t i = frames; i > 0; --i)
+        free_.push_back((i - 1) * DP_FRAME_BYTES);
 }
 
 std::optional<std::uint64_t> FrameStore::take(std::size_t leave) {
@@ -54,7 +56,8 @@ std::size_t FrameStore::size() const {
 Result<std::shared_ptr<XskPort>> XskPort::open(Handover handover) {
     const std::size_t bytes = std::size_t(handover.frames) * DP_FRAME_BYTES;
     struct stat status {};
-    if (::fstat(handover.memory.get(), &status) != 0) return Error(errno, "look at the port's memory");
+    if (::fstat(handover.memory.get(), &status) != 0)
+        return Error(errno, "look at the port's memory");
     if (handover.frames == 0 || std::size_t(status.st_size) < bytes)
         return Error(EINVAL, "use port memory of", std::to_string(status.st_size) + " bytes");
     auto memory = Mapping::make(handover.memory.get(), bytes, 0, "port memory");
@@ -73,9 +76,9 @@ Result<std::shared_ptr<XskPort>> XskPort::open(Handover handover) {
 }
 
 XskPort::XskPort(Handover handover, Rings rings, Mapping memory, Fd stop)
-    : socket_(std::move(handover.socket)), memory_fd_(std::move(handover.memory)), far_(std::move(handover.far)),
-      stop_(std::move(stop)), frames_(handover.frames), memory_(std::move(memory)), store_(handover.frames),
-      rings_(std::move(rings)) {}
+    : socket_(std::move(handover.socket)), memory_fd_(std::move(handover.memory)),
+      far_(std::move(handover.far)), stop_(std::move(stop)), frames_(handover.frames),
+      memory_(std::move(memory)), store_(handover.frames), rings_(std::move(rings)) {}
 
 XskPort::~XskPort() = default;
 
@@ -85,7 +88,8 @@ PortIo::Wait XskPort::wait(std::chrono::milliseconds limit) {
     const int n = ::poll(fds, 2, static_cast<int>(limit.count()));
     if (closed() || (fds[1].revents & POLLIN)) return Wait::closed;
     if (n <= 0) return Wait::timeout;
-    // The device went away under us: sluiced ends the port, we must not spin until its notice comes.
+    // The device went away under us: sluiced ends the port, we must not spin until its notice
+    // comes.
     if ((fds[0].revents & (POLLERR | POLLHUP | POLLNVAL)) && !(fds[0].revents & POLLIN)) {
         close();
         return Wait::closed;
@@ -106,7 +110,8 @@ std::optional<Frame> XskPort::receive() {
     lock.unlock();
     const std::uint64_t chunk = desc.addr & ~std::uint64_t(DP_FRAME_BYTES - 1);
     const auto offset = static_cast<std::uint32_t>(desc.addr - chunk);
-    if (chunk / DP_FRAME_BYTES >= frames_ || desc.len > DP_FRAME_BYTES - offset) return std::nullopt;
+    if (chunk / DP_FRAME_BYTES >= frames_ || desc.len > DP_FRAME_BYTES - offset)
+        return std::nullopt;
     return Frame(shared_from_this(), memory_.bytes().data() + chunk, offset, desc.len);
 }
 
@@ -129,12 +134,14 @@ bool XskPort::send(Frame frame) {
         collect_sent();
         __u32 index = 0;
         for (int attempt = 0; xsk_ring_prod__reserve(&rings_.tx, 1, &index) == 0; ++attempt) {
-            if (attempt == send_attempts || closed()) return false; // frame goes back after the lock, being older
+            if (attempt == send_attempts || closed())
+                return false; // frame goes back after the lock, being older
             kick();
             collect_sent();
         }
         const auto length = static_cast<__u32>(frame.bytes().size());
-        const auto offset = static_cast<std::uint64_t>(frame.bytes().data() - memory_.bytes().data());
+        const auto offset =
+            static_cast<std::uint64_t>(frame.bytes().data() - memory_.bytes().data());
         *xsk_ring_prod__tx_desc(&rings_.tx, index) = xdp_desc{offset, length, 0};
         frame.detach();
         xsk_ring_prod__submit(&rings_.tx, 1);
@@ -176,7 +183,8 @@ void XskPort::refill_locked() {
         ++added;
     }
     if (added > 0) xsk_ring_prod__submit(&rings_.fill, added);
-    // Copy mode reads the fill ring at each packet; the flag is there for kernels that sleep on an empty one.
+    // Copy mode reads the fill ring at each packet; the flag is there for kernels that sleep on an
+    // empty one.
     if (added > 0 && xsk_ring_prod__needs_wakeup(&rings_.fill))
         ::recvfrom(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
 }

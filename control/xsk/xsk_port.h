@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A port over a passed AF_XDP descriptor. Needs no capability: sluiced made the socket, registered the memory and
-// set the ring sizes; all that is left is to map, to fill and to bind.
+// A port over a passed AF_XDP descriptor. Needs no capability: sluiced made the socket, registered
+// the memory and set the ring sizes; all that is left is to map, to fill and to bind.
 #pragma once
 
 #include <atomic>
@@ -16,7 +16,8 @@ namespace sluice::xsk {
 class FrameStore {
 public:
     explicit FrameStore(std::uint32_t frames);
-    std::optional<std::uint64_t> take(std::size_t leave) EXCLUDES(mutex_); // nothing if only `leave` are left
+    std::optional<std::uint64_t> take(std::size_t leave)
+        EXCLUDES(mutex_); // nothing if only `leave` are left
     void put(std::uint64_t address) EXCLUDES(mutex_);
     [[nodiscard]] std::size_t size() const EXCLUDES(mutex_);
 

@@ -13,65 +13,65 @@
 #include <sluice/fwp.h>
 
 struct Driver {
-  explicit Driver(const std::string& name) : file(std::string(DRIVERS) + "/" + name + ".so") {
-    handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) throw std::runtime_error(dlerror());
-  }
-  ~Driver() { dlclose(handle); }
-  Driver(const Driver&) = delete;
-  Driver& operator=(const Driver&) = delete;
+    explicit Driver(const std::string &name) : file(std::string(DRIVERS) + "/" + name + ".so") {
+        handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+        if (!handle) throw std::runtime_error(dlerror());
+    }
+    ~Driver() { dlclose(handle); }
+    Driver(const Driver &) = delete;
+    Driver &operator=(const Driver &) = delete;
 
-  NTSTATUS enter() {
-    UNICODE_STRING path{};
-    return reinterpret_cast<PDRIVER_INITIALIZE>(dlsym(handle, "DriverEntry"))(&object, &path);
-  }
+    NTSTATUS enter() {
+        UNICODE_STRING path{};
+        return reinterpret_cast<PDRIVER_INITIALIZE>(dlsym(handle, "DriverEntry"))(&object, &path);
+    }
 
-  std::string file;
-  void* handle;
-  DRIVER_OBJECT object{};
+    std::string file;
+    void *handle;
+    DRIVER_OBJECT object{};
 };
 
 static std::vector<std::string> seeds() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(DRIVERS)) {
-    const std::string name = entry.path().stem();
-    if (name.rfind("seed_registering_", 0) == 0) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
-  return names;
+    std::vector<std::string> names;
+    for (const auto &entry : std::filesystem::directory_iterator(DRIVERS)) {
+        const std::string name = entry.path().stem();
+        if (name.rfind("seed_registering_", 0) == 0) names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
 }
 
 TEST(SeedDriver, RegistersFromEveryLanguageAndCompiler) {
-  ASSERT_EQ(seeds().size(), 16u);
-  for (const std::string& name : seeds()) {
-    for (int round = 0; round < 2; ++round) {
-      Driver driver(name);
-      ASSERT_EQ(driver.enter(), STATUS_SUCCESS) << name;
-      ASSERT_NE(driver.object.DriverUnload, nullptr) << name;
-      driver.object.DriverUnload(&driver.object);
+    ASSERT_EQ(seeds().size(), 16u);
+    for (const std::string &name : seeds()) {
+        for (int round = 0; round < 2; ++round) {
+            Driver driver(name);
+            ASSERT_EQ(driver.enter(), STATUS_SUCCESS) << name;
+            ASSERT_NE(driver.object.DriverUnload, nullptr) << name;
+            driver.object.DriverUnload(&driver.object);
+        }
     }
-  }
 }
 
-static std::set<UINT32> load(const std::string& name, std::size_t count) {
-  Driver driver(name);
-  EXPECT_EQ(driver.enter(), STATUS_SUCCESS) << name;
-  const auto* ids = static_cast<const UINT32*>(dlsym(driver.handle, "CalloutIds"));
-  const std::set<UINT32> seen(ids, ids + count);
-  if (driver.object.DriverUnload) driver.object.DriverUnload(&driver.object);
-  return seen;
+static std::set<UINT32> load(const std::string &name, std::size_t count) {
+    Driver driver(name);
+    EXPECT_EQ(driver.enter(), STATUS_SUCCESS) << name;
+    const auto *ids = static_cast<const UINT32 *>(dlsym(driver.handle, "CalloutIds"));
+    const std::set<UINT32> seen(ids, ids + count);
+    if (driver.object.DriverUnload) driver.object.DriverUnload(&driver.object);
+    return seen;
 }
 
 TEST(Drivers, RegisterOneTwoAndAHundredCallouts) {
-  for (const std::size_t count : {1, 2, 100}) {
-    for (int round = 0; round < 2; ++round) {
-      const std::set<UINT32> ids = load("registering_" + std::to_string(count), count);
-      EXPECT_EQ(ids.size(), count);
-      EXPECT_EQ(ids.count(0), 0u);
+    for (const std::size_t count : {1, 2, 100}) {
+        for (int round = 0; round < 2; ++round) {
+            const std::set<UINT32> ids = load("registering_" + std::to_string(count), count);
+            EXPECT_EQ(ids.size(), count);
+            EXPECT_EQ(ids.count(0), 0u);
+        }
     }
-  }
 }
 
 TEST(Drivers, ASecondCalloutOfTheSameKeyIsRefusedAndLeavesItsIdAlone) {
-  EXPECT_EQ(load("registering_same_key", 2).count(0), 1u);
+    EXPECT_EQ(load("registering_same_key", 2).count(0), 1u);
 }

@@ -7,98 +7,114 @@ FakeLibrary library;
 
 // A completion handle and context is callout id and flow, so that completing can ask again.
 static HANDLE pack(UINT32 callout, UINT64 flow) {
-  return reinterpret_cast<HANDLE>(static_cast<ULONG_PTR>(callout) << 32 | static_cast<ULONG_PTR>(flow));
+    return reinterpret_cast<HANDLE>(static_cast<ULONG_PTR>(callout) << 32 |
+                                    static_cast<ULONG_PTR>(flow));
 }
 
-FWPS_CLASSIFY_OUT0 FakeLibrary::classify(UINT32 callout, UINT64 flow, bool reauthorize, FWP_ACTION_TYPE so_far,
-                                         UINT32 rights) {
-  std::array<FWPS_INCOMING_VALUE0, 42> fields{};
-  fields[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.type = FWP_UINT32;
-  fields[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.uint32 = reauthorize ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : 0;
-  FWPS_INCOMING_VALUES0 values{FWPS_LAYER_ALE_AUTH_CONNECT_V4, fields.size(), fields.data()};
-  FWPS_INCOMING_METADATA_VALUES0 metadata{};
-  metadata.currentMetadataValues = FWPS_METADATA_FIELD_FLOW_HANDLE | FWPS_METADATA_FIELD_COMPLETION_HANDLE;
-  metadata.flowHandle = flow;
-  metadata.completionHandle = pack(callout, flow);
-  FWPS_FILTER3 filter{};
-  filter.action.calloutId = callout;
-  FWPS_CLASSIFY_OUT0 out{};
-  out.actionType = so_far;
-  out.rights = rights;
-  callouts.at(callout).classifyFn(&values, &metadata, nullptr, nullptr, &filter, 0, &out);
-  return out;
+FWPS_CLASSIFY_OUT0 FakeLibrary::classify(UINT32 callout, UINT64 flow, bool reauthorize,
+                                         FWP_ACTION_TYPE so_far, UINT32 rights) {
+    std::array<FWPS_INCOMING_VALUE0, 42> fields{};
+    fields[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.type = FWP_UINT32;
+    fields[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.uint32 =
+        reauthorize ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : 0;
+    FWPS_INCOMING_VALUES0 values{FWPS_LAYER_ALE_AUTH_CONNECT_V4, fields.size(), fields.data()};
+    FWPS_INCOMING_METADATA_VALUES0 metadata{};
+    metadata.currentMetadataValues =
+        FWPS_METADATA_FIELD_FLOW_HANDLE | FWPS_METADATA_FIELD_COMPLETION_HANDLE;
+    metadata.flowHandle = flow;
+    metadata.completionHandle = pack(callout, flow);
+    FWPS_FILTER3 filter{};
+    filter.action.calloutId = callout;
+    FWPS_CLASSIFY_OUT0 out{};
+    out.actionType = so_far;
+    out.rights = rights;
+    callouts.at(callout).classifyFn(&values, &metadata, nullptr, nullptr, &filter, 0, &out);
+    return out;
 }
 
 NTSTATUS IoCreateDevice(PDRIVER_OBJECT driver, ULONG, PUNICODE_STRING, DEVICE_TYPE, ULONG, BOOLEAN,
-                        PDEVICE_OBJECT* device) {
-  *device = new DEVICE_OBJECT{};
-  (*device)->DriverObject = driver;
-  ++library.devices;
-  return STATUS_SUCCESS;
+                        PDEVICE_OBJECT *device) {
+    *device = new DEVICE_OBJECT{};
+    (*device)->DriverObject = driver;
+    ++library.devices;
+    return STATUS_SUCCESS;
 }
 VOID IoDeleteDevice(PDEVICE_OBJECT device) {
-  delete device;
-  --library.devices;
+    delete device;
+    --library.devices;
 }
-static NTSTATUS add(const GUID& key, const FWPS_CALLOUT3& callout, UINT32* id) {
-  if (library.register_status != STATUS_SUCCESS) return library.register_status;
-  for (const auto& [taken, other] : library.callouts) {
-    if (other.calloutKey == key) return STATUS_FWP_ALREADY_EXISTS;
-  }
-  static UINT32 next = 1;
-  *id = next++;
-  library.callouts[*id] = callout;
-  return STATUS_SUCCESS;
+static NTSTATUS add(const GUID &key, const FWPS_CALLOUT3 &callout, UINT32 *id) {
+    if (library.register_status != STATUS_SUCCESS) return library.register_status;
+    for (const auto &[taken, other] : library.callouts) {
+        if (other.calloutKey == key) return STATUS_FWP_ALREADY_EXISTS;
+    }
+    static UINT32 next = 1;
+    *id = next++;
+    library.callouts[*id] = callout;
+    return STATUS_SUCCESS;
 }
-NTSTATUS FwpsCalloutRegister3(VOID*, const FWPS_CALLOUT3* callout, UINT32* id) {
-  return add(callout->calloutKey, *callout, id);
+NTSTATUS FwpsCalloutRegister3(VOID *, const FWPS_CALLOUT3 *callout, UINT32 *id) {
+    return add(callout->calloutKey, *callout, id);
 }
 // The older versions are only counted: their functions have other types.
-NTSTATUS FwpsCalloutRegister0(VOID*, const FWPS_CALLOUT0* callout, UINT32* id) {
-  return add(callout->calloutKey, {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
+NTSTATUS FwpsCalloutRegister0(VOID *, const FWPS_CALLOUT0 *callout, UINT32 *id) {
+    return add(callout->calloutKey,
+               {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
 }
-NTSTATUS FwpsCalloutRegister1(VOID*, const FWPS_CALLOUT1* callout, UINT32* id) {
-  return add(callout->calloutKey, {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
+NTSTATUS FwpsCalloutRegister1(VOID *, const FWPS_CALLOUT1 *callout, UINT32 *id) {
+    return add(callout->calloutKey,
+               {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
 }
 NTSTATUS FwpsCalloutUnregisterById0(const UINT32 id) {
-  return library.callouts.erase(id) ? STATUS_SUCCESS : STATUS_FWP_CALLOUT_NOT_FOUND;
+    return library.callouts.erase(id) ? STATUS_SUCCESS : STATUS_FWP_CALLOUT_NOT_FOUND;
 }
-NTSTATUS FwpsPendOperation0(HANDLE completion, HANDLE* context) {
-  if (library.pend_status != STATUS_SUCCESS) return library.pend_status;
-  library.open_holds.insert(completion);
-  *context = completion;
-  return STATUS_SUCCESS;
+NTSTATUS FwpsPendOperation0(HANDLE completion, HANDLE *context) {
+    if (library.pend_status != STATUS_SUCCESS) return library.pend_status;
+    library.open_holds.insert(completion);
+    *context = completion;
+    return STATUS_SUCCESS;
 }
 VOID FwpsCompleteOperation0(HANDLE context, PNET_BUFFER_LIST) {
-  if (library.open_holds.erase(context) == 0) return;
-  const auto packed = reinterpret_cast<ULONG_PTR>(context);
-  const auto callout = static_cast<UINT32>(packed >> 32);
-  if (library.callouts.count(callout) == 0) return;
-  library.reauthorized.push_back(library.classify(callout, packed & 0xFFFFFFFF, true));
+    if (library.open_holds.erase(context) == 0) return;
+    const auto packed = reinterpret_cast<ULONG_PTR>(context);
+    const auto callout = static_cast<UINT32>(packed >> 32);
+    if (library.callouts.count(callout) == 0) return;
+    library.reauthorized.push_back(library.classify(callout, packed & 0xFFFFFFFF, true));
 }
-NTSTATUS FwpmEngineOpen0(const WCHAR*, UINT32, SEC_WINNT_AUTH_IDENTITY_W*, const FWPM_SESSION0*, HANDLE* engine) {
-  ++library.sessions;
-  *engine = &library;
-  return STATUS_SUCCESS;
+NTSTATUS FwpmEngineOpen0(const WCHAR *, UINT32, SEC_WINNT_AUTH_IDENTITY_W *, const FWPM_SESSION0 *,
+                         HANDLE *engine) {
+    ++library.sessions;
+    *engine = &library;
+    return STATUS_SUCCESS;
 }
 NTSTATUS FwpmEngineClose0(HANDLE) {
-  --library.sessions;
-  return STATUS_SUCCESS;
+    --library.sessions;
+    return STATUS_SUCCESS;
 }
-NTSTATUS FwpmTransactionBegin0(HANDLE, UINT32) { return library.transactions.push_back("begin"), STATUS_SUCCESS; }
-NTSTATUS FwpmTransactionCommit0(HANDLE) { return library.transactions.push_back("commit"), STATUS_SUCCESS; }
-NTSTATUS FwpmTransactionAbort0(HANDLE) { return library.transactions.push_back("abort"), STATUS_SUCCESS; }
-NTSTATUS FwpmSubLayerAdd0(HANDLE, const FWPM_SUBLAYER0*, PSECURITY_DESCRIPTOR) { return STATUS_SUCCESS; }
-NTSTATUS FwpmCalloutAdd0(HANDLE, const FWPM_CALLOUT0*, PSECURITY_DESCRIPTOR, UINT32*) {
-  return library.callout_add_status;
+NTSTATUS FwpmTransactionBegin0(HANDLE, UINT32) {
+    return library.transactions.push_back("begin"), STATUS_SUCCESS;
 }
-NTSTATUS FwpmFilterAdd0(HANDLE, const FWPM_FILTER0* filter, PSECURITY_DESCRIPTOR, UINT64* id) {
-  library.filters.push_back(*filter);
-  library.conditions.clear();
-  for (UINT32 i = 0; i < filter->numFilterConditions; ++i) {
-    library.conditions.push_back(filter->filterCondition[i].conditionValue);
-  }
-  *id = library.filters.size();
-  return STATUS_SUCCESS;
+NTSTATUS FwpmTransactionCommit0(HANDLE) {
+    return library.transactions.push_back("commit"), STATUS_SUCCESS;
 }
-NTSTATUS FwpmFilterDeleteById0(HANDLE, UINT64) { return STATUS_FWP_FILTER_NOT_FOUND; }
+NTSTATUS FwpmTransactionAbort0(HANDLE) {
+    return library.transactions.push_back("abort"), STATUS_SUCCESS;
+}
+NTSTATUS FwpmSubLayerAdd0(HANDLE, const FWPM_SUBLAYER0 *, PSECURITY_DESCRIPTOR) {
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmCalloutAdd0(HANDLE, const FWPM_CALLOUT0 *, PSECURITY_DESCRIPTOR, UINT32 *) {
+    return library.callout_add_status;
+}
+NTSTATUS FwpmFilterAdd0(HANDLE, const FWPM_FILTER0 *filter, PSECURITY_DESCRIPTOR, UINT64 *id) {
+    library.filters.push_back(*filter);
+    library.conditions.clear();
+    for (UINT32 i = 0; i < filter->numFilterConditions; ++i) {
+        library.conditions.push_back(filter->filterCondition[i].conditionValue);
+    }
+    *id = library.filters.size();
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmFilterDeleteById0(HANDLE, UINT64) {
+    return STATUS_FWP_FILTER_NOT_FOUND;
+}

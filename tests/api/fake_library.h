@@ -10,22 +10,22 @@
 #include <sluice/fwp.h>
 
 struct FakeLibrary {
-  std::map<UINT32, FWPS_CALLOUT3> callouts;  // by run-time id
-  std::set<HANDLE> open_holds;
-  std::vector<FWPS_CLASSIFY_OUT0> reauthorized;  // answers given inside FwpsCompleteOperation0
-  std::vector<FWPM_FILTER0> filters;
-  std::vector<FWP_CONDITION_VALUE0> conditions;  // of the last filter
-  int devices = 0;
-  int sessions = 0;
-  std::vector<std::string> transactions;
-  NTSTATUS pend_status = STATUS_SUCCESS;
-  NTSTATUS register_status = STATUS_SUCCESS;
-  NTSTATUS callout_add_status = STATUS_SUCCESS;
+    std::map<UINT32, FWPS_CALLOUT3> callouts; // by run-time id
+    std::set<HANDLE> open_holds;
+    std::vector<FWPS_CLASSIFY_OUT0> reauthorized; // answers given inside FwpsCompleteOperation0
+    std::vector<FWPM_FILTER0> filters;
+    std::vector<FWP_CONDITION_VALUE0> conditions; // of the last filter
+    int devices = 0;
+    int sessions = 0;
+    std::vector<std::string> transactions;
+    NTSTATUS pend_status = STATUS_SUCCESS;
+    NTSTATUS register_status = STATUS_SUCCESS;
+    NTSTATUS callout_add_status = STATUS_SUCCESS;
 
-  // One classify of the given flow, as the engine would make it.
-  FWPS_CLASSIFY_OUT0 classify(UINT32 callout, UINT64 flow, bool reauthorize = false,
-                              FWP_ACTION_TYPE so_far = FWP_ACTION_CONTINUE,
-                              UINT32 rights = FWPS_RIGHT_ACTION_WRITE);
+    // One classify of the given flow, as the engine would make it.
+    FWPS_CLASSIFY_OUT0 classify(UINT32 callout, UINT64 flow, bool reauthorize = false,
+                                FWP_ACTION_TYPE so_far = FWP_ACTION_CONTINUE,
+                                UINT32 rights = FWPS_RIGHT_ACTION_WRITE);
 };
 
 extern FakeLibrary library;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each function with each status of api/README.md, one test per row, named as the row says. What sluiced decides is
-// answered here by a thread in its place: these rows show that the status reaches the caller and no output is written;
-// that sluiced gives it is shown by the tests of the policy.
+// Each function with each status of api/README.md, one test per row, named as the row says. What
+// sluiced decides is answered here by a thread in its place: these rows show that the status
+// reaches the caller and no output is written; that sluiced gives it is shown by the tests of the
+// policy.
 #include <cstdlib>
 #include <functional>
 
@@ -40,7 +41,8 @@ World &world() {
 
 HANDLE session() {
     HANDLE handle = nullptr;
-    EXPECT_EQ(FwpmEngineOpen0(nullptr, RPC_C_AUTHN_WINNT, nullptr, nullptr, &handle), STATUS_SUCCESS);
+    EXPECT_EQ(FwpmEngineOpen0(nullptr, RPC_C_AUTHN_WINNT, nullptr, nullptr, &handle),
+              STATUS_SUCCESS);
     return handle;
 }
 
@@ -48,7 +50,8 @@ DRIVER_OBJECT driver{};
 PDEVICE_OBJECT device() {
     static PDEVICE_OBJECT made = [] {
         PDEVICE_OBJECT d = nullptr;
-        EXPECT_EQ(IoCreateDevice(&driver, 8, nullptr, FILE_DEVICE_NETWORK, 0, 0, &d), STATUS_SUCCESS);
+        EXPECT_EQ(IoCreateDevice(&driver, 8, nullptr, FILE_DEVICE_NETWORK, 0, 0, &d),
+                  STATUS_SUCCESS);
         return d;
     }();
     return made;
@@ -62,13 +65,19 @@ Callout callout(UINT32 key) {
     Callout c{};
     c.calloutKey.Data1 = key;
     if constexpr (std::is_same_v<Callout, FWPS_CALLOUT0>) {
-        c.classifyFn = [](const FWPS_INCOMING_VALUES0 *, const FWPS_INCOMING_METADATA_VALUES0 *m, void *,
-                          const FWPS_FILTER0 *, UINT64, FWPS_CLASSIFY_OUT0 *out) { script(*m, *out); };
-        c.notifyFn = [](FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, const FWPS_FILTER0 *) { return STATUS_SUCCESS; };
+        c.classifyFn = [](const FWPS_INCOMING_VALUES0 *, const FWPS_INCOMING_METADATA_VALUES0 *m,
+                          void *, const FWPS_FILTER0 *, UINT64,
+                          FWPS_CLASSIFY_OUT0 *out) { script(*m, *out); };
+        c.notifyFn = [](FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, const FWPS_FILTER0 *) {
+            return STATUS_SUCCESS;
+        };
     } else {
-        c.classifyFn = [](const FWPS_INCOMING_VALUES0 *, const FWPS_INCOMING_METADATA_VALUES0 *m, void *, const void *,
-                          const Filter *, UINT64, FWPS_CLASSIFY_OUT0 *out) { script(*m, *out); };
-        c.notifyFn = [](FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, Filter *) { return STATUS_SUCCESS; };
+        c.classifyFn = [](const FWPS_INCOMING_VALUES0 *, const FWPS_INCOMING_METADATA_VALUES0 *m,
+                          void *, const void *, const Filter *, UINT64,
+                          FWPS_CLASSIFY_OUT0 *out) { script(*m, *out); };
+        c.notifyFn = [](FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, Filter *) {
+            return STATUS_SUCCESS;
+        };
     }
     return c;
 }
@@ -93,7 +102,9 @@ NTSTATUS registering(Register call, NTSTATUS wanted) {
         c.classifyFn = nullptr;
     }
     if (wanted == STATUS_FWP_INVALID_FLAGS) c.flags = 0x00800000;
-    if (wanted == STATUS_FWP_ALREADY_EXISTS) { EXPECT_EQ(call(with, &c, nullptr), STATUS_SUCCESS); }
+    if (wanted == STATUS_FWP_ALREADY_EXISTS) {
+        EXPECT_EQ(call(with, &c, nullptr), STATUS_SUCCESS);
+    }
     const NTSTATUS status = call(with, &c, &id);
     EXPECT_EQ(id == 0x55, status != STATUS_SUCCESS);
     (void)FwpsCalloutUnregisterByKey0(&c.calloutKey);
@@ -103,7 +114,8 @@ NTSTATUS registering(Register call, NTSTATUS wanted) {
 // ---- a classify, to be inside of ----
 
 // Runs `body` inside a classifyFn that may pend (or not), then takes everything back.
-void inside_classify(bool may_pend, std::function<void(const FWPS_INCOMING_METADATA_VALUES0 &)> body) {
+void inside_classify(bool may_pend,
+                     std::function<void(const FWPS_INCOMING_METADATA_VALUES0 &)> body) {
     auto port = std::make_shared<FakePort>();
     auto &engine = fwp::engine();
     auto c = callout<FWPS_CALLOUT3, FWPS_FILTER3>(0x200);
@@ -139,9 +151,12 @@ NTSTATUS pending(NTSTATUS wanted) {
             EXPECT_EQ(FwpsPendOperation0(reinterpret_cast<HANDLE>(0x3), &context), wanted);
         }
         if (wanted == STATUS_FWP_TCPIP_NOT_READY) fwp::engine().detach(1);
-        got = FwpsPendOperation0(wanted == STATUS_FWP_NULL_POINTER ? nullptr : m.completionHandle, &context);
+        got = FwpsPendOperation0(wanted == STATUS_FWP_NULL_POINTER ? nullptr : m.completionHandle,
+                                 &context);
         EXPECT_EQ(context == untouched_handle, got != STATUS_SUCCESS);
-        if (got == STATUS_SUCCESS) { EXPECT_EQ(FwpsPendOperation0(m.completionHandle, &context), STATUS_FWP_CANNOT_PEND); }
+        if (got == STATUS_SUCCESS) {
+            EXPECT_EQ(FwpsPendOperation0(m.completionHandle, &context), STATUS_FWP_CANNOT_PEND);
+        }
         FwpsCompleteOperation0(context, nullptr);
     });
     return got;
@@ -203,7 +218,9 @@ NTSTATUS add_callout(HANDLE s, const std::function<void(FWPM_CALLOUT0 &)> &chang
     EXPECT_EQ(id != 0, status == STATUS_SUCCESS);
     return status;
 }
-NTSTATUS add_filter(HANDLE s, const std::function<void(FWPM_FILTER0 &, FWPM_FILTER_CONDITION0 &)> &change = {}) {
+NTSTATUS
+add_filter(HANDLE s,
+           const std::function<void(FWPM_FILTER0 &, FWPM_FILTER_CONDITION0 &)> &change = {}) {
     auto object = filter();
     FWPM_FILTER_CONDITION0 condition{};
     condition.fieldKey = FWPM_CONDITION_IP_REMOTE_PORT;
@@ -233,10 +250,13 @@ NTSTATUS managing(const Manage &call, NTSTATUS wanted) {
         return call(reinterpret_cast<HANDLE>(0x777));
     }
     const HANDLE s = session();
-    if (wanted == STATUS_FWP_TXN_ABORTED) { EXPECT_EQ(FwpmTransactionBegin0(s, 0), STATUS_SUCCESS); }
+    if (wanted == STATUS_FWP_TXN_ABORTED) {
+        EXPECT_EQ(FwpmTransactionBegin0(s, 0), STATUS_SUCCESS);
+    }
     if (wanted == STATUS_FWP_SESSION_ABORTED || wanted == STATUS_FWP_TXN_ABORTED) {
         world().daemon.reset();
-        while (fwp::engine().connected()) std::this_thread::yield();
+        while (fwp::engine().connected())
+            std::this_thread::yield();
     } else {
         world().refuse(wanted);
     }
@@ -250,13 +270,15 @@ NTSTATUS opening(NTSTATUS wanted) {
     HANDLE handle = untouched_handle;
     FWPM_SESSION0 s{};
     const WCHAR *server = nullptr;
-    if (wanted == STATUS_FWP_NULL_POINTER) return FwpmEngineOpen0(nullptr, RPC_C_AUTHN_WINNT, nullptr, &s, nullptr);
+    if (wanted == STATUS_FWP_NULL_POINTER)
+        return FwpmEngineOpen0(nullptr, RPC_C_AUTHN_WINNT, nullptr, &s, nullptr);
     if (wanted == STATUS_INVALID_PARAMETER) {
         EXPECT_EQ(FwpmEngineOpen0(nullptr, 12345, nullptr, &s, &handle), wanted);
         server = name;
     }
     if (wanted == STATUS_FWP_INVALID_FLAGS) s.flags = 0x40;
-    if (wanted == STATUS_FWP_ALREADY_EXISTS || wanted == STATUS_ACCESS_DENIED) world().refuse(wanted);
+    if (wanted == STATUS_FWP_ALREADY_EXISTS || wanted == STATUS_ACCESS_DENIED)
+        world().refuse(wanted);
     if (wanted == STATUS_CONNECTION_REFUSED) world().daemon.reset();
     const NTSTATUS status = FwpmEngineOpen0(server, RPC_C_AUTHN_DEFAULT, nullptr, &s, &handle);
     EXPECT_EQ(handle == untouched_handle, status != STATUS_SUCCESS);
@@ -282,9 +304,14 @@ NTSTATUS making_a_device(NTSTATUS wanted) {
     }
     const NTSTATUS status = IoCreateDevice(&own, 16, &text, FILE_DEVICE_NETWORK, 0, 0, &made);
     EXPECT_EQ(made == nullptr, status != STATUS_SUCCESS);
-    if (made) { EXPECT_EQ(static_cast<char *>(made->DeviceExtension)[15], 0); }
-    if (made) { EXPECT_EQ(own.DeviceObject, made); }
-    while (own.DeviceObject) IoDeleteDevice(own.DeviceObject);
+    if (made) {
+        EXPECT_EQ(static_cast<char *>(made->DeviceExtension)[15], 0);
+    }
+    if (made) {
+        EXPECT_EQ(own.DeviceObject, made);
+    }
+    while (own.DeviceObject)
+        IoDeleteDevice(own.DeviceObject);
     return status;
 }
 
@@ -292,7 +319,8 @@ NTSTATUS making_a_device(NTSTATUS wanted) {
 
 class Row : public ::testing::Test {
 public:
-    Row(NTSTATUS wanted, std::function<NTSTATUS()> provoke) : wanted_(wanted), provoke_(std::move(provoke)) {}
+    Row(NTSTATUS wanted, std::function<NTSTATUS()> provoke)
+        : wanted_(wanted), provoke_(std::move(provoke)) {}
     void TestBody() override { EXPECT_EQ(std::uint32_t(provoke_()), std::uint32_t(wanted_)); }
 
 private:
@@ -306,7 +334,8 @@ void row(const std::string &test, NTSTATUS wanted, std::function<NTSTATUS()> pro
 }
 #define ROW(function, status, ...) row(function "_" #status, status, [=] { return __VA_ARGS__; })
 // Not by ROW: the status would be expanded before its name is taken.
-#define MANAGED(function, status) row(function "_" #status, status, [] { return managing(manage.at(function), status); })
+#define MANAGED(function, status)                                                                  \
+    row(function "_" #status, status, [] { return managing(manage.at(function), status); })
 
 template <typename Callout, typename Filter, typename Register>
 void register_rows(const std::string &function, Register call) {
@@ -318,7 +347,8 @@ void register_rows(const std::string &function, Register call) {
         {"STATUS_FWP_ALREADY_EXISTS", STATUS_FWP_ALREADY_EXISTS},
     };
     for (const auto &[text, status] : statuses)
-        row(function + "_" + text, status, [=, s = status] { return registering<Callout, Filter>(call, s); });
+        row(function + "_" + text, status,
+            [=, s = status] { return registering<Callout, Filter>(call, s); });
 }
 
 void run_time_rows() {
@@ -327,11 +357,14 @@ void run_time_rows() {
     register_rows<FWPS_CALLOUT2, FWPS_FILTER2>("FwpsCalloutRegister2", FwpsCalloutRegister2);
     register_rows<FWPS_CALLOUT3, FWPS_FILTER3>("FwpsCalloutRegister3", FwpsCalloutRegister3);
     ROW("FwpsCalloutUnregisterById0", STATUS_SUCCESS, unregistering(false, STATUS_SUCCESS));
-    ROW("FwpsCalloutUnregisterById0", STATUS_FWP_CALLOUT_NOT_FOUND, unregistering(false, STATUS_FWP_CALLOUT_NOT_FOUND));
+    ROW("FwpsCalloutUnregisterById0", STATUS_FWP_CALLOUT_NOT_FOUND,
+        unregistering(false, STATUS_FWP_CALLOUT_NOT_FOUND));
     ROW("FwpsCalloutUnregisterById0", STATUS_FWP_IN_USE, unregistering(false, STATUS_FWP_IN_USE));
     ROW("FwpsCalloutUnregisterByKey0", STATUS_SUCCESS, unregistering(true, STATUS_SUCCESS));
-    ROW("FwpsCalloutUnregisterByKey0", STATUS_FWP_NULL_POINTER, unregistering(true, STATUS_FWP_NULL_POINTER));
-    ROW("FwpsCalloutUnregisterByKey0", STATUS_FWP_CALLOUT_NOT_FOUND, unregistering(true, STATUS_FWP_CALLOUT_NOT_FOUND));
+    ROW("FwpsCalloutUnregisterByKey0", STATUS_FWP_NULL_POINTER,
+        unregistering(true, STATUS_FWP_NULL_POINTER));
+    ROW("FwpsCalloutUnregisterByKey0", STATUS_FWP_CALLOUT_NOT_FOUND,
+        unregistering(true, STATUS_FWP_CALLOUT_NOT_FOUND));
     ROW("FwpsCalloutUnregisterByKey0", STATUS_FWP_IN_USE, unregistering(true, STATUS_FWP_IN_USE));
     ROW("FwpsPendOperation0", STATUS_SUCCESS, pending(STATUS_SUCCESS));
     ROW("FwpsPendOperation0", STATUS_FWP_NULL_POINTER, pending(STATUS_FWP_NULL_POINTER));
@@ -346,7 +379,8 @@ void run_time_rows() {
     });
     ROW("IoCreateDevice", STATUS_SUCCESS, making_a_device(STATUS_SUCCESS));
     ROW("IoCreateDevice", STATUS_INVALID_PARAMETER, making_a_device(STATUS_INVALID_PARAMETER));
-    ROW("IoCreateDevice", STATUS_OBJECT_NAME_COLLISION, making_a_device(STATUS_OBJECT_NAME_COLLISION));
+    ROW("IoCreateDevice", STATUS_OBJECT_NAME_COLLISION,
+        making_a_device(STATUS_OBJECT_NAME_COLLISION));
     row("IoDeleteDevice", STATUS_SUCCESS, [] {
         const auto before = fwp::engine().counters().foreign_devices.load();
         IoDeleteDevice(nullptr);
@@ -386,7 +420,8 @@ void session_rows() {
                  {"STATUS_FWP_SESSION_ABORTED", STATUS_FWP_SESSION_ABORTED},
                  {"STATUS_ACCESS_DENIED", STATUS_ACCESS_DENIED},
              }) {
-            if (transaction && status != STATUS_SUCCESS && status != STATUS_INVALID_HANDLE) continue;
+            if (transaction && status != STATUS_SUCCESS && status != STATUS_INVALID_HANDLE)
+                continue;
             row(function + "_" + text, status, [c = call, s = status] { return managing(c, s); });
         }
     }
@@ -394,14 +429,18 @@ void session_rows() {
 
 void object_rows() {
     ROW("FwpmSubLayerAdd0", STATUS_FWP_NULL_POINTER, FwpmSubLayerAdd0(session(), nullptr, nullptr));
-    ROW("FwpmSubLayerAdd0", STATUS_FWP_NULL_DISPLAY_NAME, add_sublayer(session(), [](auto &s) { s.displayData.name = nullptr; }));
-    ROW("FwpmSubLayerAdd0", STATUS_FWP_INVALID_FLAGS, add_sublayer(session(), [](auto &s) { s.flags = 2; }));
+    ROW("FwpmSubLayerAdd0", STATUS_FWP_NULL_DISPLAY_NAME,
+        add_sublayer(session(), [](auto &s) { s.displayData.name = nullptr; }));
+    ROW("FwpmSubLayerAdd0", STATUS_FWP_INVALID_FLAGS,
+        add_sublayer(session(), [](auto &s) { s.flags = 2; }));
     MANAGED("FwpmSubLayerAdd0", STATUS_FWP_LIFETIME_MISMATCH);
     MANAGED("FwpmSubLayerAdd0", STATUS_FWP_ALREADY_EXISTS);
     MANAGED("FwpmSubLayerAdd0", STATUS_FWP_PROVIDER_NOT_FOUND);
     MANAGED("FwpmSubLayerAdd0", STATUS_NOT_SUPPORTED);
-    ROW("FwpmCalloutAdd0", STATUS_FWP_NULL_POINTER, FwpmCalloutAdd0(session(), nullptr, nullptr, nullptr));
-    ROW("FwpmCalloutAdd0", STATUS_FWP_NULL_DISPLAY_NAME, add_callout(session(), [](auto &c) { c.displayData.name = nullptr; }));
+    ROW("FwpmCalloutAdd0", STATUS_FWP_NULL_POINTER,
+        FwpmCalloutAdd0(session(), nullptr, nullptr, nullptr));
+    ROW("FwpmCalloutAdd0", STATUS_FWP_NULL_DISPLAY_NAME,
+        add_callout(session(), [](auto &c) { c.displayData.name = nullptr; }));
     ROW("FwpmCalloutAdd0", STATUS_FWP_INVALID_FLAGS,
         add_callout(session(), [](auto &c) { c.flags = FWPM_CALLOUT_FLAG_REGISTERED; }));
     MANAGED("FwpmCalloutAdd0", STATUS_FWP_LAYER_NOT_FOUND);
@@ -414,17 +453,24 @@ void object_rows() {
 void filter_rows() {
     ROW("FwpmFilterAdd0", STATUS_FWP_NULL_POINTER, [] {
         EXPECT_EQ(FwpmFilterAdd0(session(), nullptr, nullptr, nullptr), STATUS_FWP_NULL_POINTER);
-        EXPECT_EQ(add_filter(session(), [](auto &f, auto &) { f.filterCondition = nullptr; }), STATUS_FWP_NULL_POINTER);
-        return add_filter(session(), [](auto &, auto &c) { c.conditionValue.type = FWP_RANGE_TYPE; });
+        EXPECT_EQ(add_filter(session(), [](auto &f, auto &) { f.filterCondition = nullptr; }),
+                  STATUS_FWP_NULL_POINTER);
+        return add_filter(session(),
+                          [](auto &, auto &c) { c.conditionValue.type = FWP_RANGE_TYPE; });
     }());
-    ROW("FwpmFilterAdd0", STATUS_FWP_NULL_DISPLAY_NAME, add_filter(session(), [](auto &f, auto &) { f.displayData.name = nullptr; }));
-    ROW("FwpmFilterAdd0", STATUS_FWP_INVALID_FLAGS, add_filter(session(), [](auto &f, auto &) { f.flags = 0x80000000; }));
+    ROW("FwpmFilterAdd0", STATUS_FWP_NULL_DISPLAY_NAME,
+        add_filter(session(), [](auto &f, auto &) { f.displayData.name = nullptr; }));
+    ROW("FwpmFilterAdd0", STATUS_FWP_INVALID_FLAGS,
+        add_filter(session(), [](auto &f, auto &) { f.flags = 0x80000000; }));
     ROW("FwpmFilterAdd0", STATUS_FWP_INVALID_ENUMERATOR, [] {
-        EXPECT_EQ(add_filter(session(), [](auto &, auto &c) { c.matchType = FWP_MATCH_TYPE_MAX; }), STATUS_FWP_INVALID_ENUMERATOR);
-        return add_filter(session(), [](auto &, auto &c) { c.conditionValue.type = FWP_DATA_TYPE_MAX; });
+        EXPECT_EQ(add_filter(session(), [](auto &, auto &c) { c.matchType = FWP_MATCH_TYPE_MAX; }),
+                  STATUS_FWP_INVALID_ENUMERATOR);
+        return add_filter(session(),
+                          [](auto &, auto &c) { c.conditionValue.type = FWP_DATA_TYPE_MAX; });
     }());
-    ROW("FwpmFilterAdd0", STATUS_NOT_SUPPORTED,
-        add_filter(session(), [](auto &f, auto &) { f.flags = FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT; }));
+    ROW("FwpmFilterAdd0", STATUS_NOT_SUPPORTED, add_filter(session(), [](auto &f, auto &) {
+            f.flags = FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT;
+        }));
     MANAGED("FwpmFilterAdd0", STATUS_FWP_LAYER_NOT_FOUND);
     MANAGED("FwpmFilterAdd0", STATUS_FWP_SUBLAYER_NOT_FOUND);
     MANAGED("FwpmFilterAdd0", STATUS_FWP_PROVIDER_NOT_FOUND);

@@ -8,9 +8,9 @@
 #include <sluice/fwp.h>
 
 struct GuidRow {
-  std::string name;
-  std::string text;
-  const GUID* exported;
+    std::string name;
+    std::string text;
+    const GUID *exported;
 };
 
 extern const std::vector<GuidRow> guid_rows;

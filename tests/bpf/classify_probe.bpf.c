@@ -11,8 +11,7 @@ struct {
     __type(value, struct dp_probe);
 } probes SEC(".maps");
 
-SEC("tc") int dp_classify_probe(struct __sk_buff *skb)
-{
+SEC("tc") int dp_classify_probe(struct __sk_buff *skb) {
     __u32 zero = 0;
     struct dp_probe *probe = bpf_map_lookup_elem(&probes, &zero);
 

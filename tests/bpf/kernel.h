@@ -23,7 +23,7 @@ namespace sluice::bpf_test {
 
 // The first problem ends the test by an exception: nothing after it would mean anything.
 class Maps {
-  public:
+public:
     Maps(int policy, int callouts, int hosts)
         : policy_(policy), callouts_(callouts), hosts_(hosts) {}
     void publish(const compiler::Plan &plan);
@@ -31,7 +31,7 @@ class Maps {
     void answer_for(std::uint32_t callout, std::uint32_t host);
     void set_alive(std::uint32_t host, bool alive);
 
-  private:
+private:
     int policy_, callouts_, hosts_;
     Fd image_;
 };
@@ -41,7 +41,7 @@ dp_key key_of(const policy::Packet &packet);
 
 // dp_xdp_nic. `why_not` says why programs cannot be loaded here; empty: they can.
 class Xdp {
-  public:
+public:
     static std::string why_not();
     Xdp();
     ~Xdp();
@@ -52,7 +52,7 @@ class Xdp {
     void watch_filters(const std::vector<std::uint64_t> &ids); // the only ones from now on
     std::uint64_t take_hit(); // the one filter that was hit since the last call; 0: none
 
-  private:
+private:
     xdp_bpf *skeleton_;
     Maps maps_;
     std::map<std::uint32_t, std::uint64_t> reasons_;
@@ -61,13 +61,13 @@ class Xdp {
 
 // dp_classify by itself.
 class Classifier {
-  public:
+public:
     Classifier();
     ~Classifier();
     Maps &maps() { return maps_; }
     std::uint32_t run(const dp_key &key, dp_eval &eval); // DP_CLASSIFY_*
 
-  private:
+private:
     classify_probe_bpf *skeleton_;
     Maps maps_;
 };

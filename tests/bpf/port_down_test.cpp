@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A host's answers against dp_port_down, run by the kernel's test run: what is accepted, and that everything else is
-// counted with its reason and changes nothing.
+// A host's answers against dp_port_down, run by the kernel's test run: what is accepted, and that
+// everything else is counted with its reason and changes nothing.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
@@ -38,7 +38,7 @@ struct Outcome {
 };
 
 class PortDown : public testing::Test {
-  protected:
+protected:
     void SetUp() override {
         skeleton_.reset(dp_bpf::open());
         ASSERT_TRUE(skeleton_);
@@ -47,10 +47,13 @@ class PortDown : public testing::Test {
         else
             ASSERT_EQ(error, 0);
         publish();
-        set(skeleton_->maps.hosts, our_host, dp_host{.port_ifindex = 99, .alive = 1, .watchdog_ns = 5'000'000'000});
-        set(skeleton_->maps.hosts, other_host, dp_host{.port_ifindex = 98, .alive = 1, .watchdog_ns = 5'000'000'000});
+        set(skeleton_->maps.hosts, our_host,
+            dp_host{.port_ifindex = 99, .alive = 1, .watchdog_ns = 5'000'000'000});
+        set(skeleton_->maps.hosts, other_host,
+            dp_host{.port_ifindex = 98, .alive = 1, .watchdog_ns = 5'000'000'000});
         set(skeleton_->maps.ports, port_ifindex, dp_port{.host = our_host});
-        set(skeleton_->maps.callouts, callout_id_, dp_callout{.host = our_host, .flags = DP_CALLOUT_KEEP_PENDED_DATA});
+        set(skeleton_->maps.callouts, callout_id_,
+            dp_callout{.host = our_host, .flags = DP_CALLOUT_KEEP_PENDED_DATA});
     }
 
     void publish() {
@@ -65,7 +68,8 @@ class PortDown : public testing::Test {
         ASSERT_TRUE(plan) << plan.error().text();
         LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
         const auto rows = static_cast<std::uint32_t>(plan->image.size());
-        const int image = bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, sizeof(dp_row), rows, &options);
+        const int image =
+            bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, sizeof(dp_row), rows, &options);
         ASSERT_GE(image, 0);
         for (std::uint32_t i = 0; i < rows; ++i)
             ASSERT_EQ(bpf_map_update_elem(image, &i, &plan->image[i], 0), 0);
@@ -75,7 +79,8 @@ class PortDown : public testing::Test {
 
     template <typename K, typename V>
     void set(bpf_map *map, K key, const V &value) {
-        ASSERT_EQ(bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY), 0) << bpf_map__name(map);
+        ASSERT_EQ(bpf_map_update_elem(bpf_map__fd(map), &key, &value, BPF_ANY), 0)
+            << bpf_map__name(map);
     }
 
     // A connect to 192.0.2.2:80 whose callout has been asked.
@@ -88,7 +93,8 @@ class PortDown : public testing::Test {
         k.protocol = protocol;
         return k;
     }
-    void asked(std::uint8_t protocol = 6, dp_flow_state state = DP_FLOW_ASKED, std::uint32_t up = 1) {
+    void asked(std::uint8_t protocol = 6, dp_flow_state state = DP_FLOW_ASKED,
+               std::uint32_t up = 1) {
         dp_flow f{};
         f.state = state;
         f.ticket = our_ticket;
@@ -114,7 +120,8 @@ class PortDown : public testing::Test {
         return f;
     }
 
-    dp_downcall head(dp_downcall_kind kind, std::uint32_t action = DP_ACTION_PERMIT, std::uint8_t protocol = 6) {
+    dp_downcall head(dp_downcall_kind kind, std::uint32_t action = DP_ACTION_PERMIT,
+                     std::uint8_t protocol = 6) {
         dp_downcall d{};
         d.magic = DP_DOWNCALL_MAGIC;
         d.version = DP_LAYOUT_VERSION;
@@ -126,10 +133,14 @@ class PortDown : public testing::Test {
         return d;
     }
     static Bytes syn(Bytes options = {}) {
-        return (Eth() / IPv4{} / TCP{.source_port = 1000, .destination_port = 80, .options = std::move(options)}).bytes();
+        return (Eth() / IPv4{} /
+                TCP{.source_port = 1000, .destination_port = 80, .options = std::move(options)})
+            .bytes();
     }
     static Bytes datagram() {
-        return (Eth() / IPv4{} / UDP{.source_port = 1000, .destination_port = 80} / Payload("first")).bytes();
+        return (Eth() / IPv4{} / UDP{.source_port = 1000, .destination_port = 80} /
+                Payload("first"))
+            .bytes();
     }
 
     Outcome run(const Bytes &frame, std::uint32_t ifindex = port_ifindex) {
@@ -142,7 +153,8 @@ class PortDown : public testing::Test {
                     .data_size_in = static_cast<std::uint32_t>(frame.size()),
                     .data_size_out = static_cast<std::uint32_t>(r.out.size()), .ctx_in = &context,
                     .ctx_size_in = sizeof context, .repeat = 1);
-        const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.dp_port_down), &options);
+        const int error =
+            bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.dp_port_down), &options);
         EXPECT_EQ(error, 0) << std::strerror(-error);
         r.action = static_cast<int>(options.retval);
         r.out.resize(options.data_size_out);
@@ -160,7 +172,8 @@ class PortDown : public testing::Test {
         const std::uint32_t key = reason;
         bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.reasons), &key, cpus.data());
         std::uint64_t sum = 0;
-        for (const dp_reason_count &c : cpus) sum += c.packets;
+        for (const dp_reason_count &c : cpus)
+            sum += c.packets;
         return sum;
     }
     // The downcall is refused for this reason and the flow is as it was.
@@ -230,14 +243,16 @@ TEST_F(PortDown, HoldIsCompletedExactlyOnce) {
 
 TEST_F(PortDown, QueueDrainsBeforeTheFlowIsPermitted) {
     asked(17, DP_FLOW_HELD, 3);
-    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP) << "not before the permit";
+    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP)
+        << "not before the permit";
     EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE, DP_ACTION_PERMIT, 17), datagram()).action, XDP_PASS);
     EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
     EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_PASS);
     EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
     EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_PASS);
     EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
-    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP) << "none is out any more";
+    EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP)
+        << "none is out any more";
 }
 
 TEST_F(PortDown, DiscardAccountsForQueuedPackets) {
@@ -311,8 +326,10 @@ TEST_F(PortDown, RandomFramesChangeNothingButCounters) {
     const dp_downcall good = head(DP_DOWNCALL_ANSWER);
     for (int i = 0; i < 3000; ++i) {
         Bytes frame(16 + random() % 300);
-        for (auto &byte : frame) byte = static_cast<std::uint8_t>(random());
-        // Half of them begin like a good one with a few bytes changed, never the ticket's own number.
+        for (auto &byte : frame)
+            byte = static_cast<std::uint8_t>(random());
+        // Half of them begin like a good one with a few bytes changed, never the ticket's own
+        // number.
         if (i % 2 && frame.size() >= sizeof good) {
             dp_downcall d = good;
             d.ticket = our_ticket + 1 + random() % 1000;
@@ -333,7 +350,8 @@ TEST_F(PortDown, HeldSynLeavesWithItsTimeStampMovedOn) {
     dp_flow f = flow();
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);
-    f.created_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec - 5'000'000'000;
+    f.created_ns =
+        static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec - 5'000'000'000;
     set(skeleton_->maps.flows, flow_key(), f);
     // MSS, SACK permitted, time stamps: as Linux sends them.
     const Bytes packet = syn({2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0x10, 0, 0, 0, 0, 0, 1, 3, 3, 7});
@@ -348,7 +366,8 @@ TEST_F(PortDown, HeldSynLeavesWithItsTimeStampMovedOn) {
     // The segment's checksum still holds: over pseudo header and segment the sum is zero.
     const std::size_t tcp_bytes = out.size() - 34;
     std::uint32_t pseudo = 0;
-    for (std::size_t i = 26; i < 34; i += 2) pseudo += out[i] << 8 | out[i + 1];
+    for (std::size_t i = 26; i < 34; i += 2)
+        pseudo += out[i] << 8 | out[i + 1];
     pseudo += 6 + static_cast<std::uint32_t>(tcp_bytes);
     EXPECT_EQ(internet_checksum(out.data() + 34, tcp_bytes, pseudo), 0);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mutates the seeds of a target for a while. Deterministic from the printed seed: SLUICE_FUZZ_SEED repeats a run.
+// Mutates the seeds of a target for a while. Deterministic from the printed seed: SLUICE_FUZZ_SEED
+// repeats a run.
 #include <chrono>
 #include <csignal>
 #include <random>
@@ -25,16 +26,17 @@ void report(int signal) {
 }
 
 class Mutator {
-  public:
+public:
     explicit Mutator(unsigned seed) : random_(seed) {}
 
     std::string next(const std::vector<std::string> &seeds) {
         std::string s = seeds[below(seeds.size())];
-        for (std::size_t i = 0, n = below(6); i < n; ++i) change(s, seeds);
+        for (std::size_t i = 0, n = below(6); i < n; ++i)
+            change(s, seeds);
         return s;
     }
 
-  private:
+private:
     std::size_t below(std::size_t n) { return n ? random_() % n : 0; }
 
     void change(std::string &s, const std::vector<std::string> &seeds) {
@@ -72,12 +74,15 @@ class Mutator {
 int main() {
     const char *given = std::getenv("SLUICE_FUZZ_SEED");
     const char *limit = std::getenv("SLUICE_FUZZ_SECONDS");
-    const unsigned seed = given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(limit ? std::atoi(limit) : 3);
+    const unsigned seed =
+        given ? static_cast<unsigned>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
+    const auto end =
+        std::chrono::steady_clock::now() + std::chrono::seconds(limit ? std::atoi(limit) : 3);
     const std::vector<std::string> seeds = fuzz_seeds();
     std::printf("seed %u\n", seed);
     std::fflush(stdout);
-    for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE}) std::signal(signal, report);
+    for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE})
+        std::signal(signal, report);
 
     Mutator mutator(seed);
     unsigned long runs = 0;
@@ -87,7 +92,8 @@ int main() {
     }
     while (std::chrono::steady_clock::now() < end) {
         current = mutator.next(seeds);
-        LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t *>(current.data()), current.size());
+        LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t *>(current.data()),
+                               current.size());
         ++runs;
     }
     std::printf("%lu inputs\n", runs);

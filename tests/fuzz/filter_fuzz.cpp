@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A filter as a client sends it: refused with the policy unchanged, or added, compiled, and the same again on the wire.
+// A filter as a client sends it: refused with the policy unchanged, or added, compiled, and the
+// same again on the wire.
 #include <google/protobuf/stubs/logging.h>
 #include <sluice/fwp.h>
 
@@ -34,7 +35,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 
 namespace {
 
-std::string key(const GUID &guid) { return {reinterpret_cast<const char *>(&guid), sizeof guid}; }
+std::string key(const GUID &guid) {
+    return {reinterpret_cast<const char *>(&guid), sizeof guid};
+}
 
 protocol::Filter base(std::uint32_t layer) {
     protocol::Filter m;

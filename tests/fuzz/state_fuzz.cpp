@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state file: whatever it holds, it is read or refused, and what was read is written and read again the same.
+// The state file: whatever it holds, it is read or refused, and what was read is written and read
+// again the same.
 #include <google/protobuf/stubs/logging.h>
 
 #include "fuzz.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A frame on a port, as a host reads it: whatever the bytes, parsing stays inside the frame and so does the indication.
+// A frame on a port, as a host reads it: whatever the bytes, parsing stays inside the frame and so
+// does the indication.
 #include <cstring>
 
 #include "fuzz.h"

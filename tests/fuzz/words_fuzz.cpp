@@ -16,7 +16,8 @@ void said(const sluice::Result<T> &result) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     const std::string word(reinterpret_cast<const char *>(data), size);
-    for (const bool v6 : {false, true}) said(parse_address(word, v6));
+    for (const bool v6 : {false, true})
+        said(parse_address(word, v6));
     said(parse_port(word));
     said(parse_protocol(word));
     said(parse_weight(word));
@@ -33,6 +34,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size
 }
 
 std::vector<std::string> fuzz_seeds() {
-    return {"10.0.0.0/8", "192.0.2.1-192.0.2.9", "fd00::/64", "::1", "fe80::1-fe80::2", "80", "80-443",
-            "tcp", "auto", "15", "18446744073709551615", "ale_auth_connect_v4", "inbound_ippacket_v6"};
+    return {"10.0.0.0/8",
+            "192.0.2.1-192.0.2.9",
+            "fd00::/64",
+            "::1",
+            "fe80::1-fe80::2",
+            "80",
+            "80-443",
+            "tcp",
+            "auto",
+            "15",
+            "18446744073709551615",
+            "ale_auth_connect_v4",
+            "inbound_ippacket_v6"};
 }

@@ -46,7 +46,7 @@ Bytes padded_to_words(Bytes options) {
 
 // Grows a frame from its end to its beginning: each header is put before what is there already.
 class Builder {
-  public:
+public:
     void prepend(const Eth &h) {
         Bytes head(h.destination.begin(), h.destination.end());
         head.insert(head.end(), h.source.begin(), h.source.end());
@@ -163,7 +163,7 @@ class Builder {
 
     [[nodiscard]] Bytes take() { return std::move(tail_); }
 
-  private:
+private:
     void push(const Bytes &head) { tail_.insert(tail_.begin(), head.begin(), head.end()); }
 
     void begin_l4(const Bytes &head, std::uint8_t protocol, std::size_t checksum_at) {

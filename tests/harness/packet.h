@@ -113,7 +113,7 @@ using Header =
     std::variant<Eth, Vlan, IPv4, IPv6, Extension, Fragment6, TCP, UDP, ICMP, Protocol, Payload>;
 
 class Packet {
-  public:
+public:
     explicit Packet(Header first) { headers_.push_back(std::move(first)); }
     Packet then(Header next) && {
         headers_.push_back(std::move(next));
@@ -121,7 +121,7 @@ class Packet {
     }
     [[nodiscard]] Bytes bytes() const;
 
-  private:
+private:
     std::vector<Header> headers_;
 };
 

@@ -30,7 +30,7 @@ policy::Condition equal(const char *field, policy::Scalar value);
 policy::Condition between(const char *field, policy::Scalar low, policy::Scalar high);
 
 class FilterOf {
-  public:
+public:
     FilterOf(std::uint16_t layer, std::uint32_t action);
     FilterOf in(const Guid &sublayer) &&;
     FilterOf weighing(std::uint64_t weight) &&;
@@ -40,7 +40,7 @@ class FilterOf {
     FilterOf asking(const Guid &callout) &&;
     operator policy::Filter() const { return filter_; } // NOLINT: reads as the filter it is
 
-  private:
+private:
     policy::Filter filter_;
 };
 

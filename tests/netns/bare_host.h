@@ -63,8 +63,8 @@ public:
 
 private:
     std::byte *map(off_t offset, std::size_t bytes) const {
-        void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk_,
-                        offset);
+        void *at =
+            mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, xsk_, offset);
         return at == MAP_FAILED ? nullptr : static_cast<std::byte *>(at);
     }
     static void publish(std::byte *producer) {

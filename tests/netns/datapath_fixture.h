@@ -23,7 +23,9 @@
 
 namespace sluice::datapath {
 
-inline int run(const std::string &command) { return std::system(command.c_str()); }
+inline int run(const std::string &command) {
+    return std::system(command.c_str());
+}
 
 inline std::string output(const std::string &command) {
     std::string text;
@@ -69,7 +71,8 @@ inline void add_program(std::vector<KernelObject> &all, std::uint32_t id) {
     const Fd fd(bpf_prog_get_fd_by_id(id));
     if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &length) != 0) return;
     all.push_back({false, id});
-    for (std::uint32_t i = 0; i < info.nr_map_ids; i++) all.push_back({true, maps[i]});
+    for (std::uint32_t i = 0; i < info.nr_map_ids; i++)
+        all.push_back({true, maps[i]});
 }
 
 // Every program and map that hangs on the pins of a directory or on an interface. (Others may be at

@@ -79,7 +79,8 @@ TEST_F(DatapathTest, GenericModeHasNoXdp) {
 
 TEST_F(DatapathTest, FallsBackToGenericWhereNativeIsRefused) {
     ASSERT_EQ(run("ip -n " + name_ + " link set nic0 mtu 9000; ip -n " + peer_ +
-                  " link set peer0 mtu 9000"), 0);
+                  " link set peer0 mtu 9000"),
+              0);
     create();
     std::string note;
     auto native = plane_->attach_nic("nic0", XdpMode::native, note);
@@ -186,13 +187,19 @@ TEST_F(DatapathKernelTest, LivesBesideAnotherXdpProgram) {
     int status = -1;
     for (const bool foreign_first : {true, false}) {
         if (!foreign_first) attach();
-        (void)plane_->ns().enter([&]() -> Result<void> { status = foreign_xdp(true); return {}; });
+        (void)plane_->ns().enter([&]() -> Result<void> {
+            status = foreign_xdp(true);
+            return {};
+        });
         ASSERT_EQ(status, 0);
         if (foreign_first) attach();
         EXPECT_NE(nic_.attach.find("+xdp-dispatcher"), std::string::npos);
         EXPECT_TRUE(ping());
         ASSERT_TRUE(plane_->detach_nic("nic0"));
-        (void)plane_->ns().enter([&]() -> Result<void> { status = foreign_xdp(false); return {}; });
+        (void)plane_->ns().enter([&]() -> Result<void> {
+            status = foreign_xdp(false);
+            return {};
+        });
         EXPECT_EQ(status, 0) << "the other program is not there any more";
     }
 }
@@ -381,9 +388,7 @@ TEST_F(DatapathKernelTest, APortCarriesFramesToAndFromAProcessWithoutRights) {
         std::this_thread::sleep_for(100ms);
     }
     EXPECT_EQ(WEXITSTATUS(status), 0);
-    EXPECT_TRUE(eventually([&] {
-        return downcalls(*plane_) == before + 1;
-    }));
+    EXPECT_TRUE(eventually([&] { return downcalls(*plane_) == before + 1; }));
 }
 
 TEST_F(DatapathTest, TheCustodianSendsDownWithoutAQueue) {
@@ -394,9 +399,7 @@ TEST_F(DatapathTest, TheCustodianSendsDownWithoutAQueue) {
     const std::uint64_t before = downcalls(*plane_);
     const std::string frame = ethernet_frame("down");
     ASSERT_TRUE((*port)->send_down(std::as_bytes(std::span(frame))));
-    EXPECT_TRUE(eventually([&] {
-        return downcalls(*plane_) == before + 1;
-    }));
+    EXPECT_TRUE(eventually([&] { return downcalls(*plane_) == before + 1; }));
 }
 
 TEST_F(DatapathTest, APortIsQuietByItself) {
@@ -410,7 +413,8 @@ TEST_F(DatapathTest, APortIsQuietByItself) {
     const std::string line = near.substr(near.find("slc900004:") + 10);
     std::istringstream numbers(line);
     std::vector<std::uint64_t> columns(16);
-    for (auto &column : columns) numbers >> column;
+    for (auto &column : columns)
+        numbers >> column;
     EXPECT_EQ(columns[1], 0u) << "received: " << line;
     EXPECT_EQ(columns[9], 0u) << "sent: " << line;
 }

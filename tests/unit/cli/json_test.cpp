@@ -10,16 +10,21 @@ namespace {
 template <typename Message>
 void has_keys(const std::vector<std::string> &keys) {
     const Json json = to_json(Message());
-    for (const auto &key : keys) EXPECT_TRUE(json.contains(key)) << Message().GetTypeName() << " lacks " << key;
+    for (const auto &key : keys)
+        EXPECT_TRUE(json.contains(key)) << Message().GetTypeName() << " lacks " << key;
 }
 
 TEST(JsonKeys, AreThosePromised) {
-    has_keys<protocol::Hold>({"id", "state", "layer", "filter", "callout", "host", "age_ms", "deadline_ms", "pid", "exe", "uid",
-                              "cgroup", "compartment", "protocol", "local", "remote", "packets", "bytes"});
-    has_keys<protocol::CalloutInfo>({"key", "id", "name", "host", "layers", "registered", "classify_total", "local_id"});
-    has_keys<protocol::Filter>({"id", "key", "layer", "sublayer", "weight", "action", "callout", "hits", "lifetime"});
+    has_keys<protocol::Hold>({"id", "state", "layer", "filter", "callout", "host", "age_ms",
+                              "deadline_ms", "pid", "exe", "uid", "cgroup", "compartment",
+                              "protocol", "local", "remote", "packets", "bytes"});
+    has_keys<protocol::CalloutInfo>(
+        {"key", "id", "name", "host", "layers", "registered", "classify_total", "local_id"});
+    has_keys<protocol::Filter>(
+        {"id", "key", "layer", "sublayer", "weight", "action", "callout", "hits", "lifetime"});
     has_keys<protocol::Nic>({"name", "index", "mode", "attach", "programs", "compartment"});
-    has_keys<protocol::Host>({"id", "pid", "uid", "capabilities", "callouts", "holds", "upcalls_total", "state"});
+    has_keys<protocol::Host>(
+        {"id", "pid", "uid", "capabilities", "callouts", "holds", "upcalls_total", "state"});
 }
 
 TEST(JsonDocument, NamesItsSchemaAndList) {

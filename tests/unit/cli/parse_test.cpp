@@ -35,7 +35,8 @@ TEST(Port, IsANumberOrARange) {
     EXPECT_EQ(range->type(), FWP_RANGE_TYPE);
     EXPECT_EQ(range->low().number(), 80u);
     EXPECT_EQ(range->high().number(), 90u);
-    for (const char *bad : {"65536", "90-80", "-5", "80-", "http", "", "8 0", "1-2-3"}) refuses(parse_port(bad), bad);
+    for (const char *bad : {"65536", "90-80", "-5", "80-", "http", "", "8 0", "1-2-3"})
+        refuses(parse_port(bad), bad);
 }
 
 TEST(Address, IsOneAPrefixOrARange) {
@@ -48,8 +49,10 @@ TEST(Address, IsOneAPrefixOrARange) {
     const auto v6 = parse_address("2001:db8::/32", true);
     EXPECT_EQ(v6->type(), FWP_V6_ADDR_MASK);
     EXPECT_EQ(v6->mask(), 32u);
-    for (const char *bad : {"10.0.0", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "::1", "10.0.0.1-"}) refuses(parse_address(bad, false), bad);
-    for (const char *bad : {"10.0.0.1", "::/129", "::2-::1"}) refuses(parse_address(bad, true), bad);
+    for (const char *bad : {"10.0.0", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "::1", "10.0.0.1-"})
+        refuses(parse_address(bad, false), bad);
+    for (const char *bad : {"10.0.0.1", "::/129", "::2-::1"})
+        refuses(parse_address(bad, true), bad);
 }
 
 TEST(Protocol, IsAWordOrANumber) {

@@ -36,7 +36,8 @@ TEST(Words, ListsWhenNoActionIsGiven) {
 }
 
 TEST(Words, PassesOverGlobalOptionsAndTheirValues) {
-    EXPECT_EQ(expanded({"-j", "--socket", "/tmp/s", "hol", "sh", "3"}), (Words{"-j", "--socket", "/tmp/s", "hold", "show", "3"}));
+    EXPECT_EQ(expanded({"-j", "--socket", "/tmp/s", "hol", "sh", "3"}),
+              (Words{"-j", "--socket", "/tmp/s", "hold", "show", "3"}));
 }
 
 TEST(Words, NamesWhatIsKnownWhenAWordIsNot) {

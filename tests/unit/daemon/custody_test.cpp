@@ -12,7 +12,8 @@ public:
     explicit Memory(std::size_t frames) : bytes_(frames * DP_FRAME_BYTES) {}
 
     // An IPv4 packet of `payload` bytes behind its header, as it lies in a frame.
-    dp_upcall &put(std::size_t frame, std::uint64_t ticket, std::uint64_t created_ns, std::uint8_t kind, std::size_t offset = 256,
+    dp_upcall &put(std::size_t frame, std::uint64_t ticket, std::uint64_t created_ns,
+                   std::uint8_t kind, std::size_t offset = 256,
                    std::uint16_t header_bytes = sizeof(dp_upcall), std::uint16_t payload = 100) {
         std::byte *at = bytes_.data() + frame * DP_FRAME_BYTES + offset;
         auto *head = new (at) dp_upcall{};
@@ -69,7 +70,8 @@ TEST(Custody, TellsFramesThatTheirHostHadAnswered) {
     Memory memory(1);
     memory.put(0, 5, 1, DP_UPCALL_QUEUED);
     const std::uint32_t magic = DP_DOWNCALL_MAGIC;
-    std::memcpy(memory.bytes().data() + 256 + sizeof(dp_upcall) - sizeof(dp_downcall), &magic, sizeof magic);
+    std::memcpy(memory.bytes().data() + 256 + sizeof(dp_upcall) - sizeof(dp_downcall), &magic,
+                sizeof magic);
     EXPECT_TRUE(index_frames(memory.bytes()).at(5).at(0).answered);
 }
 
@@ -87,7 +89,8 @@ TEST(Custody, SurvivesMemoryOfAnyContent) {
     Memory memory(8);
     std::uint32_t random = 1;
     for (int round = 0; round < 50; ++round) {
-        for (auto &byte : memory.bytes()) byte = static_cast<std::byte>((random = random * 1664525 + 1013904223) >> 24);
+        for (auto &byte : memory.bytes())
+            byte = static_cast<std::byte>((random = random * 1664525 + 1013904223) >> 24);
         for (std::size_t f = 0; f < 8; ++f) {
             dp_upcall head = memory.put(f, round + 1, 1, DP_UPCALL_CLASSIFY);
             head.header_bytes = static_cast<std::uint16_t>(random = random * 1664525 + 1013904223);
@@ -95,7 +98,8 @@ TEST(Custody, SurvivesMemoryOfAnyContent) {
             std::memcpy(memory.bytes().data() + f * DP_FRAME_BYTES + 256, &head, sizeof head);
         }
         for (const auto &[ticket, frames] : index_frames(memory.bytes()))
-            for (const auto &frame : frames) EXPECT_LE(frame.packet_offset + frame.packet_bytes, memory.bytes().size());
+            for (const auto &frame : frames)
+                EXPECT_LE(frame.packet_offset + frame.packet_bytes, memory.bytes().size());
     }
 }
 

@@ -13,7 +13,10 @@ using std::chrono::milliseconds;
 TEST(Loop, RunsTimersInTheOrderOfTheirTimes) {
     auto loop = std::move(*Loop::make());
     std::string order;
-    loop->after(milliseconds(20), [&] { order += "c"; loop->stop(7); });
+    loop->after(milliseconds(20), [&] {
+        order += "c";
+        loop->stop(7);
+    });
     loop->after(milliseconds(0), [&] { order += "a"; });
     loop->after(milliseconds(5), [&] { order += "b"; });
     loop->cancel(loop->after(milliseconds(1), [&] { order += "x"; }));

@@ -7,7 +7,9 @@ namespace sluice::daemon {
 namespace {
 
 const RightsRules rules{500, 100, 200}; // own user, sluice-admin, sluice
-Peer peer(uid_t uid, gid_t gid = 9, std::vector<gid_t> groups = {}) { return {1, uid, gid, std::move(groups)}; }
+Peer peer(uid_t uid, gid_t gid = 9, std::vector<gid_t> groups = {}) {
+    return {1, uid, gid, std::move(groups)};
+}
 
 TEST(Rights, AreDecidedByUserAndGroups) {
     EXPECT_EQ(access_of(peer(0), rules), Access::change);
@@ -27,7 +29,8 @@ TEST(Rights, ListsAreReadAndEverythingElseChanges) {
     using R = protocol::Request;
     EXPECT_EQ(access_needed(R::kHoldList), Access::read);
     EXPECT_EQ(access_needed(R::kStatusGet), Access::read);
-    for (const auto body : {R::kNicLoad, R::kNicUnload, R::kPluginLoad, R::kHoldDecide, R::kFilterAdd, R::kEngineOpen, R::kCalloutRegister})
+    for (const auto body : {R::kNicLoad, R::kNicUnload, R::kPluginLoad, R::kHoldDecide,
+                            R::kFilterAdd, R::kEngineOpen, R::kCalloutRegister})
         EXPECT_EQ(access_needed(body), Access::change);
 }
 

@@ -18,7 +18,8 @@ namespace {
 
 class Caller {
 public:
-    Caller(Loop &loop, const std::string &socket) : loop_(loop), channel_(std::move(*protocol::Channel::connect(socket))) {}
+    Caller(Loop &loop, const std::string &socket)
+        : loop_(loop), channel_(std::move(*protocol::Channel::connect(socket))) {}
 
     std::uint64_t send(protocol::Request request) {
         protocol::ToDaemon message;
@@ -46,7 +47,8 @@ public:
         return reply().value_or(protocol::Reply());
     }
     std::optional<protocol::FromDaemon> next(int milliseconds) {
-        const std::uint64_t until = monotonic_ns() + static_cast<std::uint64_t>(milliseconds) * 1000000;
+        const std::uint64_t until =
+            monotonic_ns() + static_cast<std::uint64_t>(milliseconds) * 1000000;
         while (monotonic_ns() < until) {
             loop_.turn(Milliseconds(1));
             char byte = 0;
@@ -90,8 +92,10 @@ protected:
     }
     Caller caller() { return {*loop, options.socket}; }
     void let_pass(int milliseconds) {
-        const std::uint64_t until = monotonic_ns() + static_cast<std::uint64_t>(milliseconds) * 1000000;
-        while (monotonic_ns() < until) loop->turn(Milliseconds(2));
+        const std::uint64_t until =
+            monotonic_ns() + static_cast<std::uint64_t>(milliseconds) * 1000000;
+        while (monotonic_ns() < until)
+            loop->turn(Milliseconds(2));
     }
 
     std::unique_ptr<Loop> loop = std::move(*Loop::make());
@@ -100,7 +104,9 @@ protected:
     std::unique_ptr<Daemon> daemon;
 };
 
-std::uint32_t word(NTSTATUS status) { return static_cast<std::uint32_t>(status); }
+std::uint32_t word(NTSTATUS status) {
+    return static_cast<std::uint32_t>(status);
+}
 
 protocol::Request filter(std::uint64_t session = 0, const Guid &callout = {}) {
     protocol::Request r;
@@ -113,7 +119,8 @@ protocol::Request filter(std::uint64_t session = 0, const Guid &callout = {}) {
     return r;
 }
 
-protocol::Request open(bool dynamic, const Guid &key = Guid::random(), std::uint32_t wait_ms = 100) {
+protocol::Request open(bool dynamic, const Guid &key = Guid::random(),
+                       std::uint32_t wait_ms = 100) {
     protocol::Request r;
     r.mutable_engine_open()->set_dynamic(dynamic);
     r.mutable_engine_open()->set_session_key(key.bytes());
@@ -164,7 +171,9 @@ TEST_F(Server, RefusesASecondInstance) {
     auto other = Loop::make();
     auto second = Daemon::start(options, **other);
     ASSERT_FALSE(second);
-    EXPECT_NE(second.error().text().find("another sluiced (pid " + std::to_string(::getpid()) + ")"), std::string::npos);
+    EXPECT_NE(
+        second.error().text().find("another sluiced (pid " + std::to_string(::getpid()) + ")"),
+        std::string::npos);
 }
 
 TEST_F(Server, RefusesToStartOverADamagedState) {
@@ -179,7 +188,8 @@ TEST_F(Server, SendsListsInPages) {
     auto c = caller();
     const std::uint64_t session = c.ask(open(false)).session_id();
     c.ask(transaction('b', session));
-    for (int i = 0; i < 450; ++i) ASSERT_EQ(c.ask(filter(session)).status(), 0u);
+    for (int i = 0; i < 450; ++i)
+        ASSERT_EQ(c.ask(filter(session)).status(), 0u);
     ASSERT_EQ(c.ask(transaction('c', session)).status(), 0u);
     protocol::Request r;
     r.mutable_filter_list();
@@ -202,7 +212,8 @@ TEST_F(Server, ATransactionIsWholeOrNothing) {
     EXPECT_EQ(filters(c), 0);
     c.ask(transaction('a', s));
     EXPECT_EQ(filters(c), 0);
-    EXPECT_GT(c.ask(filter(s)).filter_id(), first) << "an id of an aborted transaction was given again";
+    EXPECT_GT(c.ask(filter(s)).filter_id(), first)
+        << "an id of an aborted transaction was given again";
     EXPECT_EQ(filters(c), 1);
     c.ask(transaction('b', s, true));
     EXPECT_EQ(c.ask(filter(s)).status(), word(STATUS_FWP_INCOMPATIBLE_TXN));
@@ -210,7 +221,8 @@ TEST_F(Server, ATransactionIsWholeOrNothing) {
 
 TEST_F(Server, WritersWaitForEachOtherAsLongAsTheySaid) {
     auto a = caller(), b = caller();
-    const std::uint64_t first = a.ask(open(false)).session_id(), second = b.ask(open(false)).session_id();
+    const std::uint64_t first = a.ask(open(false)).session_id(),
+                        second = b.ask(open(false)).session_id();
     a.ask(transaction('b', first));
     EXPECT_EQ(b.ask(transaction('b', second)).status(), word(STATUS_FWP_TIMEOUT));
     b.send(filter(second));
@@ -301,7 +313,8 @@ TEST_F(Server, AFilterThatItsHostRefusesOrDoesNotAnswerIsNotAdded) {
     c.send(filter(0, key));
     host.answer(host.next(500)->notice().id(), 5);
     EXPECT_EQ(c.reply()->status(), word(STATUS_FWP_CALLOUT_NOTIFICATION_FAILED));
-    EXPECT_EQ(c.ask(filter(0, key)).status(), word(STATUS_FWP_CALLOUT_NOTIFICATION_FAILED)) << "no answer in time";
+    EXPECT_EQ(c.ask(filter(0, key)).status(), word(STATUS_FWP_CALLOUT_NOTIFICATION_FAILED))
+        << "no answer in time";
     EXPECT_EQ(filters(c), 0);
 }
 

@@ -6,9 +6,10 @@
 using sluice::datapath::cgroup_root_in;
 
 TEST(CgroupRoot, IsFoundOnAUnifiedHost) {
-    EXPECT_EQ(cgroup_root_in("22 18 0:20 / /sys rw - sysfs sysfs rw\n"
-              "26 22 0:24 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n"),
-              "/sys/fs/cgroup");
+    EXPECT_EQ(
+        cgroup_root_in("22 18 0:20 / /sys rw - sysfs sysfs rw\n"
+                       "26 22 0:24 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw\n"),
+        "/sys/fs/cgroup");
 }
 
 TEST(CgroupRoot, IsFoundOnAHybridHost) {

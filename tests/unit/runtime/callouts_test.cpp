@@ -47,7 +47,8 @@ TEST(Callouts, RemovalWaitsForThreadsInside) {
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
         left = true;
     });
-    while (!inside) std::this_thread::yield();
+    while (!inside)
+        std::this_thread::yield();
     auto leaving = c.begin_remove(id);
     ASSERT_TRUE(leaving);
     EXPECT_FALSE(c.enter(id));

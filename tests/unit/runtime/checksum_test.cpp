@@ -24,7 +24,9 @@ std::vector<Sample> samples() {
             {(Eth() / IPv6{} / udp / Payload("even")).bytes(), 54, 60}};
 }
 
-std::span<std::byte> span(Bytes &b) { return std::as_writable_bytes(std::span(b)); }
+std::span<std::byte> span(Bytes &b) {
+    return std::as_writable_bytes(std::span(b));
+}
 
 // What a sender with checksum offload leaves in the field.
 void leave_to_device(Sample &s) {
@@ -32,8 +34,10 @@ void leave_to_device(Sample &s) {
     const std::size_t addresses = v4 ? 26 : 22;
     const std::size_t length = s.packet.size() - s.transport;
     std::uint32_t sum = static_cast<std::uint32_t>(length) + (s.field - s.transport == 16 ? 6 : 17);
-    for (std::size_t i = addresses; i < s.transport; i += 2) sum += s.packet[i] << 8 | s.packet[i + 1];
-    while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
+    for (std::size_t i = addresses; i < s.transport; i += 2)
+        sum += s.packet[i] << 8 | s.packet[i + 1];
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
     s.packet[s.field] = static_cast<std::uint8_t>(sum >> 8);
     s.packet[s.field + 1] = static_cast<std::uint8_t>(sum);
 }

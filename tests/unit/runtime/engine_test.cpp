@@ -11,7 +11,8 @@ namespace {
 class EngineTest : public ::testing::Test {
 protected:
     std::unique_ptr<runtime::Engine> make(std::function<void()> on_shutdown = {}) {
-        return std::make_unique<runtime::Engine>(runtime::Engine::Options{path, "test", std::move(on_shutdown), -1});
+        return std::make_unique<runtime::Engine>(
+            runtime::Engine::Options{path, "test", std::move(on_shutdown), -1});
     }
     template <typename F>
     static bool eventually(F condition) {
@@ -46,7 +47,8 @@ TEST_F(EngineTest, ADuplicateInAnotherHostIsRefused) {
         if (r.has_callout_register()) reply.set_status(std::uint32_t(STATUS_FWP_ALREADY_EXISTS));
     });
     auto engine = make();
-    EXPECT_EQ(engine->register_callout(scripted_callout()).error().ntstatus, std::uint32_t(STATUS_FWP_ALREADY_EXISTS));
+    EXPECT_EQ(engine->register_callout(scripted_callout()).error().ntstatus,
+              std::uint32_t(STATUS_FWP_ALREADY_EXISTS));
     sluiced.on_request({});
     EXPECT_TRUE(engine->register_callout(scripted_callout()));
 }
@@ -54,7 +56,8 @@ TEST_F(EngineTest, ADuplicateInAnotherHostIsRefused) {
 TEST_F(EngineTest, WithoutSluicedNoSessionOpens) {
     auto engine = make();
     engine->start();
-    EXPECT_EQ(engine->sessions().open({}).error().ntstatus, std::uint32_t(STATUS_CONNECTION_REFUSED));
+    EXPECT_EQ(engine->sessions().open({}).error().ntstatus,
+              std::uint32_t(STATUS_CONNECTION_REFUSED));
 }
 
 TEST_F(EngineTest, ReconnectTellsCalloutsAndSessionsAgain) {
@@ -72,11 +75,14 @@ TEST_F(EngineTest, ReconnectTellsCalloutsAndSessionsAgain) {
     const auto again = sluiced->requests();
     EXPECT_EQ(first.at(0).host_hello().session_key(), again.at(0).host_hello().session_key());
     std::string before, after;
-    for (const auto &r : first) if (r.has_engine_open()) before = r.engine_open().session_key();
-    for (const auto &r : again) if (r.has_engine_open()) after = r.engine_open().session_key();
+    for (const auto &r : first)
+        if (r.has_engine_open()) before = r.engine_open().session_key();
+    for (const auto &r : again)
+        if (r.has_engine_open()) after = r.engine_open().session_key();
     EXPECT_EQ(before, after);
     // The transaction did not survive: the next call says so, the one after works.
-    EXPECT_EQ(engine->sessions().request(*session, commit()).error().ntstatus, std::uint32_t(STATUS_FWP_TXN_ABORTED));
+    EXPECT_EQ(engine->sessions().request(*session, commit()).error().ntstatus,
+              std::uint32_t(STATUS_FWP_TXN_ABORTED));
     EXPECT_TRUE(engine->sessions().request(*session, begin()));
 }
 
@@ -88,7 +94,8 @@ TEST_F(EngineTest, ASessionThatCannotBeResumedIsAborted) {
     ASSERT_TRUE(session);
     sluiced = nullptr;
     ASSERT_TRUE(eventually([&] { return !engine->connected(); }));
-    EXPECT_EQ(engine->sessions().request(*session, begin()).error().ntstatus, std::uint32_t(STATUS_FWP_SESSION_ABORTED));
+    EXPECT_EQ(engine->sessions().request(*session, begin()).error().ntstatus,
+              std::uint32_t(STATUS_FWP_SESSION_ABORTED));
     EXPECT_EQ(engine->sessions().close(*session), STATUS_SUCCESS);
     EXPECT_EQ(engine->sessions().close(*session), STATUS_INVALID_HANDLE);
 }
@@ -98,12 +105,14 @@ runtime::Engine *notified = nullptr;
 HANDLE notify_session = nullptr;
 std::atomic<int> adds{0}, deletes{0};
 NTSTATUS NTAPI adding_notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FWPS_FILTER3 *filter) {
-    if (type == FWPS_CALLOUT_NOTIFY_DELETE_FILTER) return ++deletes, key ? STATUS_UNSUCCESSFUL : STATUS_SUCCESS;
+    if (type == FWPS_CALLOUT_NOTIFY_DELETE_FILTER)
+        return ++deletes, key ? STATUS_UNSUCCESSFUL : STATUS_SUCCESS;
     ++adds;
     if (filter->filterId == 13) return STATUS_ACCESS_DENIED;
     filter->context = 99;
-    auto reply = notified->sessions().request(
-        notify_session, [](Request &r, std::uint64_t s) { r.mutable_filter_add()->set_session(s); });
+    auto reply = notified->sessions().request(notify_session, [](Request &r, std::uint64_t s) {
+        r.mutable_filter_add()->set_session(s);
+    });
     return reply ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
 }
 } // namespace

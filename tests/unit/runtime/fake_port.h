@@ -18,8 +18,10 @@ struct Sent {
 
 class FakePort final : public xsk::PortIo, public std::enable_shared_from_this<FakePort> {
 public:
-    explicit FakePort(std::uint32_t frames = 64) : memory_(std::size_t(frames) * DP_FRAME_BYTES), count_(frames) {
-        for (std::uint32_t i = 0; i < frames; ++i) free_.push_back(memory_.data() + std::size_t(i) * DP_FRAME_BYTES);
+    explicit FakePort(std::uint32_t frames = 64)
+        : memory_(std::size_t(frames) * DP_FRAME_BYTES), count_(frames) {
+        for (std::uint32_t i = 0; i < frames; ++i)
+            free_.push_back(memory_.data() + std::size_t(i) * DP_FRAME_BYTES);
     }
 
     void inject(const dp_upcall &header, const std::string &packet) {
@@ -77,7 +79,8 @@ public:
         Sent s;
         const auto bytes = frame.bytes();
         std::memcpy(&s.header, bytes.data(), sizeof s.header);
-        s.packet.assign(reinterpret_cast<const char *>(bytes.data()) + sizeof s.header, bytes.size() - sizeof s.header);
+        s.packet.assign(reinterpret_cast<const char *>(bytes.data()) + sizeof s.header,
+                        bytes.size() - sizeof s.header);
         sent_.push_back(std::move(s));
         free_.push_back(frame.detach());
         changed_.notify_all();
@@ -113,7 +116,8 @@ private:
         h.header_bytes = sizeof h;
         std::memcpy(chunk + offset, &h, sizeof h);
         std::memcpy(chunk + offset + sizeof h, packet.data(), packet.size());
-        return xsk::Frame(shared_from_this(), chunk, offset, static_cast<std::uint32_t>(sizeof h + packet.size()));
+        return xsk::Frame(shared_from_this(), chunk, offset,
+                          static_cast<std::uint32_t>(sizeof h + packet.size()));
     }
 
     std::vector<std::byte> memory_;

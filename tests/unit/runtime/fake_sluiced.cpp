@@ -10,7 +10,8 @@ namespace sluice::test {
 
 std::string FakeSluiced::unique_path() {
     static std::atomic<int> number{0};
-    return "/tmp/sluice-fake-" + std::to_string(::getpid()) + "-" + std::to_string(number++) + ".sock";
+    return "/tmp/sluice-fake-" + std::to_string(::getpid()) + "-" + std::to_string(number++) +
+           ".sock";
 }
 
 FakeSluiced::FakeSluiced(std::string path) : path_(std::move(path)) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sluiced as a thread: speaks the protocol at a socket of its own, remembers requests, answers as told.
+// sluiced as a thread: speaks the protocol at a socket of its own, remembers requests, answers as
+// told.
 #pragma once
 
 #include <atomic>
@@ -22,7 +23,8 @@ public:
     explicit FakeSluiced(std::string path);
     ~FakeSluiced();
 
-    // Runs for each request but the hello; the default is status 0. To be set while no request is on its way.
+    // Runs for each request but the hello; the default is status 0. To be set while no request is
+    // on its way.
     void on_request(Answer answer) {
         Lock lock(mutex_);
         answer_ = std::move(answer);
@@ -33,7 +35,8 @@ public:
     }
     std::size_t count(protocol::Request::BodyCase kind) {
         std::size_t n = 0;
-        for (const auto &r : requests()) n += r.body_case() == kind;
+        for (const auto &r : requests())
+            n += r.body_case() == kind;
         return n;
     }
     // Sends a notice to the host and waits for its reply.

@@ -8,7 +8,8 @@ namespace {
 using Hold = HostTest;
 std::vector<int> kinds(const std::vector<Sent> &sent) {
     std::vector<int> out;
-    for (const auto &s : sent) out.push_back(s.header.kind);
+    for (const auto &s : sent)
+        out.push_back(s.header.kind);
     return out;
 }
 } // namespace
@@ -32,26 +33,32 @@ TEST_F(Hold, HeldThenCompletedThenReleasedInOrder) {
     port->inject(upcall(9), "first");
     EXPECT_EQ(kinds(port->wait_sent(1)), std::vector<int>{DP_DOWNCALL_HELD});
     EXPECT_TRUE(port->sent()[0].packet.empty());
-    for (const char *text : {"second", "third"}) port->inject(upcall(9, 17, DP_UPCALL_QUEUED), text);
-    while (engine->counters().queued < 2) std::this_thread::yield();
+    for (const char *text : {"second", "third"})
+        port->inject(upcall(9, 17, DP_UPCALL_QUEUED), text);
+    while (engine->counters().queued < 2)
+        std::this_thread::yield();
     engine->complete(contexts);
     port->inject(upcall(9, 17, DP_UPCALL_QUEUED), "late");
     const auto sent = port->wait_sent(5);
-    EXPECT_EQ(kinds(sent), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_RELEASE,
-                                             DP_DOWNCALL_RELEASE, DP_DOWNCALL_RELEASE}));
+    EXPECT_EQ(kinds(sent),
+              (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_RELEASE,
+                                DP_DOWNCALL_RELEASE, DP_DOWNCALL_RELEASE}));
     ASSERT_EQ(sent.size(), 5u);
-    EXPECT_EQ(sent[1].packet + sent[2].packet + sent[3].packet + sent[4].packet, "firstsecondthirdlate");
+    EXPECT_EQ(sent[1].packet + sent[2].packet + sent[3].packet + sent[4].packet,
+              "firstsecondthirdlate");
     EXPECT_EQ(port->free_frames(), port->frames());
 }
 
 TEST_F(Hold, FurtherSegmentsOfASuperPacketStandBehindTheFirst) {
     pend_then(FWP_ACTION_PERMIT);
-    for (const char *text : {"first", "second", "third"}) port->inject(upcall(9), text);
-    while (engine->counters().queued < 2) std::this_thread::yield();
+    for (const char *text : {"first", "second", "third"})
+        port->inject(upcall(9), text);
+    while (engine->counters().queued < 2)
+        std::this_thread::yield();
     engine->complete(contexts);
     const auto sent = port->wait_sent(4);
-    EXPECT_EQ(kinds(sent), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_RELEASE,
-                                             DP_DOWNCALL_RELEASE}));
+    EXPECT_EQ(kinds(sent), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE,
+                                             DP_DOWNCALL_RELEASE, DP_DOWNCALL_RELEASE}));
     ASSERT_EQ(sent.size(), 4u);
     EXPECT_EQ(sent[1].packet + sent[2].packet + sent[3].packet, "firstsecondthird");
 }
@@ -60,11 +67,14 @@ TEST_F(Hold, BlockDiscardsTheQueueAndSendsTheFirstForItsReject) {
     pend_then(FWP_ACTION_BLOCK);
     port->inject(upcall(9), "first");
     port->wait_sent(1);
-    for (const char *text : {"second", "third"}) port->inject(upcall(9, 17, DP_UPCALL_QUEUED), text);
-    while (engine->counters().queued < 2) std::this_thread::yield();
+    for (const char *text : {"second", "third"})
+        port->inject(upcall(9, 17, DP_UPCALL_QUEUED), text);
+    while (engine->counters().queued < 2)
+        std::this_thread::yield();
     engine->complete(contexts);
     const auto sent = port->wait_sent(3);
-    EXPECT_EQ(kinds(sent), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_DISCARD}));
+    EXPECT_EQ(kinds(sent),
+              (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_DISCARD}));
     ASSERT_EQ(sent.size(), 3u);
     EXPECT_EQ(sent[1].packet, "first");
     EXPECT_EQ(sent[1].header.action, FWP_ACTION_BLOCK);
@@ -79,10 +89,12 @@ TEST_F(Hold, WithoutKeepDataAPermitFlushesWhatWasPended) {
     port->inject(u, "first");
     port->wait_sent(1);
     port->inject(upcall(9, 17, DP_UPCALL_QUEUED), "second");
-    while (engine->counters().queued < 1) std::this_thread::yield();
+    while (engine->counters().queued < 1)
+        std::this_thread::yield();
     engine->complete(contexts);
     const auto sent = port->wait_sent(3);
-    EXPECT_EQ(kinds(sent), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_DISCARD}));
+    EXPECT_EQ(kinds(sent),
+              (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE, DP_DOWNCALL_DISCARD}));
     EXPECT_TRUE(sent[1].packet.empty());
 }
 
@@ -110,8 +122,9 @@ TEST_F(Hold, CompletionAsksAgainInTheCallingThreadBeforeItReturns) {
         }
         EXPECT_TRUE(a.metadata->currentMetadataValues & FWPS_METADATA_FIELD_PACKET_DIRECTION);
         EXPECT_FALSE(a.metadata->currentMetadataValues & FWPS_METADATA_FIELD_COMPLETION_HANDLE);
-        EXPECT_EQ(a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_REAUTHORIZE_REASON].value.uint32,
-                  FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION);
+        EXPECT_EQ(
+            a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_REAUTHORIZE_REASON].value.uint32,
+            FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION);
         EXPECT_EQ(a.out->rights, FWPS_RIGHT_ACTION_WRITE);
         EXPECT_EQ(engine->pend(a.metadata->completionHandle, &context), STATUS_FWP_NULL_POINTER);
         where = std::this_thread::get_id();
@@ -162,7 +175,8 @@ TEST_F(Hold, CompletedByAnotherThreadBeforeTheClassifyReturned) {
         a.answer(FWP_ACTION_BLOCK, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
     };
     port->inject(upcall(9), "first");
-    EXPECT_EQ(kinds(port->wait_sent(2)), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE}));
+    EXPECT_EQ(kinds(port->wait_sent(2)),
+              (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE}));
 }
 
 TEST_F(Hold, PendSaysWhyItCannot) {
@@ -180,8 +194,8 @@ TEST_F(Hold, PendSaysWhyItCannot) {
     again.condition_flags = DP_CONDITION_IS_REAUTHORIZE;
     port->inject(again, "x");
     port->wait_sent(1);
-    EXPECT_EQ(got, (std::vector<NTSTATUS>{STATUS_FWP_NULL_POINTER, STATUS_FWP_NULL_POINTER, STATUS_FWP_NULL_POINTER,
-                                          STATUS_FWP_CANNOT_PEND}));
+    EXPECT_EQ(got, (std::vector<NTSTATUS>{STATUS_FWP_NULL_POINTER, STATUS_FWP_NULL_POINTER,
+                                          STATUS_FWP_NULL_POINTER, STATUS_FWP_CANNOT_PEND}));
     EXPECT_EQ(context, reinterpret_cast<HANDLE>(0x77));
 }
 
@@ -196,7 +210,8 @@ TEST_F(Hold, PendOnAPortThatIsGoingIsNotReady) {
         done = true;
     };
     port->inject(upcall(9), "x");
-    while (!done) std::this_thread::yield();
+    while (!done)
+        std::this_thread::yield();
     EXPECT_EQ(status, STATUS_FWP_TCPIP_NOT_READY);
 }
 
@@ -250,7 +265,8 @@ TEST_F(Hold, UnregisteringEndsHoldsAsTheFilterSays) {
         port->inject(upcall(9), "first");
         port->wait_sent(before + 1);
         ASSERT_EQ(engine->unregister_callout(callout_id), STATUS_SUCCESS);
-        EXPECT_EQ(port->wait_sent(before + 2).back().header.action, flags ? FWP_ACTION_PERMIT : FWP_ACTION_BLOCK);
+        EXPECT_EQ(port->wait_sent(before + 2).back().header.action,
+                  flags ? FWP_ACTION_PERMIT : FWP_ACTION_BLOCK);
         engine->complete(contexts);
         ASSERT_TRUE(engine->register_callout(scripted_callout()));
     }
@@ -291,14 +307,17 @@ TEST_F(Hold, ManyHoldsAreCompletedByManyThreads) {
         }
         a.answer(FWP_ACTION_BLOCK, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
     };
-    for (std::uint64_t flow = 1; flow <= 40; ++flow) port->inject(upcall(flow), "x");
+    for (std::uint64_t flow = 1; flow <= 40; ++flow)
+        port->inject(upcall(flow), "x");
     port->wait_sent(40);
     std::vector<std::thread> threads;
     for (int t = 0; t < 4; ++t)
         threads.emplace_back([&] {
-            for (const HANDLE h : open) engine->complete(h); // each is tried by all, and ends once
+            for (const HANDLE h : open)
+                engine->complete(h); // each is tried by all, and ends once
         });
-    for (auto &t : threads) t.join();
+    for (auto &t : threads)
+        t.join();
     EXPECT_EQ(port->wait_sent(80).size(), 80u);
     EXPECT_EQ(engine->counters().holds_completed, 40u);
     EXPECT_EQ(engine->counters().stale_completions, 120u);

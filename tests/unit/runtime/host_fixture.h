@@ -30,14 +30,18 @@ struct Asked {
     }
 };
 
-// Callbacks are plain functions, so the script is one per process; a test has one fixture at a time.
+// Callbacks are plain functions, so the script is one per process; a test has one fixture at a
+// time.
 inline std::function<void(const Asked &)> script;
-inline void NTAPI scripted_classify(const FWPS_INCOMING_VALUES0 *values, const FWPS_INCOMING_METADATA_VALUES0 *metadata,
-                                    VOID *data, const void *, const FWPS_FILTER3 *filter, UINT64,
+inline void NTAPI scripted_classify(const FWPS_INCOMING_VALUES0 *values,
+                                    const FWPS_INCOMING_METADATA_VALUES0 *metadata, VOID *data,
+                                    const void *, const FWPS_FILTER3 *filter, UINT64,
                                     FWPS_CLASSIFY_OUT0 *out) {
     script({values, metadata, data, filter, out});
 }
-inline NTSTATUS NTAPI quiet_notify(FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, FWPS_FILTER3 *) { return STATUS_SUCCESS; }
+inline NTSTATUS NTAPI quiet_notify(FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, FWPS_FILTER3 *) {
+    return STATUS_SUCCESS;
+}
 
 inline const Guid callout_key{0x11111111, 2, 3, {4}};
 inline constexpr std::uint64_t filter_id = 77;
@@ -75,7 +79,8 @@ protected:
         engine->filters().install(table, [&](const auto &) { return callout_id; });
         current_filter = f->id();
     }
-    dp_upcall upcall(std::uint64_t flow, std::uint8_t protocol = 17, std::uint8_t kind = DP_UPCALL_CLASSIFY) const {
+    dp_upcall upcall(std::uint64_t flow, std::uint8_t protocol = 17,
+                     std::uint8_t kind = DP_UPCALL_CLASSIFY) const {
         dp_upcall u{};
         u.kind = kind;
         u.ticket = u.flow = flow;

@@ -41,7 +41,9 @@ std::vector<std::byte> packet() {
     return p;
 }
 
-const FWP_VALUE0 &field(const Indication &in, unsigned index) { return in.values()->incomingValue[index].value; }
+const FWP_VALUE0 &field(const Indication &in, unsigned index) {
+    return in.values()->incomingValue[index].value;
+}
 
 } // namespace
 
@@ -56,11 +58,13 @@ TEST(Indication, FillsTheFieldsThatAreKnownAndLeavesTheRestEmpty) {
     EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_PROTOCOL).uint8, 17);
     EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_INTERFACE_INDEX).uint32, 7u);
     EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_COMPARTMENT_ID).uint32, 3u);
-    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_DESTINATION_ADDRESS_TYPE).uint8, 3); // multicast
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_DESTINATION_ADDRESS_TYPE).uint8,
+              3); // multicast
     EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_PEER_NAME).type, FWP_EMPTY);
     const auto &app = field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_APP_ID);
     ASSERT_EQ(app.type, FWP_BYTE_BLOB_TYPE);
-    EXPECT_EQ(app.byteBlob->size, 2 * (u.path.size() - 1 + 1)); // one letter is two bytes in UTF-8; and the zero
+    EXPECT_EQ(app.byteBlob->size,
+              2 * (u.path.size() - 1 + 1)); // one letter is two bytes in UTF-8; and the zero
     EXPECT_EQ(to_utf8(reinterpret_cast<const WCHAR *>(app.byteBlob->data)), u.path);
     const auto &user = field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_USER_ID);
     ASSERT_EQ(user.type, FWP_TOKEN_ACCESS_INFORMATION_TYPE);
@@ -132,7 +136,8 @@ TEST(Indication, TruncatedPacketsAreShownWithoutData) {
     const Upcall u = connect_v4(17);
     const auto whole = packet();
     for (std::size_t size = 0; size < 34; ++size) {
-        std::vector<std::byte> bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
+        std::vector<std::byte> bytes(whole.begin(),
+                                     whole.begin() + static_cast<std::ptrdiff_t>(size));
         Indication in(u, bytes, {});
         EXPECT_EQ(in.layer_data(), nullptr) << size;
     }

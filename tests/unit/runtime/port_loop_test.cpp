@@ -24,11 +24,14 @@ TEST_F(PortLoop, ASlowClassifyDelaysOnlyItself) {
 TEST_F(PortLoop, SeveralSlowOnesDoNotStopIt) {
     std::atomic<bool> go{false};
     script = [&](const Asked &a) {
-        const auto which = a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_LOCAL_PORT].value.uint16;
-        while (which <= 4 && !go) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        const auto which =
+            a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_LOCAL_PORT].value.uint16;
+        while (which <= 4 && !go)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
         a.answer(FWP_ACTION_PERMIT);
     };
-    for (std::uint64_t flow = 1; flow <= 5; ++flow) port->inject(upcall(flow), std::to_string(flow));
+    for (std::uint64_t flow = 1; flow <= 5; ++flow)
+        port->inject(upcall(flow), std::to_string(flow));
     EXPECT_EQ(port->wait_sent(1).at(0).packet, "5");
     go = true;
     EXPECT_EQ(port->wait_sent(5).size(), 5u);
@@ -40,9 +43,11 @@ TEST_F(PortLoop, PacketsBehindASlowClassifyKeepTheirOrder) {
         a.answer(FWP_ACTION_PERMIT);
     };
     port->inject(upcall(1), "0");
-    for (const char *text : {"1", "2", "3", "4"}) port->inject(upcall(1, 17, DP_UPCALL_QUEUED), text);
+    for (const char *text : {"1", "2", "3", "4"})
+        port->inject(upcall(1, 17, DP_UPCALL_QUEUED), text);
     std::string all;
-    for (const auto &s : port->wait_sent(5)) all += s.packet;
+    for (const auto &s : port->wait_sent(5))
+        all += s.packet;
     EXPECT_EQ(all, "01234");
 }
 

@@ -41,7 +41,8 @@ TEST(Wire, RefusesValuesThatDoNotFitTheirType) {
     value.set_data("short");
     EXPECT_FALSE(from_message(value));
     value.set_type(FWP_SID);
-    EXPECT_EQ(from_message(value).error().ntstatus, static_cast<std::uint32_t>(STATUS_FWP_TYPE_MISMATCH));
+    EXPECT_EQ(from_message(value).error().ntstatus,
+              static_cast<std::uint32_t>(STATUS_FWP_TYPE_MISMATCH));
 }
 
 TEST(Wire, AFilterNamesItsLayerByKeyOrNumber) {
@@ -49,10 +50,12 @@ TEST(Wire, AFilterNamesItsLayerByKeyOrNumber) {
     message.set_layer(48);
     ASSERT_TRUE(from_message(message));
     EXPECT_EQ(from_message(message)->layer, 48);
-    message.set_layer_key(Guid::parse("4a72393b-319f-44bc-84c3-ba54dcb3b6b4")->bytes()); // the key wins
+    message.set_layer_key(
+        Guid::parse("4a72393b-319f-44bc-84c3-ba54dcb3b6b4")->bytes()); // the key wins
     EXPECT_EQ(from_message(message)->layer, 50);
     message.set_layer_key(Guid::random().bytes());
-    EXPECT_EQ(from_message(message).error().ntstatus, static_cast<std::uint32_t>(STATUS_FWP_LAYER_NOT_FOUND));
+    EXPECT_EQ(from_message(message).error().ntstatus,
+              static_cast<std::uint32_t>(STATUS_FWP_LAYER_NOT_FOUND));
     message.set_layer_key("three");
     EXPECT_FALSE(from_message(message));
 }
