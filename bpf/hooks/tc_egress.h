@@ -261,7 +261,8 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
         dp_flow_touch(f, o->packet, 1);
         return DP_PASS;
     case DP_FLOW_BLOCKED:
-        if (f->generation != generation || syn) {
+        /* The same attempt once more hears the same; what comes later is a new one. */
+        if (f->generation != generation || bpf_ktime_get_ns() > f->seen_ns + DP_BLOCKED_LINGER_NS) {
             dp_flow_delete(o->key);
             return dp_out_first(o, syn || o->packet->protocol == DP_PROTO_UDP
                                        ? 0

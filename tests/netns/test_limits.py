@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runs out: frames of a port, room behind a hold, a host's attention. Never an allow, always counted."""
+import socket
+import time
+import unittest
+
+from harness import SERVER4, SluiceTest, TCP, parse, wait_for
+
+
+class Exhausted(SluiceTest):
+    start = False
+
+    def begin(self, *options):
+        command = self.daemon.command
+        self.daemon.command = lambda: [*command(), *options]
+        self.daemon.start()
+        self.nic_load()
+
+    def test_more_connects_than_frames(self):
+        """Of 300 connects a port of 256 frames holds some; none of the others gets out."""
+        self.begin("--frames", "256", "--watchdog-ms", "2000")
+        self.serve()
+        out = self.capture()
+        self.host()
+        self.daemon.ask(4, port=80)
+        attempts = [self.attempt() for _ in range(300)]
+        wait_for(lambda: len([a for a in attempts if a.error]) >= 300 - 192, "what finds no frame is refused", 30)
+        time.sleep(3)  # the watchdog has seen the last of them
+        refused = [a for a in attempts if a.ended]
+        held = self.daemon.list("hold")
+        self.assertGreaterEqual(len(held), 100)
+        self.assertLessEqual(len(held), 192, "three quarters of the frames")
+        self.assertEqual(len(refused) + len(held), 300)
+        self.assertFalse([p for p in map(parse, out.frames) if p and p.protocol == TCP], "nothing got out")
+        self.assertGreaterEqual(self.daemon.reason("CALLOUT_BLOCK") + self.daemon.reason("HOLD_EXPIRED"), len(refused))
+        for hold in held:
+            self.daemon.do("hold", "permit", hold["id"])
+        wait_for(lambda: len([a for a in attempts if a.error == 0]) == len(held), "the held ones connect", 20)
+
+    def test_more_queued_bytes_than_the_quota(self):
+        """Behind one held datagram 64 KiB wait; what is beyond is dropped and counted, and order is kept."""
+        self.begin()
+        self.host()
+        self.daemon.ask(4, port=80, protocol="udp")
+        receiver = self.far.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(receiver.close)
+        receiver.bind((SERVER4, 80))
+        sender = self.datagram_socket(connect=80)
+        for n in range(100):
+            sender.send(n.to_bytes(2, "big") + bytes(998))
+        hold = self.daemon.wait_hold()
+        wait_for(lambda: self.daemon.reason("HOLD_QUOTA") >= 20, "the quota is counted")
+        self.permit(hold)
+        receiver.settimeout(1)
+        got = []
+        try:
+            while True:
+                got.append(int.from_bytes(receiver.recv(2000)[:2], "big"))
+        except TimeoutError:
+            pass
+        self.assertEqual(got, list(range(len(got))), "in order, from the first on")
+        self.assertGreaterEqual(len(got), 40)
+        self.assertEqual(len(got) + self.daemon.reason("HOLD_QUOTA"), 100)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
