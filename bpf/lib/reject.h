@@ -7,6 +7,8 @@
 #ifndef SLUICE_BPF_LIB_REJECT_H
 #define SLUICE_BPF_LIB_REJECT_H
 
+#include <linux/pkt_cls.h>
+
 #include "lib/parse.h"
 
 struct dp_tcp {

@@ -13,8 +13,7 @@ Result<DEVICE_OBJECT *> Devices::make(DRIVER_OBJECT &driver, std::size_t extensi
                                       std::string name, DEVICE_TYPE type, ULONG characteristics) {
     auto device = std::make_unique<Device>();
     device->name = std::move(name);
-    device->extension.resize((extension_bytes + sizeof(std::max_align_t) - 1) /
-                             sizeof(std::max_align_t));
+    device->extension.resize((extension_bytes + sizeof(Block) - 1) / sizeof(Block)); // zeroed
     DEVICE_OBJECT &object = device->object;
     object.Type = io_type_device;
     object.Size =

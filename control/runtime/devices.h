@@ -2,8 +2,8 @@
 // The device objects of this process.
 #pragma once
 
-#include <map>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,10 +25,14 @@ public:
     [[nodiscard]] bool alive(const void *device) const EXCLUDES(mutex_);
 
 private:
+    // Aligned for anything and, unlike max_align_t itself, without padding that stays unset.
+    struct alignas(std::max_align_t) Block {
+        std::byte bytes[sizeof(std::max_align_t)];
+    };
     struct Device {
         DEVICE_OBJECT object{};
         std::string name;
-        std::vector<std::max_align_t> extension;
+        std::vector<Block> extension;
     };
     Counters &counters_;
     mutable Mutex mutex_;
