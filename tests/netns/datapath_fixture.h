@@ -152,6 +152,9 @@ protected:
               near + " addr add 192.0.2.1/24 dev nic0", far + " addr add 192.0.2.2/24 dev peer0",
               near + " link set nic0 up", near + " link set lo up", far + " link set peer0 up"})
             ASSERT_EQ(run(command), 0) << command;
+        // The kernel announces the carrier a moment later, and with it changes what traces() shows.
+        for (int i = 0; i < 500 && output(near + " link show nic0").find("NO-CARRIER") != std::string::npos; ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
         options_.pin_root = "/sys/fs/bpf/sldp-" + tag;
     }
 

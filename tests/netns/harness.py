@@ -284,6 +284,12 @@ class Capture:
     def syns(self, dport, sport=None):
         return [p for p in self.packets(TCP, sport, dport, SYN) if not p.flags & ACK]
 
+    def settled_syns(self, expected, dport, sport=None):
+        """The SYNs, once the capture has had time to show the expected ones and any that should not be there."""
+        wait_for(lambda: len(self.syns(dport, sport)) >= expected, f"{expected} SYNs in the capture", 10)
+        time.sleep(0.3)
+        return self.syns(dport, sport)
+
 
 def parse(frame):
     stamp, outgoing, data = frame

@@ -38,7 +38,7 @@ class Hold(SluiceTest):
     def check_after(self, hold, decided, permit):
         local_port = int(re.search(r"(\d+)$", hold["local"]).group(1))
         if permit:
-            wait_for(lambda: self.cap.syns(80, local_port), "the SYN in the capture", 2)
+            wait_for(lambda: self.cap.syns(80, local_port), "the SYN in the capture", 10)
         syns = self.cap.syns(80, local_port)
         if not permit:
             self.assertEqual(self.cap.packets(TCP, sport=local_port), [], "a packet of a blocked flow")
@@ -111,8 +111,7 @@ class Hold(SluiceTest):
             rto = float(re.search(r"\brto:([\d.]+)", self.ss(port)).group(1))
             measured(f"rto v{family} after a hold of {seconds} s", rto, "ms")
             self.assertLess(rto, 1000)
-            wait_for(lambda: self.cap.syns(80, port), "the SYN in the capture", 2)
-            self.assertEqual(len(self.cap.syns(80, port)), 1)
+            self.assertEqual(len(self.cap.settled_syns(1, 80, port)), 1)
             self.assertGreaterEqual(self.cap.syns(80, port)[0].time, decided)
         port = blocked.port
         decided = self.block(blocked_hold)
@@ -134,8 +133,7 @@ class Hold(SluiceTest):
         self.assertGreaterEqual(self.daemon.reason("HELD"), 1)
         self.permit(hold)
         self.assertEqual(attempt.wait(), 0)
-        time.sleep(0.3)
-        self.assertEqual(len(self.cap.syns(80, attempt.port)), 1)
+        self.assertEqual(len(self.cap.settled_syns(1, 80, attempt.port)), 1)
 
     # ctest: vm
     def test_no_upcall_after_the_verdict(self):
@@ -187,8 +185,8 @@ class Hold(SluiceTest):
             s = sockets[key]
             self.assertTrue(select.select([], [s], [], 10 * SLACK)[1], "connect() ended")
             self.assertEqual(s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0 if permit else errno.ECONNREFUSED)
-        time.sleep(0.5)
-        syns = {(int(":" not in p.source), p.sport) for p in self.cap.syns(80)}
+        permitted = sum(permit for permit, _ in decided.values())
+        syns = {(int(":" not in p.source), p.sport) for p in self.cap.settled_syns(permitted, 80)}
         self.assertEqual(syns, {k for k, (permit, _) in decided.items() if permit})
         self.assertEqual(len(self.cap.syns(80)), len(syns), "one SYN each")
         self.assertEqual(self.daemon.holds(), [])
