@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -66,10 +67,31 @@ void connect_first(const Options &options) {
     ::setenv("SLUICE_CONTROL_FD", std::to_string(kept.fd()).c_str(), 1);
 }
 
+// A plugin whose DriverEntry needs sluiced, which is not there, is tried again until it is. False:
+// told to end.
+bool wait_for_sluiced(const sigset_t &signals) {
+    constexpr timespec pause{0, 250'000'000};
+    return sigtimedwait(&signals, nullptr, &pause) < 0;
+}
+
+sluice::Result<std::unique_ptr<sluice::host::Plugin>> load(const std::string &file,
+                                                           const sigset_t &signals) {
+    bool told = false;
+    while (true) {
+        auto plugin = sluice::host::Plugin::load(file);
+        const bool alone = !plugin && plugin.error().ntstatus ==
+                                          static_cast<std::uint32_t>(STATUS_CONNECTION_REFUSED);
+        if (!alone) return plugin;
+        if (!std::exchange(told, true))
+            spdlog::warn("{}; waiting for sluiced", plugin.error().text());
+        if (!wait_for_sluiced(signals)) return plugin;
+    }
+}
+
 int run(const Options &options, const sigset_t &signals) {
     std::vector<std::unique_ptr<sluice::host::Plugin>> plugins;
     for (const auto &file : options.plugins) {
-        auto plugin = sluice::host::Plugin::load(file);
+        auto plugin = load(file, signals);
         if (!plugin) {
             spdlog::error("{}", plugin.error().text());
             return refused;

@@ -64,7 +64,8 @@ Result<void> Plugin::start(DRIVER_INITIALIZE *entry, const std::string &file) {
         return Error(0, "DriverEntry of plugin threw an exception", file);
     }
     if (!NT_SUCCESS(status))
-        return Error(0, "DriverEntry failed with " + status_name(status), file);
+        return Error::status(static_cast<std::uint32_t>(status),
+                             "DriverEntry failed with " + status_name(status), file);
     started_ = true;
     return {};
 }
