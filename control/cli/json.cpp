@@ -8,11 +8,6 @@ namespace sluice::cli {
 
 namespace {
 
-std::string guid_text(const std::string &bytes) {
-    const auto key = Guid::from_bytes(bytes);
-    return key ? key->text() : "";
-}
-
 Json or_null(const std::string &text) {
     return text.empty() ? Json() : Json(text);
 }

@@ -75,4 +75,9 @@ std::string user_name(std::uint32_t uid) {
     return user != nullptr ? user->pw_name : std::to_string(uid);
 }
 
+std::string guid_text(const std::string &bytes) {
+    const auto key = Guid::from_bytes(bytes);
+    return key ? key->text() : "";
+}
+
 } // namespace sluice::cli

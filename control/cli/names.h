@@ -18,5 +18,6 @@ std::vector<std::pair<std::uint16_t, std::string>> all_layers();
 Guid condition_key(const char *name); // null: no such condition
 std::string action_name(std::uint32_t action);
 std::string user_name(std::uint32_t uid);
+std::string guid_text(const std::string &bytes); // as messages carry it; empty: not 16 bytes
 
 } // namespace sluice::cli

@@ -26,11 +26,6 @@ std::string or_dash(const std::string &text) {
     return text.empty() ? "-" : text;
 }
 
-std::string guid_text(const std::string &bytes) {
-    const auto key = Guid::from_bytes(bytes);
-    return key ? key->text() : "-";
-}
-
 std::string number(std::uint64_t value) {
     return std::to_string(value);
 }
@@ -128,7 +123,7 @@ Row row(const protocol::Host &m) {
 }
 
 Row row(const protocol::CalloutInfo &m) {
-    return {guid_text(m.key()),
+    return {or_dash(guid_text(m.key())),
             number(m.local_id() != 0 ? m.local_id() : m.id()),
             or_dash(readable(m.name())),
             m.host() != 0 ? number(m.host()) : "-",
@@ -153,7 +148,7 @@ Row row(const protocol::Filter &m) {
 }
 
 Row row(const protocol::SubLayer &m) {
-    return {guid_text(m.key()), number(m.weight()), m.lifetime(), readable(m.name())};
+    return {or_dash(guid_text(m.key())), number(m.weight()), m.lifetime(), readable(m.name())};
 }
 
 Row row(const protocol::Hold &m) {
