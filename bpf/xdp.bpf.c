@@ -43,12 +43,7 @@ DP_INLINE int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p, stru
     __u64 number;
     int action;
 
-    __builtin_memset(t, 0, sizeof *t);
-    t->key = s->key;
-    t->eval = s->eval;
-    t->layer = s->key.layer;
-    t->ifindex = s->key.ifindex;
-    t->packet_bytes = p->bytes;
+    dp_ticket_begin(t, s, p);
     number = dp_ticket_issue(t, p->bytes);
     if (!number) return XDP_DROP;
     action = dp_xdp_redirect(ctx, p, s, t->host, number);

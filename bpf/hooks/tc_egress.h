@@ -10,6 +10,7 @@
 #include "lib/key.h"
 #include "lib/parse_skb.h"
 #include "lib/reject.h"
+#include "lib/sock_lookup.h"
 #include "lib/upcall.h"
 
 #define DP_PASS TC_ACT_UNSPEC /* on to the next program or filter */
@@ -274,38 +275,6 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
             return dp_out_overdue(o, f);
         return dp_out_queue(o, f);
     }
-}
-
-DP_INLINE int dp_listener_exists(struct __sk_buff *skb, const struct dp_packet *p)
-{
-    struct bpf_sock_tuple t = {};
-    struct bpf_sock *sk;
-    __u32 size;
-    int found;
-
-    if (p->version == 4) {
-        t.ipv4.saddr = bpf_htonl((__u32)p->destination.lo);
-        t.ipv4.daddr = bpf_htonl((__u32)p->source.lo);
-        t.ipv4.dport = bpf_htons(p->source_port);
-        size = sizeof t.ipv4;
-    } else {
-        t.ipv6.saddr[0] = bpf_htonl(p->destination.hi >> 32);
-        t.ipv6.saddr[1] = bpf_htonl((__u32)p->destination.hi);
-        t.ipv6.saddr[2] = bpf_htonl(p->destination.lo >> 32);
-        t.ipv6.saddr[3] = bpf_htonl((__u32)p->destination.lo);
-        t.ipv6.daddr[0] = bpf_htonl(p->source.hi >> 32);
-        t.ipv6.daddr[1] = bpf_htonl((__u32)p->source.hi);
-        t.ipv6.daddr[2] = bpf_htonl(p->source.lo >> 32);
-        t.ipv6.daddr[3] = bpf_htonl((__u32)p->source.lo);
-        t.ipv6.dport = bpf_htons(p->source_port);
-        size = sizeof t.ipv6;
-    }
-    /* Source port 0: no established socket matches, only a listener. */
-    sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
-    if (!sk) return 0;
-    found = sk->state == BPF_TCP_LISTEN;
-    bpf_sk_release(sk);
-    return found;
 }
 
 /* No entry. Which side began it decides whether the connect layer owns it. */

@@ -13,14 +13,9 @@ DP_INLINE int dp_in_callout(struct __sk_buff *skb, const struct dp_packet *p, st
     __u32 reason;
     int action;
 
-    __builtin_memset(t, 0, sizeof *t);
-    t->key = s->key;
-    t->eval = s->eval;
-    t->layer = s->key.layer;
-    t->ifindex = skb->ifindex;
+    dp_ticket_begin(t, s, p);
     t->mark = skb->mark;
     t->priority = skb->priority;
-    t->packet_bytes = p->bytes;
     if (skb->vlan_present) t->vlan = 0x10000 | skb->vlan_tci;
     number = dp_ticket_issue(t, p->bytes);
     if (!number) return TC_ACT_SHOT;
@@ -55,37 +50,6 @@ DP_INLINE int dp_in_ippacket(struct __sk_buff *skb, const struct dp_packet *p, s
                                           : DP_REASON_FILTER_BLOCK,
              p->bytes);
     return TC_ACT_SHOT;
-}
-
-DP_INLINE int dp_udp_socket_exists(struct __sk_buff *skb, const struct dp_packet *p)
-{
-    struct bpf_sock_tuple t = {};
-    struct bpf_sock *sk;
-    __u32 size;
-
-    if (p->version == 4) {
-        t.ipv4.saddr = bpf_htonl((__u32)p->source.lo);
-        t.ipv4.daddr = bpf_htonl((__u32)p->destination.lo);
-        t.ipv4.sport = bpf_htons(p->source_port);
-        t.ipv4.dport = bpf_htons(p->destination_port);
-        size = sizeof t.ipv4;
-    } else {
-        t.ipv6.saddr[0] = bpf_htonl(p->source.hi >> 32);
-        t.ipv6.saddr[1] = bpf_htonl((__u32)p->source.hi);
-        t.ipv6.saddr[2] = bpf_htonl(p->source.lo >> 32);
-        t.ipv6.saddr[3] = bpf_htonl((__u32)p->source.lo);
-        t.ipv6.daddr[0] = bpf_htonl(p->destination.hi >> 32);
-        t.ipv6.daddr[1] = bpf_htonl((__u32)p->destination.hi);
-        t.ipv6.daddr[2] = bpf_htonl(p->destination.lo >> 32);
-        t.ipv6.daddr[3] = bpf_htonl((__u32)p->destination.lo);
-        t.ipv6.sport = bpf_htons(p->source_port);
-        t.ipv6.dport = bpf_htons(p->destination_port);
-        size = sizeof t.ipv6;
-    }
-    sk = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
-    if (!sk) return 0;
-    bpf_sk_release(sk);
-    return 1;
 }
 
 /* A datagram to a local socket begins an inbound flow, so that the answer is not taken for a

@@ -47,7 +47,7 @@ DP_INLINE void dp_flow_delete(const struct dp_flow_key *k)
     bpf_map_delete_elem(&flows, k);
 }
 
-/* NULL: no room, or another CPU was first (`raced`). */
+/* NULL: no room, or another CPU was first. */
 DP_INLINE struct dp_flow *dp_flow_insert(const struct dp_flow_key *k, const struct dp_flow *value)
 {
     if (bpf_map_update_elem(&flows, k, value, BPF_NOEXIST)) return 0;

@@ -98,6 +98,18 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
 }
 
+/* What scratch holds of a packet whose evaluation was suspended. */
+DP_INLINE void dp_ticket_begin(struct dp_ticket *t, const struct dp_scratch *s,
+                               const struct dp_packet *p)
+{
+    __builtin_memset(t, 0, sizeof *t);
+    t->key = s->key;
+    t->eval = s->eval;
+    t->layer = s->key.layer;
+    t->ifindex = s->key.ifindex;
+    t->packet_bytes = p->bytes;
+}
+
 /* A ticket for a packet at a packet layer; 0: none can be had, counted. */
 DP_INLINE __u64 dp_ticket_issue(struct dp_ticket *t, __u64 bytes)
 {
