@@ -2,25 +2,17 @@
 /* The compiled policy: one array map (the image) behind the one-slot array-of-maps `policy`.
    Publishing is swapping that slot: a packet sees one image from beginning to end.
 
-   Entries 0 .. DP_LAYERS_MAX-1 of an image are index rows (struct dp_layer_index), indexed by layer
-   number. After them the rows of each layer stand together, in the order of evaluation: sublayer
-   weight descending, inside a sublayer filter weight descending (ties: lower filter id first). A
-   filter with alternatives (several conditions on one field, OR) is several rows with one rank. */
+   Entries 0 .. DP_LAYERS_MAX-1 of an image are indexed by layer number (dp_cell.layer). After them
+   the rows of each layer stand together, in the order of evaluation: sublayer weight descending,
+   inside a sublayer filter weight descending (ties: lower filter id first). A row is a filter: its
+   tests, then one cell DP_OP_MATCH that says what the filter is. A test that holds goes on at
+   `pass`, one that does not at `fail`; alternatives (OR) are tests whose `fail` is the next
+   alternative and whose `pass` is behind the last. Both only ever lead forward; 0 is the end of the
+   layer. */
 #ifndef SLUICE_BPF_SHARED_POLICY_H
 #define SLUICE_BPF_SHARED_POLICY_H
 
 #include "verdict.h"
-
-/* Fields of first light. A bit set in dp_row.fields: the row has a condition on it. A bit set in
-   dp_key.unknown: the value is not known at this point; a row that would need it makes the
-   classification DP_CLASSIFY_DEFER. */
-enum dp_field {
-    DP_FIELD_LOCAL_ADDRESS = 1 << 0,
-    DP_FIELD_REMOTE_ADDRESS = 1 << 1,
-    DP_FIELD_LOCAL_PORT = 1 << 2,
-    DP_FIELD_REMOTE_PORT = 1 << 3,
-    DP_FIELD_PROTOCOL = 1 << 4,
-};
 
 /* An address as two host-order halves, most significant first; IPv4 as ::ffff:a.b.c.d. */
 struct dp_addr {
@@ -28,39 +20,115 @@ struct dp_addr {
     __u64 lo;
 };
 
+/* What a condition can look at. Below DP_SLOT_NUMBERS: dp_key.number[slot], above: dp_key.wide[]. */
+enum dp_slot {
+    DP_SLOT_LOCAL_PORT = 0, /* ICMP: type */
+    DP_SLOT_REMOTE_PORT,    /* ICMP: code */
+    DP_SLOT_PROTOCOL,
+    DP_SLOT_FLAGS,             /* FWP_CONDITION_FLAG_*; at MAC layers FWP_CONDITION_L2_* */
+    DP_SLOT_INTERFACE,         /* interface indexes; IPFORWARD: source is ARRIVAL, destination NEXTHOP */
+    DP_SLOT_ARRIVAL_INTERFACE, /* where the packet came in */
+    DP_SLOT_NEXTHOP_INTERFACE, /* where it leaves */
+    DP_SLOT_LOCAL_ADDRESS_TYPE, /* NlatUnicast 1, anycast 2, multicast 3, broadcast 4 */
+    DP_SLOT_REMOTE_ADDRESS_TYPE,
+    DP_SLOT_USER,
+    DP_SLOT_GROUP,
+    DP_SLOT_COMPARTMENT,
+    DP_SLOT_ETHER_TYPE,
+    DP_SLOT_VLAN,
+    DP_SLOT_PACKET_LENGTH, /* bytes from the IP header on; at MAC layers of the frame */
+    DP_SLOT_LOCAL_MAC,     /* 48 bits, the first byte the most significant */
+    DP_SLOT_REMOTE_MAC,
+    DP_SLOT_EMBEDDED_PROTOCOL, /* of the packet that an ICMP error quotes */
+    DP_SLOT_EMBEDDED_LOCAL_PORT,
+    DP_SLOT_EMBEDDED_REMOTE_PORT,
+    DP_SLOT_EMBEDDED_LOCAL_ADDRESS_TYPE,
+    DP_SLOT_REAUTHORIZE_REASON,
+    DP_SLOT_DIRECTION, /* FWP_DIRECTION_OUTBOUND 0, INBOUND 1 */
+    DP_SLOT_ORIGINAL_ICMP_TYPE,
+    DP_SLOT_NUMBERS,
+    DP_SLOT_LOCAL_ADDRESS = DP_SLOT_NUMBERS,
+    DP_SLOT_REMOTE_ADDRESS,
+    DP_SLOT_EMBEDDED_REMOTE_ADDRESS,
+    DP_SLOT_APP, /* executable: hi device, lo inode */
+    DP_SLOT_WIDE_END,
+    DP_SLOT_CGROUP = DP_SLOT_WIDE_END, /* dp_key.cgroup[]: of the process and all above it */
+    DP_SLOTS
+};
+#define DP_CGROUP_LEVELS 8
+
+/* What a test does with the slot's value v. */
+enum dp_op {
+    DP_OP_MATCH = 1, /* no test: the row's end, dp_cell.row */
+    DP_OP_RANGE,     /* low <= v <= high */
+    DP_OP_NOT_RANGE,
+    DP_OP_FLAGS_ALL, /* v & low.lo, numbers only */
+    DP_OP_FLAGS_ANY,
+    DP_OP_FLAGS_NONE,
+    DP_OP_EMPTY,      /* there is no value */
+    DP_OP_CGROUP,     /* low.lo is among dp_key.cgroup[] */
+    DP_OP_NOT_CGROUP,
+    DP_OP_TEXT,       /* the executable's path against a text, dp_cell.compare */
+    DP_OP_NEVER,      /* never holds; an unknown value stays unknown */
+    DP_OP_ALWAYS,     /* holds for every value, not for an empty one */
+};
+
+/* How DP_OP_TEXT compares the path with the text of `length` bytes that begins in the cell behind
+   the test (DP_CELL_TEXT bytes a cell). Bytes are compared as unsigned numbers. */
+enum dp_compare {
+    DP_COMPARE_EQUAL = 1,
+    DP_COMPARE_NOT_EQUAL,
+    DP_COMPARE_LESS,
+    DP_COMPARE_LESS_OR_EQUAL,
+    DP_COMPARE_GREATER,
+    DP_COMPARE_GREATER_OR_EQUAL,
+    DP_COMPARE_ENDS_WITH, /* FWP_MATCH_PREFIX, which tests the end */
+    DP_COMPARE_NOT_ENDS_WITH,
+    DP_COMPARE_EQUAL_NO_CASE, /* A-Z are a-z */
+};
+#define DP_CELL_TEXT 32
+
 enum dp_row_flag {
     DP_ROW_CLEAR_ACTION_RIGHT = 1 << 0, /* FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT */
     DP_ROW_PERMIT_IF_UNREGISTERED = 1 << 1,
 };
 
-struct dp_row {
-    __u64 filter_id;
-    __u64 weight;
-    __u32 rank;     /* 1 .. n in the layer, shared by the rows of one filter */
-    __u32 sublayer; /* ordinal in the layer, 0 is evaluated first */
-    __u32 action;   /* enum dp_action */
-    __u32 callout;  /* index in map `callouts`; 0 = none */
-    __u16 fields;   /* DP_FIELD_* */
-    __u16 flags;    /* DP_ROW_* */
-    __u8 protocol_lo, protocol_hi;
-    __u8 pad[2];
-    __u16 local_port_lo, local_port_hi; /* host order, inclusive */
-    __u16 remote_port_lo, remote_port_hi;
-    struct dp_addr local_lo, local_hi; /* inclusive */
-    struct dp_addr remote_lo, remote_hi;
-};
-DP_ASSERT(sizeof(struct dp_row) == 112, "layout");
+enum dp_cell_flag { DP_CELL_FIRST = 1 << 0 }; /* the first cell of a row */
 
-struct dp_layer_index {
-    __u64 generation; /* the same in every index row of an image */
-    __u32 first;      /* entry number of the layer's first row */
-    __u32 count;      /* rows of the layer */
-    __u8 pad[96];
+struct dp_cell {
+    __u8 op;    /* enum dp_op */
+    __u8 slot;  /* enum dp_slot */
+    __u8 flags; /* enum dp_cell_flag */
+    __u8 compare;
+    __u32 pass; /* entry to go on at */
+    __u32 fail; /* MATCH: the next row */
+    __u32 length; /* of the text */
+    union {
+        struct {
+            struct dp_addr low, high; /* inclusive */
+        } test;
+        struct {
+            __u64 filter_id;
+            __u32 rank;     /* 1 .. n in the layer */
+            __u32 sublayer; /* ordinal in the layer, 0 is evaluated first */
+            __u32 action;   /* enum dp_action */
+            __u32 callout;  /* index in map `callouts`; 0 = none */
+            __u32 flags;    /* enum dp_row_flag */
+            __u32 pad;
+        } row;
+        struct {
+            __u64 generation; /* the same in every index entry of an image */
+            __u32 first;      /* entry of the layer's first row; 0: it has none */
+            __u32 count;      /* entries of the layer, which bounds every walk */
+            __u64 pad[2];
+        } layer;
+        __u8 text[DP_CELL_TEXT];
+    };
 };
-DP_ASSERT(sizeof(struct dp_layer_index) == sizeof(struct dp_row), "an image has one entry size");
+DP_ASSERT(sizeof(struct dp_cell) == 48, "layout");
 
-#define DP_IMAGE_ROWS_MAX                                                                          \
-    65536 /* first light's search is linear; refuse more before anything changes */
+#define DP_IMAGE_CELLS_MAX                                                                         \
+    262144 /* the search is linear; refuse more before anything changes */
 
 /* Map `callouts`, array, index 1 .. DP_CALLOUTS_MAX-1. Who answers for a callout just now. */
 #define DP_CALLOUTS_MAX 4096
@@ -86,19 +154,19 @@ struct dp_host {
 };
 DP_ASSERT(sizeof(struct dp_host) == 40, "layout");
 
-/* What a classification looks at. Host order throughout. */
+/* What a classification looks at. Host order throughout. A slot's bit in `unknown`: the value is
+   not known at this point; a row that would need it makes the classification DP_CLASSIFY_DEFER. In
+   `empty`: there is no value, which DP_OP_EMPTY alone finds. */
 struct dp_key {
     __u32 layer;
-    __u32 condition_flags;
-    __u32 ifindex;
-    __u16 unknown; /* DP_FIELD_* */
-    __u8 protocol;
-    __u8 pad;
-    __u16 local_port, remote_port; /* ICMP: type, code */
-    __u32 pad2;
-    struct dp_addr local, remote;
+    __u32 unknown;
+    __u32 empty;
+    __u32 pad;
+    __u64 number[DP_SLOT_NUMBERS];
+    struct dp_addr wide[DP_SLOT_WIDE_END - DP_SLOT_NUMBERS];
+    __u64 cgroup[DP_CGROUP_LEVELS]; /* the process's own first; 0: no more */
 };
-DP_ASSERT(sizeof(struct dp_key) == 56, "layout");
+DP_ASSERT(sizeof(struct dp_key) == 336, "layout");
 
 /* A callout's answer that is kept so that it is not asked twice. */
 struct dp_answer {

@@ -23,6 +23,27 @@ Result<std::uint32_t> callout_id(Policy &policy, const Guid &key);
 Result<std::uint64_t> add_filter(Policy &policy, Filter filter);
 // session: of the caller, 0 = none. Dynamic sessions delete only what is theirs.
 Result<void> delete_filter(Policy &policy, std::uint64_t id, SessionId session);
+
+Result<void> add_provider(Policy &policy, Provider provider); // a null key is replaced
+Result<std::uint64_t> add_provider_context(Policy &policy, ProviderContext context);
+
+// The rest of deletion: an object that is referred to stays (IN_USE), built-in ones always
+// (BUILTIN_OBJECT). session as for delete_filter.
+Result<void> delete_filter(Policy &policy, const Guid &key, SessionId session);
+Result<void> delete_callout(Policy &policy, const Guid &key, SessionId session);
+Result<void> delete_callout(Policy &policy, std::uint32_t id, SessionId session);
+Result<void> delete_sublayer(Policy &policy, const Guid &key, SessionId session);
+Result<void> delete_provider(Policy &policy, const Guid &key, SessionId session);
+Result<void> delete_provider_context(Policy &policy, const Guid &key, SessionId session);
+Result<void> delete_provider_context(Policy &policy, std::uint64_t id, SessionId session);
+
+Lifetime lifetime(const Provider &object);
+Lifetime lifetime(const ProviderContext &object);
+Lifetime lifetime(const SubLayer &object);
+Lifetime lifetime(const Callout &object);
+Lifetime lifetime(const Filter &object);
+const char *lifetime_name(Lifetime lifetime); // "static" for fixed; else as the enumerator, boot-time, built-in
+
 // All objects of a dynamic session. Returns the filters that went.
 std::vector<Filter> delete_owned(Policy &policy, SessionId session);
 

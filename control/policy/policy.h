@@ -24,6 +24,27 @@ struct Condition {
     Value value;
 };
 
+struct Provider {
+    Guid key;
+    std::string name, description;
+    std::uint32_t flags = 0; // FWPM_PROVIDER_FLAG_PERSISTENT
+    std::string data;
+    std::string service_name;
+    SessionId owner = 0;
+};
+
+struct ProviderContext {
+    std::uint64_t id = 0;
+    Guid key;
+    std::string name, description;
+    std::uint32_t flags = 0; // FWPM_PROVIDER_CONTEXT_FLAG_PERSISTENT
+    Guid provider;
+    std::string provider_data;
+    std::uint32_t type = 0; // FWPM_GENERAL_CONTEXT is the one that has a meaning here
+    std::string data;
+    SessionId owner = 0;
+};
+
 struct SubLayer {
     Guid key;
     std::string name, description;
@@ -31,6 +52,7 @@ struct SubLayer {
     std::uint16_t weight = 0;
     Guid provider;
     SessionId owner = 0;
+    std::string provider_data;
 };
 
 // The management object of a callout.
@@ -42,6 +64,7 @@ struct Callout {
     std::uint16_t layer = 0; // FWPS_LAYER_*
     std::uint32_t id = 0;    // run-time id, index in the map `callouts`, 1 .. DP_CALLOUTS_MAX-1
     SessionId owner = 0;
+    std::string provider_data;
 };
 
 struct Filter {
@@ -59,12 +82,20 @@ struct Filter {
     std::uint64_t raw_context = 0;
     Guid provider;
     SessionId owner = 0;
+    std::string provider_data;
+    Guid provider_context; // key; null: none
 };
+
+// Who or what ends an object. built_in: nobody.
+enum class Lifetime { dynamic, fixed, persistent, boot_time, built_in };
 
 struct Policy {
     std::uint64_t generation = 0;
     std::uint64_t next_filter_id = 1; // never reused
     std::uint32_t next_callout_id = 1;
+    std::uint64_t next_provider_context_id = 1;
+    std::map<Guid, Provider> providers;
+    std::map<Guid, ProviderContext> provider_contexts;
     std::map<Guid, SubLayer> sublayers;
     std::map<Guid, Callout> callouts;
     std::map<std::uint64_t, Filter> filters; // by id
