@@ -26,105 +26,6 @@ std::string key_bytes(const Guid &key) {
     return key.is_null() ? std::string() : key.bytes();
 }
 
-template <std::size_t N>
-Result<policy::Scalar> array_of(const std::string &data) {
-    std::array<std::uint8_t, N> bytes{};
-    if (data.size() != N)
-        return Error::status(STATUS_FWP_TYPE_MISMATCH, "value of " + std::to_string(data.size()) +
-                                                           " bytes where " + std::to_string(N) +
-                                                           " are needed");
-    std::memcpy(bytes.data(), data.data(), N);
-    return policy::Scalar(bytes);
-}
-
-template <typename T>
-Result<policy::Scalar> integer_of(std::uint64_t number) {
-    if (static_cast<T>(number) != number)
-        return Error::status(STATUS_FWP_OUT_OF_BOUNDS, "value too large for its type",
-                             std::to_string(number));
-    return policy::Scalar(static_cast<T>(number));
-}
-
-Result<policy::Scalar> v6_prefix_of(const protocol::Value &m) {
-    policy::V6Prefix prefix;
-    if (m.data().size() != prefix.address.size())
-        return Error::status(STATUS_FWP_TYPE_MISMATCH, "IPv6 address is not of 16 bytes");
-    if (m.mask() > 128)
-        return Error::status(STATUS_FWP_INVALID_NET_MASK, "IPv6 prefix length",
-                             std::to_string(m.mask()));
-    std::memcpy(prefix.address.data(), m.data().data(), prefix.address.size());
-    prefix.prefix = static_cast<std::uint8_t>(m.mask());
-    return policy::Scalar(prefix);
-}
-
-Result<policy::Scalar> scalar_of(const protocol::Value &m) {
-    switch (m.type()) {
-    case FWP_EMPTY:
-        return policy::Scalar(std::monostate{});
-    case FWP_UINT8:
-        return integer_of<std::uint8_t>(m.number());
-    case FWP_UINT16:
-        return integer_of<std::uint16_t>(m.number());
-    case FWP_UINT32:
-        return integer_of<std::uint32_t>(m.number());
-    case FWP_UINT64:
-        return integer_of<std::uint64_t>(m.number());
-    case FWP_BYTE_ARRAY16_TYPE:
-        return array_of<16>(m.data());
-    case FWP_BYTE_ARRAY6_TYPE:
-        return array_of<6>(m.data());
-    case FWP_BYTE_BLOB_TYPE:
-        return policy::Scalar(policy::Blob{m.data()});
-    case FWP_V4_ADDR_MASK:
-        return policy::Scalar(policy::V4Mask{static_cast<std::uint32_t>(m.number()), m.mask()});
-    case FWP_V6_ADDR_MASK:
-        return v6_prefix_of(m);
-    default:
-        return Error::status(STATUS_FWP_TYPE_MISMATCH, "values of this type are not supported",
-                             std::to_string(m.type()));
-    }
-}
-
-template <std::size_t N>
-std::string text_of(const std::array<std::uint8_t, N> &bytes) {
-    return {reinterpret_cast<const char *>(bytes.data()), N};
-}
-
-// One overload an alternative of policy::Scalar.
-struct ScalarWriter {
-    protocol::Value &m;
-    void operator()(std::monostate) const { m.set_type(FWP_EMPTY); }
-    void operator()(std::uint8_t v) const { number(FWP_UINT8, v); }
-    void operator()(std::uint16_t v) const { number(FWP_UINT16, v); }
-    void operator()(std::uint32_t v) const { number(FWP_UINT32, v); }
-    void operator()(std::uint64_t v) const { number(FWP_UINT64, v); }
-    void operator()(const policy::Bytes16 &v) const { data(FWP_BYTE_ARRAY16_TYPE, text_of(v)); }
-    void operator()(const policy::Bytes6 &v) const { data(FWP_BYTE_ARRAY6_TYPE, text_of(v)); }
-    void operator()(const policy::Blob &v) const { data(FWP_BYTE_BLOB_TYPE, v.bytes); }
-    void operator()(const policy::V4Mask &v) const {
-        number(FWP_V4_ADDR_MASK, v.address);
-        m.set_mask(v.mask);
-    }
-    void operator()(const policy::V6Prefix &v) const {
-        data(FWP_V6_ADDR_MASK, text_of(v.address));
-        m.set_mask(v.prefix);
-    }
-    void number(std::uint32_t type, std::uint64_t value) const {
-        m.set_type(type);
-        m.set_number(value);
-    }
-    void data(std::uint32_t type, std::string bytes) const {
-        m.set_type(type);
-        m.set_data(std::move(bytes));
-    }
-};
-
-protocol::Value scalar_message(const policy::Scalar &scalar) {
-    protocol::Value m;
-    std::visit(ScalarWriter{m}, scalar);
-    return m;
-}
-
 Result<std::uint16_t> layer_from(const std::string &key_bytes, std::uint32_t number) {
     auto key = key_of(key_bytes, "layer key");
     if (!key) return key.error();
@@ -158,17 +59,35 @@ std::optional<std::uint16_t> layer_of_key(const Guid &key) {
     return std::nullopt;
 }
 
-Result<policy::Value> from_message(const protocol::Value &m) {
-    if (m.type() != FWP_RANGE_TYPE) {
-        auto scalar = scalar_of(m);
-        if (!scalar) return scalar.error();
-        return policy::Value(std::move(*scalar));
-    }
-    auto low = scalar_of(m.low());
-    if (!low) return low.error();
-    auto high = scalar_of(m.high());
-    if (!high) return high.error();
-    return policy::Value(policy::Range{std::move(*low), std::move(*high)});
+Result<policy::Provider> from_message(const protocol::Provider &m) {
+    policy::Provider object;
+    auto key = key_of(m.key(), "provider key");
+    if (!key) return key.error();
+    object.key = *key;
+    object.name = m.name();
+    object.description = m.description();
+    object.flags = m.flags();
+    object.data = m.provider_data();
+    object.service_name = m.service_name();
+    return object;
+}
+
+Result<policy::ProviderContext> from_message(const protocol::ProviderContext &m) {
+    policy::ProviderContext object;
+    auto key = key_of(m.key(), "provider context key");
+    auto provider = key_of(m.provider(), "provider key");
+    if (!key) return key.error();
+    if (!provider) return provider.error();
+    object.id = m.id();
+    object.key = *key;
+    object.name = m.name();
+    object.description = m.description();
+    object.flags = m.flags();
+    object.provider = *provider;
+    object.provider_data = m.provider_data();
+    object.type = m.type();
+    object.data = m.data();
+    return object;
 }
 
 Result<policy::SubLayer> from_message(const protocol::SubLayer &m) {
@@ -186,6 +105,7 @@ Result<policy::SubLayer> from_message(const protocol::SubLayer &m) {
     object.description = m.description();
     object.flags = m.flags();
     object.weight = static_cast<std::uint16_t>(m.weight());
+    object.provider_data = m.provider_data();
     return object;
 }
 
@@ -200,9 +120,11 @@ Result<policy::Callout> from_message(const protocol::Callout &m) {
     object.key = *key;
     object.provider = *provider;
     object.layer = *layer;
+    object.id = m.id();
     object.name = m.name();
     object.description = m.description();
     object.flags = m.flags();
+    object.provider_data = m.provider_data();
     return object;
 }
 
@@ -212,7 +134,8 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
     auto sublayer = key_of(m.sublayer(), "sublayer key");
     auto callout = key_of(m.callout(), "callout key");
     auto provider = key_of(m.provider(), "provider key");
-    for (const auto *k : {&key, &sublayer, &callout, &provider})
+    auto context = key_of(m.provider_context(), "provider context key");
+    for (const auto *k : {&key, &sublayer, &callout, &provider, &context})
         if (!*k) return k->error();
     auto layer = layer_from(m.layer_key(), m.layer());
     if (!layer) return layer.error();
@@ -232,7 +155,9 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
               .callout = *callout,
               .raw_context = m.raw_context(),
               .provider = *provider,
-              .owner = 0};
+              .owner = 0,
+              .provider_data = m.provider_data(),
+              .provider_context = *context};
     for (const auto &c : m.conditions()) {
         auto field = key_of(c.field(), "condition field");
         if (!field) return field.error();
@@ -243,13 +168,28 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
     return object;
 }
 
-protocol::Value to_message(const policy::Value &value) {
-    if (const auto *scalar = std::get_if<policy::Scalar>(&value)) return scalar_message(*scalar);
-    const auto &range = std::get<policy::Range>(value);
-    protocol::Value m;
-    m.set_type(FWP_RANGE_TYPE);
-    *m.mutable_low() = scalar_message(range.low);
-    *m.mutable_high() = scalar_message(range.high);
+protocol::Provider to_message(const policy::Provider &object) {
+    protocol::Provider m;
+    m.set_key(object.key.bytes());
+    m.set_name(object.name);
+    m.set_description(object.description);
+    m.set_flags(object.flags);
+    m.set_provider_data(object.data);
+    m.set_service_name(object.service_name);
+    return m;
+}
+
+protocol::ProviderContext to_message(const policy::ProviderContext &object) {
+    protocol::ProviderContext m;
+    m.set_id(object.id);
+    m.set_key(object.key.bytes());
+    m.set_name(object.name);
+    m.set_description(object.description);
+    m.set_flags(object.flags);
+    m.set_provider(key_bytes(object.provider));
+    m.set_provider_data(object.provider_data);
+    m.set_type(object.type);
+    m.set_data(object.data);
     return m;
 }
 
@@ -261,6 +201,7 @@ protocol::SubLayer to_message(const policy::SubLayer &object) {
     m.set_flags(object.flags);
     m.set_weight(object.weight);
     m.set_provider(key_bytes(object.provider));
+    m.set_provider_data(object.provider_data);
     return m;
 }
 
@@ -271,7 +212,9 @@ protocol::Callout to_message(const policy::Callout &object) {
     m.set_description(object.description);
     m.set_flags(object.flags);
     m.set_layer(object.layer);
+    m.set_id(object.id);
     m.set_provider(key_bytes(object.provider));
+    m.set_provider_data(object.provider_data);
     return m;
 }
 
@@ -290,6 +233,8 @@ protocol::Filter to_message(const policy::Filter &object) {
     m.set_callout(key_bytes(object.callout));
     m.set_raw_context(object.raw_context);
     m.set_provider(key_bytes(object.provider));
+    m.set_provider_data(object.provider_data);
+    m.set_provider_context(key_bytes(object.provider_context));
     for (const auto &c : object.conditions) {
         auto *out = m.add_conditions();
         out->set_field(c.field.bytes());

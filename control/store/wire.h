@@ -10,13 +10,17 @@
 namespace sluice::store {
 
 // Each from_message checks what the message's shape allows to be wrong (sizes, types, unknown
-// layer); whether the object makes sense in the policy is for policy/edit.h. Owners are not part of
-// these messages.
+// layer); whether the object makes sense in the policy is for policy/edit.h. Owners and
+// lifetimes are not part of these messages.
+Result<policy::Provider> from_message(const protocol::Provider &message);
+Result<policy::ProviderContext> from_message(const protocol::ProviderContext &message);
 Result<policy::SubLayer> from_message(const protocol::SubLayer &message);
 Result<policy::Callout> from_message(const protocol::Callout &message);
 Result<policy::Filter> from_message(const protocol::Filter &message);
 Result<policy::Value> from_message(const protocol::Value &message);
 
+protocol::Provider to_message(const policy::Provider &object);
+protocol::ProviderContext to_message(const policy::ProviderContext &object);
 protocol::SubLayer to_message(const policy::SubLayer &object);
 protocol::Callout to_message(const policy::Callout &object);
 protocol::Filter to_message(const policy::Filter &object);
