@@ -162,23 +162,37 @@ def named_guids(layers, conditions, guids):
     return rows
 
 
+def guid_definitions(rows):
+    return [f"DEFINE_GUID({name}, {', '.join(guid_parts(text))});" for name, text in rows] + [""]
+
+
 def guids_header(layers, conditions, guids):
     out = c_banner("Keys of layers, conditions and built-in objects; libsluice exports each as data.")
     out += ['#include "detail/guid.h"', ""]
-    for name, text in named_guids(layers, conditions, guids):
-        p = guid_parts(text)
-        out.append(f"DEFINE_GUID({name}, {', '.join(p)});")
-    out.append("")
+    out += guid_definitions(named_guids(layers, conditions, guids))
     out += [f"#define {r['name']} {r['alias_of']}" for r in conditions if r["alias_of"] != "-"]
     return out + [""]
 
 
-def version_script(layers, conditions, guids, functions):
+def own_guids_header(own):
+    out = c_banner("Keys of our own: conditions that only this system can have, and built-in objects.")
+    out += ['#include "detail/guid.h"', ""]
+    for row in own:
+        if row["type"] != "-":
+            out.append(f"/* {row['name']}: {row['type'].replace('|', ' or ')} */")
+    return out + [""] + guid_definitions(own_keys(own))
+
+
+def own_keys(own):
+    return [(r["name"], r["guid"]) for r in own]
+
+
+def version_script(layers, conditions, guids, own, functions):
     out = ["# SPDX-License-Identifier: Apache-2.0"]
     out += ["# Written by api/generate.py: what libsluice exports, and nothing else."]
     out += ["SLUICE_0 {", "  global:"]
     out += [f"    {name};" for name in functions]
-    out += [f"    {name};" for name, _ in named_guids(layers, conditions, guids)]
+    out += [f"    {name};" for name, _ in named_guids(layers, conditions, guids) + own_keys(own)]
     return out + ["  local:", "    *;", "};", ""]
 
 
@@ -186,7 +200,7 @@ def data_type(text):
     return text if text != "-" else "FWP_EMPTY"
 
 
-def tables_header(layers, fields, conditions, guids, constants):
+def tables_header(layers, fields, conditions, guids, own_rows, constants):
     out = banner("The tables as data, for code that walks them: daemon, command line, tests.")
     out += ["#pragma once", "", "#include <array>", "#include <cstdint>", "", '#include "../fwp.h"', ""]
     out += ["namespace sluice::tables {", ""]
@@ -244,11 +258,12 @@ def tables_header(layers, fields, conditions, guids, constants):
     rows = [f'    {{"{r["name"]}", {place_of.get(r["condition"], -1)}, {data_type(r["type"])}}},' for r in fields]
     out += array("Field", "fields", rows)
     rows = []
-    for r in own:
+    for r in own + [r for r in own_rows if r["kind"] == "condition"]:
         types = ", ".join(data_type(t) for t in r["type"].split("|"))
         rows.append(f'    {{"{r["name"]}", {guid_initializer(r["guid"])}, {{{types}}}}},')
     out += array("Condition", "conditions", rows)
-    rows = [f'    {{"{r["kind"]}", "{r["name"]}", {guid_initializer(r["guid"])}}},' for r in guids]
+    rows = [f'    {{"{r["kind"]}", "{r["name"]}", {guid_initializer(r["guid"])}}},'
+            for r in guids + [r for r in own_rows if r["kind"] != "condition"]]
     out += array("NamedGuid", "named_guids", rows)
     seen, rows = set(), []
     for r in constants:
@@ -273,16 +288,17 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=HERE)
     out = parser.parse_args().out
     layers, fields, conditions = read("layers.tsv"), read("fields.tsv"), read("conditions.tsv")
-    constants, guids = read("constants.tsv"), read("guids.tsv")
+    constants, guids, own = read("constants.tsv"), read("guids.tsv"), read("sluice_guids.tsv")
     files = {
         "sluice/fwp_constants.h": constants_header(constants),
         "sluice/fwp_status.h": status_header(constants),
         "sluice/fwp_layers.h": layers_header(layers),
         "sluice/fwp_fields.h": fields_header(fields),
         "sluice/fwp_guids.h": guids_header(layers, conditions, guids),
-        "sluice/detail/fwp_tables.hpp": tables_header(layers, fields, conditions, guids, constants),
+        "sluice/sluice_conditions.h": own_guids_header(own),
+        "sluice/detail/fwp_tables.hpp": tables_header(layers, fields, conditions, guids, own, constants),
         "wdk/detail/winsock_constants.h": winsock_header(constants),
-        "sluice.map": version_script(layers, conditions, guids, declared_functions()),
+        "sluice.map": version_script(layers, conditions, guids, own, declared_functions()),
     }
     for name, lines in files.items():
         path = out / name

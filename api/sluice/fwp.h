@@ -24,5 +24,6 @@
 #include "fwps_redirect.h"
 #include "fwps_types.h"
 #include "object_functions.h"
+#include "sluice_conditions.h"
 
 #include "fwp_versions.h"

@@ -30,7 +30,7 @@ for _, index, name, _, _, aliases in rows("fields.tsv"):
 source += ["", "const std::vector<GuidRow> guid_rows = {"]
 guids = [(r[2], r[3]) for r in rows("layers.tsv") if r[3] != "-"]
 guids += [(r[0], r[1]) for r in rows("conditions.tsv")]
-guids += [(r[1], r[2]) for r in rows("guids.tsv")]
+guids += [(r[1], r[2]) for r in rows("guids.tsv") + rows("sluice_guids.tsv")]
 source += [f'    {{"{name}", "{text}", &{name}}},' for name, text in guids]
 source += ["};", ""]
 out.write_text("\n".join(source), encoding="utf-8")
