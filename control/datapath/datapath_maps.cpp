@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <cerrno>
 
+#include "core/crash_point.h"
 #include "datapath/datapath_state.h"
 #include "datapath/netlink.h"
 #include "datapath/rollback.h"
@@ -22,6 +23,7 @@ Result<Fd> make_image(const std::vector<dp_row> &rows) {
     for (std::uint32_t i = 0; i < count; i++)
         keys[i] = i;
     std::uint32_t written = count;
+    crash_point();
     if (bpf_map_update_batch(image.get(), keys.data(), rows.data(), &written, nullptr) != 0)
         return Error{errno, "fill the policy's image"};
     return image;
@@ -37,6 +39,7 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
     auto &hits = state_->filter_hits;
     Rollback undo;
     for (const std::uint64_t id : plan.filter_ids) {
+        crash_point();
         auto made = hits.set_all(id, 0, BPF_NOEXIST);
         if (made)
             undo.add([&hits, id] { hits.erase(id); });
@@ -44,16 +47,21 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
             return made;
     }
     const auto value = std::uint32_t(image->get());
+    crash_point();
     if (auto swapped = state_->policy.set(0, value); !swapped) return swapped;
     undo.keep();
     std::vector<std::uint64_t> current = plan.filter_ids;
     std::sort(current.begin(), current.end());
-    for (const std::uint64_t id : hits.keys())
-        if (!std::binary_search(current.begin(), current.end(), id)) hits.erase(id);
+    for (const std::uint64_t id : hits.keys()) {
+        if (std::binary_search(current.begin(), current.end(), id)) continue;
+        crash_point();
+        hits.erase(id);
+    }
     return {};
 }
 
 Result<void> Datapath::set_callout(std::uint32_t id, const dp_callout &value) {
+    crash_point();
     return state_->callouts.set(id, value);
 }
 
@@ -62,6 +70,7 @@ std::optional<dp_callout> Datapath::callout(std::uint32_t id) const {
 }
 
 Result<void> Datapath::set_host(std::uint32_t id, const dp_host &value) {
+    crash_point();
     return state_->hosts.set(id, value);
 }
 
