@@ -2,8 +2,6 @@
 #include "compiler/compile.h"
 
 #include <algorithm>
-#include <cstring>
-#include <limits>
 
 #include "policy/condition.h"
 #include "policy/wfp.h"
@@ -55,83 +53,76 @@ dp_addr address(Number n, std::uint16_t layer) {
     return {static_cast<std::uint64_t>(n >> 64), low};
 }
 
-void constrain(dp_row &row, Field field, const Interval &to, std::uint16_t layer) {
-    row.fields |= static_cast<std::uint16_t>(1u << static_cast<unsigned>(field));
+dp_slot slot_of(Field field) {
     switch (field) {
     case Field::local_address:
-        row.local_lo = address(to.low, layer);
-        row.local_hi = address(to.high, layer);
-        break;
+        return DP_SLOT_LOCAL_ADDRESS;
     case Field::remote_address:
-        row.remote_lo = address(to.low, layer);
-        row.remote_hi = address(to.high, layer);
-        break;
+        return DP_SLOT_REMOTE_ADDRESS;
     case Field::local_port:
-        row.local_port_lo = static_cast<std::uint16_t>(to.low);
-        row.local_port_hi = static_cast<std::uint16_t>(to.high);
-        break;
+        return DP_SLOT_LOCAL_PORT;
     case Field::remote_port:
-        row.remote_port_lo = static_cast<std::uint16_t>(to.low);
-        row.remote_port_hi = static_cast<std::uint16_t>(to.high);
-        break;
+        return DP_SLOT_REMOTE_PORT;
     case Field::protocol:
-        row.protocol_lo = static_cast<std::uint8_t>(to.low);
-        row.protocol_hi = static_cast<std::uint8_t>(to.high);
         break;
     }
+    return DP_SLOT_PROTOCOL;
 }
-static_assert(DP_FIELD_LOCAL_ADDRESS == 1 << static_cast<int>(Field::local_address));
-static_assert(DP_FIELD_REMOTE_ADDRESS == 1 << static_cast<int>(Field::remote_address));
-static_assert(DP_FIELD_LOCAL_PORT == 1 << static_cast<int>(Field::local_port));
-static_assert(DP_FIELD_REMOTE_PORT == 1 << static_cast<int>(Field::remote_port));
-static_assert(DP_FIELD_PROTOCOL == 1 << static_cast<int>(Field::protocol));
 
-// The filter's row without conditions: full ranges, so that a search may compare without looking at
-// `fields`.
-dp_row open_row(const Policy &policy, const Filter &filter) {
-    dp_row row{};
-    row.filter_id = filter.id;
-    row.weight = filter.effective_weight;
-    row.action = filter.action;
+dp_cell test_cell(Field field, const Interval &interval, std::uint16_t layer) {
+    dp_cell cell{};
+    cell.op = DP_OP_RANGE;
+    cell.slot = static_cast<std::uint8_t>(slot_of(field));
+    const bool is_address = field == Field::local_address || field == Field::remote_address;
+    const auto bound = [&](Number n) {
+        return is_address ? address(n, layer) : dp_addr{0, static_cast<std::uint64_t>(n)};
+    };
+    cell.test.low = bound(interval.low);
+    cell.test.high = bound(interval.high);
+    return cell;
+}
+
+dp_cell match_cell(const Policy &policy, const Filter &filter) {
+    dp_cell cell{};
+    cell.op = DP_OP_MATCH;
+    cell.row.filter_id = filter.id;
+    cell.row.action = filter.action;
     if ((filter.action & FWP_ACTION_FLAG_CALLOUT) != 0) {
         const auto id = policy.callout_ids.find(filter.callout);
-        row.callout = id != policy.callout_ids.end() ? id->second : 0;
+        cell.row.callout = id != policy.callout_ids.end() ? id->second : 0;
     }
     if ((filter.flags & FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT) != 0)
-        row.flags |= DP_ROW_CLEAR_ACTION_RIGHT;
+        cell.row.flags |= DP_ROW_CLEAR_ACTION_RIGHT;
     if ((filter.flags & FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED) != 0)
-        row.flags |= DP_ROW_PERMIT_IF_UNREGISTERED;
-    constexpr std::uint64_t all = std::numeric_limits<std::uint64_t>::max();
-    row.protocol_hi = std::numeric_limits<std::uint8_t>::max();
-    row.local_port_hi = row.remote_port_hi = std::numeric_limits<std::uint16_t>::max();
-    row.local_hi = row.remote_hi = {all, all};
-    return row;
+        cell.row.flags |= DP_ROW_PERMIT_IF_UNREGISTERED;
+    return cell;
 }
 
-// Rows that a filter needs; stops counting once they are too many.
-std::size_t rows_needed(const Admitted &admitted) {
-    std::size_t rows = 1;
-    for (const auto &field : admitted) {
-        if (field && rows <= DP_IMAGE_ROWS_MAX) rows *= field->size();
-    }
-    return rows;
-}
-
-// One row for each combination of alternatives.
-std::vector<dp_row> expand(const dp_row &open, const Admitted &admitted, std::uint16_t layer) {
-    std::vector<dp_row> rows{open};
+// The tests of a filter, one group of alternatives after the other, with pass and fail counted from
+// the row's first cell; a fail of 0 is the next row.
+std::vector<dp_cell> tests_of(const Admitted &admitted, std::uint16_t layer) {
+    std::vector<dp_cell> cells;
     for (std::size_t i = 0; i < admitted.size(); ++i) {
         if (!admitted[i]) continue;
-        std::vector<dp_row> next;
-        for (const dp_row &row : rows) {
-            for (const Interval &interval : *admitted[i]) {
-                next.push_back(row);
-                constrain(next.back(), static_cast<Field>(i), interval, layer);
-            }
+        const std::size_t behind = cells.size() + admitted[i]->size();
+        for (const Interval &interval : *admitted[i]) {
+            dp_cell cell = test_cell(static_cast<Field>(i), interval, layer);
+            const std::size_t next = cells.size() + 1;
+            cell.pass = static_cast<std::uint32_t>(behind);
+            cell.fail = next < behind ? static_cast<std::uint32_t>(next) : 0;
+            cells.push_back(cell);
         }
-        rows = std::move(next);
     }
-    return rows;
+    return cells;
+}
+
+// Moves a row to its place in the image; `next` is the entry of the next row.
+void place(std::vector<dp_cell> &row, std::uint32_t at, std::uint32_t next) {
+    row.front().flags |= DP_CELL_FIRST;
+    for (dp_cell &cell : row) {
+        if (cell.op != DP_OP_MATCH) cell.pass += at;
+        cell.fail = cell.fail != 0 ? cell.fail + at : next;
+    }
 }
 
 // Numbers ranks and sublayers while the filters pass in order.
@@ -152,45 +143,45 @@ private:
     Placed last_{nullptr, nullptr};
 };
 
-void write_index(std::vector<dp_row> &image, const std::vector<dp_layer_index> &indexes) {
-    for (std::size_t i = 0; i < indexes.size(); ++i)
-        std::memcpy(&image[i], &indexes[i], sizeof image[i]);
-}
-
 } // namespace
 
-Result<Plan> compile(const Policy &policy, std::uint64_t generation) {
+Result<Plan> compile(const Policy &policy, std::uint64_t generation,
+                     const Environment & /*environment*/) {
     Result<std::vector<Placed>> filters = in_order(policy);
     if (!filters) return filters.error();
     Plan plan;
     plan.generation = generation;
     plan.image.resize(DP_LAYERS_MAX);
-    std::vector<dp_layer_index> indexes(DP_LAYERS_MAX);
-    for (dp_layer_index &index : indexes)
-        index.generation = generation;
+    for (dp_cell &cell : plan.image)
+        cell.layer.generation = generation;
 
     Places places;
-    for (const Placed &placed : *filters) {
+    for (std::size_t i = 0; i < filters->size(); ++i) {
+        const Placed &placed = (*filters)[i];
         const Filter &filter = *placed.filter;
         const Result<Admitted> admitted = policy::admitted_by(filter);
         if (!admitted) return admitted.error();
-        if (plan.image.size() - DP_LAYERS_MAX + rows_needed(*admitted) > DP_IMAGE_ROWS_MAX)
+        std::vector<dp_cell> row = tests_of(*admitted, filter.layer);
+        row.push_back(match_cell(policy, filter));
+        if (plan.image.size() + row.size() > DP_IMAGE_CELLS_MAX)
             return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
                                   "the policy needs more than " +
-                                      std::to_string(DP_IMAGE_ROWS_MAX) + " rows with filter",
+                                      std::to_string(DP_IMAGE_CELLS_MAX) + " cells with filter",
                                   filter.name);
         places.advance(placed);
-        dp_layer_index &index = indexes[filter.layer];
-        if (index.count == 0) index.first = static_cast<std::uint32_t>(plan.image.size());
-        for (dp_row &row : expand(open_row(policy, filter), *admitted, filter.layer)) {
-            row.rank = places.rank;
-            row.sublayer = places.sublayer;
-            plan.image.push_back(row);
-            ++index.count;
-        }
+        row.back().row.rank = places.rank;
+        row.back().row.sublayer = places.sublayer;
+        const bool last =
+            i + 1 == filters->size() || (*filters)[i + 1].filter->layer != filter.layer;
+        const auto at = static_cast<std::uint32_t>(plan.image.size());
+        const auto size = static_cast<std::uint32_t>(row.size());
+        place(row, at, last ? 0 : at + size);
+        auto &index = plan.image[filter.layer].layer;
+        if (index.count == 0) index.first = at;
+        index.count += size;
+        plan.image.insert(plan.image.end(), row.begin(), row.end());
         plan.filter_ids.push_back(filter.id);
     }
-    write_index(plan.image, indexes);
     std::sort(plan.filter_ids.begin(), plan.filter_ids.end());
     return plan;
 }

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "compiler/environment.h"
 #include "core/result.h"
 #include "policy/policy.h"
 #include "shared/policy.h"
@@ -12,11 +13,13 @@ namespace sluice::compiler {
 
 struct Plan {
     std::uint64_t generation = 0;
-    std::vector<dp_row> image; // DP_LAYERS_MAX index rows (as dp_layer_index), then the rows
+    std::vector<dp_cell> image;            // DP_LAYERS_MAX index cells, then the rows of each layer
     std::vector<std::uint64_t> filter_ids; // in the image, ascending
 };
 
-// A policy that needs more than DP_IMAGE_ROWS_MAX rows is refused, with the filter named.
-Result<Plan> compile(const policy::Policy &policy, std::uint64_t generation);
+// A policy that needs more than DP_IMAGE_CELLS_MAX cells is refused, with the filter named.
+// Names in conditions stand for what `environment` says; one that it does not have matches nothing.
+Result<Plan> compile(const policy::Policy &policy, std::uint64_t generation,
+                     const Environment &environment = {});
 
 } // namespace sluice::compiler

@@ -13,10 +13,10 @@ namespace sluice::datapath {
 namespace {
 
 // The kernel's map-in-map check wants the flags of the template in maps.bpf.h.
-Result<Fd> make_image(const std::vector<dp_row> &rows) {
+Result<Fd> make_image(const std::vector<dp_cell> &cells) {
     LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-    const auto count = std::uint32_t(rows.size());
-    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(std::uint32_t), sizeof(dp_row),
+    const auto count = std::uint32_t(cells.size());
+    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(std::uint32_t), sizeof(dp_cell),
                             count, &opts));
     if (!image) return Error{errno, "create the policy's image"};
     std::vector<std::uint32_t> keys(count);
@@ -24,7 +24,7 @@ Result<Fd> make_image(const std::vector<dp_row> &rows) {
         keys[i] = i;
     std::uint32_t written = count;
     crash_point();
-    if (bpf_map_update_batch(image.get(), keys.data(), rows.data(), &written, nullptr) != 0)
+    if (bpf_map_update_batch(image.get(), keys.data(), cells.data(), &written, nullptr) != 0)
         return Error{errno, "fill the policy's image"};
     return image;
 }
@@ -33,7 +33,7 @@ Result<Fd> make_image(const std::vector<dp_row> &rows) {
 
 Result<void> Datapath::publish(const compiler::Plan &plan) {
     if (plan.image.size() < DP_LAYERS_MAX)
-        return Error{EINVAL, "publish a plan without index rows"};
+        return Error{EINVAL, "publish a plan without index cells"};
     auto image = make_image(plan.image);
     if (!image) return image.error();
     auto &hits = state_->filter_hits;

@@ -70,8 +70,28 @@ bool layer_supported(std::uint16_t layer) {
     switch (layer) {
     case DP_LAYER_INBOUND_IPPACKET_V4:
     case DP_LAYER_INBOUND_IPPACKET_V6:
+    case DP_LAYER_OUTBOUND_IPPACKET_V4:
+    case DP_LAYER_OUTBOUND_IPPACKET_V6:
+    case DP_LAYER_IPFORWARD_V4:
+    case DP_LAYER_IPFORWARD_V6:
+    case DP_LAYER_INBOUND_TRANSPORT_V4:
+    case DP_LAYER_INBOUND_TRANSPORT_V6:
+    case DP_LAYER_OUTBOUND_TRANSPORT_V4:
+    case DP_LAYER_OUTBOUND_TRANSPORT_V6:
+    case DP_LAYER_INBOUND_ICMP_ERROR_V4:
+    case DP_LAYER_INBOUND_ICMP_ERROR_V6:
+    case DP_LAYER_OUTBOUND_ICMP_ERROR_V4:
+    case DP_LAYER_OUTBOUND_ICMP_ERROR_V6:
+    case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
+    case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
+    case DP_LAYER_ALE_AUTH_LISTEN_V4:
+    case DP_LAYER_ALE_AUTH_LISTEN_V6:
+    case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+    case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
     case DP_LAYER_ALE_AUTH_CONNECT_V4:
     case DP_LAYER_ALE_AUTH_CONNECT_V6:
+    case DP_LAYER_INBOUND_MAC_FRAME_ETHERNET:
+    case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
         return true;
     default:
         return false;
@@ -79,7 +99,10 @@ bool layer_supported(std::uint16_t layer) {
 }
 
 bool layer_is_v6(std::uint16_t layer) {
-    return layer == DP_LAYER_INBOUND_IPPACKET_V6 || layer == DP_LAYER_ALE_AUTH_CONNECT_V6;
+    const bool is_mac = layer == DP_LAYER_INBOUND_MAC_FRAME_ETHERNET ||
+                        layer == DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;
+    // Of the layers in pairs the V4 one is a multiple of four.
+    return layer_supported(layer) && !is_mac && layer % 4 == DP_LAYER_V6;
 }
 
 } // namespace sluice::policy
