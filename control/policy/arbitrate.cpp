@@ -2,105 +2,14 @@
 #include "policy/arbitrate.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "policy/wfp.h"
+#include <sluice/fwp.h>
+
+#include "policy/matches.h"
 
 namespace sluice::policy {
 
 namespace {
-
-// Three-way comparison of a packet's value with a condition's; nullopt: of another type, never
-// true.
-using Order = std::optional<int>;
-
-int order(std::uint64_t a, std::uint64_t b) {
-    return a < b ? -1 : a > b ? 1 : 0;
-}
-
-// What a packet shows in one field.
-struct Seen {
-    bool known = true;
-    Scalar value;
-};
-
-Seen seen(const Guid &field, const Packet &p) {
-    static const Guid local_address = table_key("FWPM_CONDITION_IP_LOCAL_ADDRESS");
-    static const Guid remote_address = table_key("FWPM_CONDITION_IP_REMOTE_ADDRESS");
-    static const Guid local_port = table_key("FWPM_CONDITION_IP_LOCAL_PORT");
-    static const Guid remote_port = table_key("FWPM_CONDITION_IP_REMOTE_PORT");
-    static const Guid protocol = table_key("FWPM_CONDITION_IP_PROTOCOL");
-    if (field == local_address) return {p.local_known, p.v6 ? Scalar{p.local6} : Scalar{p.local4}};
-    if (field == remote_address) return {true, p.v6 ? Scalar{p.remote6} : Scalar{p.remote4}};
-    if (field == local_port) return {p.local_known, p.local_port};
-    if (field == remote_port) return {true, p.remote_port};
-    if (field == protocol) return {true, p.protocol};
-    return {false, {}};
-}
-
-Order compare(const Scalar &packet, const Scalar &wanted) {
-    if (packet.index() != wanted.index()) return std::nullopt;
-    if (const auto *v = std::get_if<std::uint8_t>(&packet))
-        return order(*v, std::get<std::uint8_t>(wanted));
-    if (const auto *v = std::get_if<std::uint16_t>(&packet))
-        return order(*v, std::get<std::uint16_t>(wanted));
-    if (const auto *v = std::get_if<std::uint32_t>(&packet))
-        return order(*v, std::get<std::uint32_t>(wanted));
-    if (const auto *v = std::get_if<Bytes16>(&packet))
-        return std::memcmp(v->data(), std::get<Bytes16>(wanted).data(), v->size());
-    return std::nullopt;
-}
-
-bool in_v6_network(const Bytes16 &address, const V6Prefix &net) {
-    for (unsigned bit = 0; bit < net.prefix && bit < 128; ++bit) {
-        const unsigned shift = 7 - bit % 8;
-        if ((address[bit / 8] >> shift & 1) != (net.address[bit / 8] >> shift & 1)) return false;
-    }
-    return true;
-}
-
-bool in_network(const Scalar &packet, const Scalar &wanted, bool &is_network) {
-    const auto *v4 = std::get_if<V4Mask>(&wanted);
-    const auto *v6 = std::get_if<V6Prefix>(&wanted);
-    is_network = v4 != nullptr || v6 != nullptr;
-    if (const auto *a = std::get_if<std::uint32_t>(&packet); a != nullptr && v4 != nullptr)
-        return (*a & v4->mask) == (v4->address & v4->mask);
-    if (const auto *a = std::get_if<Bytes16>(&packet); a != nullptr && v6 != nullptr)
-        return in_v6_network(*a, *v6);
-    return false;
-}
-
-bool holds(const Condition &condition, const Packet &packet) {
-    const Seen at = seen(condition.field, packet);
-    if (!at.known) return false; // an unknown value meets no ordinary condition
-    if (const auto *range = std::get_if<Range>(&condition.value)) {
-        const Order low = compare(at.value, range->low);
-        const Order high = compare(at.value, range->high);
-        return low && high && *low >= 0 && *high <= 0;
-    }
-    const Scalar &wanted = std::get<Scalar>(condition.value);
-    bool is_network = false;
-    const bool inside = in_network(at.value, wanted, is_network);
-    if (is_network) return inside;
-    const Order o = compare(at.value, wanted);
-    if (!o) return false;
-    switch (condition.match) {
-    case FWP_MATCH_EQUAL:
-        return *o == 0;
-    case FWP_MATCH_NOT_EQUAL:
-        return *o != 0;
-    case FWP_MATCH_GREATER:
-        return *o > 0;
-    case FWP_MATCH_LESS:
-        return *o < 0;
-    case FWP_MATCH_GREATER_OR_EQUAL:
-        return *o >= 0;
-    case FWP_MATCH_LESS_OR_EQUAL:
-        return *o <= 0;
-    default:
-        return false;
-    }
-}
 
 std::vector<const SubLayer *> sublayers_in_order(const Policy &policy) {
     std::vector<const SubLayer *> out;
@@ -164,9 +73,13 @@ class Decision {
 public:
     [[nodiscard]] std::uint32_t action() const { return action_; }
     [[nodiscard]] bool writable() const { return !hard_; }
+    [[nodiscard]] bool vetoed_by(const Contribution &c) const {
+        return hard_ && action_ == FWP_ACTION_PERMIT && c.action == FWP_ACTION_BLOCK &&
+               c.from_callout;
+    }
 
     void take(const Contribution &c, std::uint64_t filter) {
-        if (hard_ && is_veto(c))
+        if (vetoed_by(c))
             set(FWP_ACTION_BLOCK, true, filter);
         else if (!hard_)
             set(c.action, c.hard, filter);
@@ -178,9 +91,6 @@ public:
     }
 
 private:
-    [[nodiscard]] bool is_veto(const Contribution &c) const {
-        return action_ == FWP_ACTION_PERMIT && c.action == FWP_ACTION_BLOCK && c.from_callout;
-    }
     void set(std::uint32_t action, bool hard, std::uint64_t filter) {
         action_ = action;
         hard_ = hard;
@@ -195,37 +105,57 @@ private:
 Contribution contribution(const Filter &filter, const Decision &now, const AskCallout &ask) {
     if ((filter.action & FWP_ACTION_FLAG_CALLOUT) == 0) return of_plain(filter);
     const CalloutReply reply = ask(filter, now.action(), now.writable());
-    return reply.asked == Asked::answered ? of_answer(filter, reply.answer)
-                                          : of_unregistered(filter);
+    if (reply.asked == Asked::unregistered) return of_unregistered(filter);
+    Contribution c = of_answer(filter, reply.answer);
+    c.from_callout = true;
+    return c;
+}
+
+class Nobody : public Watcher {
+    void sublayer(const SubLayer &) override {}
+    void tried(const Filter &, Match, std::size_t) override {}
+    void said(const Filter &, const Said &) override {}
+    void decided(std::uint32_t, bool) override {}
+};
+
+enum class Next { filter, sublayer, nothing };
+
+Next try_filter(const Filter &filter, const Packet &packet, const AskCallout &ask,
+                Decision &decision, Watcher &watcher) {
+    const Compared compared = compare(filter, packet);
+    watcher.tried(filter, compared.match, compared.condition);
+    if (compared.match == Match::no) return Next::filter;
+    if (compared.match == Match::unknown) return Next::nothing;
+    const Contribution c = contribution(filter, decision, ask);
+    const bool veto = decision.vetoed_by(c);
+    const bool decides = c.action != FWP_ACTION_CONTINUE;
+    watcher.said(
+        filter, {c.action, c.hard, c.from_callout, veto, decides && !decision.writable() && !veto});
+    if (!decides) return Next::filter;
+    decision.take(c, filter.id);
+    return Next::sublayer; // it has spoken, whether or not it could change anything
 }
 
 } // namespace
 
-bool matches(const Filter &filter, const Packet &packet) {
-    if (filter.layer != packet.layer) return false;
-    const std::vector<Condition> &all = filter.conditions;
-    for (std::size_t i = 0; i < all.size();) {
-        bool any = false;
-        const Guid field = all[i].field;
-        for (; i < all.size() && all[i].field == field; ++i)
-            any |= holds(all[i], packet);
-        if (!any) return false;
+Verdict arbitrate(const Policy &policy, const Packet &packet, const AskCallout &ask,
+                  Watcher &watcher) {
+    Decision decision;
+    for (const SubLayer *sublayer : sublayers_in_order(policy)) {
+        watcher.sublayer(*sublayer);
+        for (const Filter *filter : filters_in_order(policy, *sublayer, packet.layer)) {
+            const Next next = try_filter(*filter, packet, ask, decision, watcher);
+            if (next == Next::nothing) return {FWP_ACTION_NONE, false, filter->id, true};
+            if (next == Next::sublayer) break;
+        }
+        watcher.decided(decision.action(), decision.writable());
     }
-    return true;
+    return decision.verdict();
 }
 
 Verdict arbitrate(const Policy &policy, const Packet &packet, const AskCallout &ask) {
-    Decision decision;
-    for (const SubLayer *sublayer : sublayers_in_order(policy)) {
-        for (const Filter *filter : filters_in_order(policy, *sublayer, packet.layer)) {
-            if (!matches(*filter, packet)) continue;
-            const Contribution c = contribution(*filter, decision, ask);
-            if (c.action == FWP_ACTION_CONTINUE) continue;
-            decision.take(c, filter->id);
-            break; // the sublayer has spoken, whether or not it could change anything
-        }
-    }
-    return decision.verdict();
+    Nobody nobody;
+    return arbitrate(policy, packet, ask, nobody);
 }
 
 } // namespace sluice::policy

@@ -4,19 +4,28 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "policy/policy.h"
 
 namespace sluice::policy {
 
+// What a packet or an operation shows at a layer, in the conditions' own terms: by condition key
+// the value that the condition compares with (an interface's name as Text, an executable's path as
+// Text, a user as UINT32). A field without an entry has no value (FWP_EMPTY); one in `unknown` has
+// a value that nobody knows at this point.
 struct Packet {
     std::uint16_t layer = 0;
-    bool v6 = false;
-    std::uint32_t local4 = 0, remote4 = 0; // host order
-    Bytes16 local6{}, remote6{};
-    std::uint8_t protocol = 0;
-    std::uint16_t local_port = 0, remote_port = 0;
-    bool local_known = true; // false in connect(): local address and port unknown
+    std::map<Guid, Scalar> values;
+    std::set<Guid> unknown;
+    // The cgroups that the process is in, its own and all above: ids, paths below the cgroup2 root,
+    // and the containers that these are.
+    std::set<std::uint64_t> cgroup_ids;
+    std::set<std::string> cgroup_paths;
+    std::set<std::string> containers;
 };
 
 struct CalloutAnswer {
@@ -37,10 +46,31 @@ struct Verdict {
     std::uint32_t action = 0;
     bool hard = false;
     std::uint64_t filter = 0;
+    // Whether `filter` matches depends on a field that is unknown here; action says nothing.
+    bool deferred = false;
 };
 
-bool matches(const Filter &filter, const Packet &packet);
+enum class Match { no, yes, unknown };
+Match matches(const Filter &filter, const Packet &packet);
 // action is FWP_ACTION_PERMIT (also when nothing decided; filter is then 0) or FWP_ACTION_BLOCK.
 Verdict arbitrate(const Policy &policy, const Packet &packet, const AskCallout &ask);
+
+// A listener to arbitrate's steps, in the order in which they are made.
+class Watcher {
+public:
+    virtual ~Watcher() = default;
+    virtual void sublayer(const SubLayer &at) = 0;
+    // A filter was compared; condition: the one that decided when the answer is not yes.
+    virtual void tried(const Filter &filter, Match match, std::size_t condition) = 0;
+    // It matched and contributed. answered: its callout was asked and answered.
+    struct Said {
+        std::uint32_t action;
+        bool hard, answered, veto, ignored;
+    };
+    virtual void said(const Filter &filter, const Said &said) = 0;
+    virtual void decided(std::uint32_t action, bool writable) = 0; // behind a sublayer
+};
+Verdict arbitrate(const Policy &policy, const Packet &packet, const AskCallout &ask,
+                  Watcher &watcher);
 
 } // namespace sluice::policy

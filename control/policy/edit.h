@@ -42,7 +42,8 @@ Lifetime lifetime(const ProviderContext &object);
 Lifetime lifetime(const SubLayer &object);
 Lifetime lifetime(const Callout &object);
 Lifetime lifetime(const Filter &object);
-const char *lifetime_name(Lifetime lifetime); // "static" for fixed; else as the enumerator, boot-time, built-in
+const char *
+lifetime_name(Lifetime lifetime); // "static" for fixed; else as the enumerator, boot-time, built-in
 
 // All objects of a dynamic session. Returns the filters that went.
 std::vector<Filter> delete_owned(Policy &policy, SessionId session);

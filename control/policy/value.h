@@ -41,9 +41,9 @@ struct SecurityDescriptor { // FWP_SECURITY_DESCRIPTOR_TYPE, self-relative
 struct Range; // of two plain values of one type
 
 // Which alternative is held says the FWP_DATA_TYPE: monostate = FWP_EMPTY.
-using Scalar = std::variant<std::monostate, std::uint8_t, std::uint16_t, std::uint32_t,
-                            std::uint64_t, Bytes16, Bytes6, Blob, V4Mask, V6Prefix, Text, Sid,
-                            SecurityDescriptor>;
+using Scalar =
+    std::variant<std::monostate, std::uint8_t, std::uint16_t, std::uint32_t, std::uint64_t, Bytes16,
+                 Bytes6, Blob, V4Mask, V6Prefix, Text, Sid, SecurityDescriptor>;
 struct Range {
     Scalar low, high;
     bool operator==(const Range &) const = default;
