@@ -9,7 +9,8 @@
 
 namespace sluice::policy {
 
-// A policy with the built-in objects (the universal sublayer, weight 0x8000).
+// A policy with the built-in objects: the universal sublayer (weight 0x8000) and the provider of
+// what policy files bring.
 Policy initial();
 
 Result<void> add_sublayer(Policy &policy,

@@ -98,6 +98,18 @@ bool layer_supported(std::uint16_t layer) {
     }
 }
 
+bool layer_hands_over(std::uint16_t layer) {
+    switch (layer) {
+    case DP_LAYER_INBOUND_IPPACKET_V4:
+    case DP_LAYER_INBOUND_IPPACKET_V6:
+    case DP_LAYER_ALE_AUTH_CONNECT_V4:
+    case DP_LAYER_ALE_AUTH_CONNECT_V6:
+        return true;
+    default:
+        return false;
+    }
+}
+
 bool layer_is_v6(std::uint16_t layer) {
     const bool is_mac = layer == DP_LAYER_INBOUND_MAC_FRAME_ETHERNET ||
                         layer == DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;

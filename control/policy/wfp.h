@@ -22,6 +22,8 @@ std::string layer_name(std::uint16_t layer);
 bool layer_has_field(std::uint16_t layer, const Guid &field); // as WFP defines it
 // Layers that the data path classifies in this release.
 bool layer_supported(std::uint16_t layer);
+// Layers at which packets are handed over to callouts in this release.
+bool layer_hands_over(std::uint16_t layer);
 bool layer_is_v6(std::uint16_t layer); // of a supported layer
 
 // The API's statuses are signed, an Error's is not.
