@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A policy inside the state message.
+// The part of a policy that is in the state message: objects that do not outlive the engine.
 #pragma once
 
 #include "core/result.h"
@@ -8,7 +8,11 @@
 
 namespace sluice::store {
 
+// Numbers, static and dynamic objects. Built-in ones are known without it, lasting ones are in
+// policy.db.
 void write_policy(const policy::Policy &policy, State &state);
+// policy::initial() with what the state adds. EBADMSG or a status of the API: it says what no
+// object can be.
 Result<policy::Policy> read_policy(const State &state);
 
 } // namespace sluice::store

@@ -7,7 +7,9 @@
 #include <sys/stat.h>
 
 #include "core/crash_point.h"
+#include "core/crash_point.h"
 #include "core/fd.h"
+#include "store/checksum.h"
 
 namespace sluice::store {
 
@@ -15,13 +17,6 @@ namespace {
 
 constexpr std::string_view magic = "SLUICE1\n";
 constexpr std::size_t head_bytes = 8 + 8 + 8;
-
-std::uint64_t fnv1a(std::string_view bytes) {
-    std::uint64_t hash = 0xcbf29ce484222325ull;
-    for (unsigned char c : bytes)
-        hash = (hash ^ c) * 0x100000001b3ull;
-    return hash;
-}
 
 void append_u64(std::string &out, std::uint64_t value) {
     for (int shift = 0; shift < 64; shift += 8)
@@ -36,8 +31,8 @@ std::uint64_t u64_at(std::string_view bytes, std::size_t at) {
 }
 
 Error damaged(const std::string &path, const char *why) {
-    return Error(0, std::string("state file ") + path + " is damaged (" + why +
-                        "): move it away to start with an empty policy");
+    return Error(EBADMSG, std::string("state file ") + path + " is damaged (" + why +
+                              "): move it away to start with an empty policy");
 }
 
 Result<std::string> read_all(int fd, const std::string &path) {
@@ -90,11 +85,13 @@ Result<void> StateFile::write(const State &state) const {
 
     const std::string beside = path_ + ".new";
     crash_point();
+    crash_point();
     Fd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!fd) return Error(errno, "open state file", beside);
     crash_point();
     if (auto r = write_all(fd.get(), bytes, beside); !r) return r.error();
     if (::fsync(fd.get()) != 0) return Error(errno, "write state file", beside);
+    crash_point();
     crash_point();
     if (::rename(beside.c_str(), path_.c_str()) != 0)
         return Error(errno, "rename state file", path_);
