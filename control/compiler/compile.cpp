@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/rows.h"
 #include "policy/condition.h"
 #include "policy/wfp.h"
 
@@ -10,11 +11,7 @@ namespace sluice::compiler {
 
 namespace {
 
-using policy::Admitted;
-using policy::Field;
 using policy::Filter;
-using policy::Interval;
-using policy::Number;
 using policy::Policy;
 
 // A filter beside what decides its place.
@@ -45,43 +42,6 @@ Result<std::vector<Placed>> in_order(const Policy &policy) {
     return out;
 }
 
-// IPv4 as ::ffff:a.b.c.d.
-dp_addr address(Number n, std::uint16_t layer) {
-    constexpr std::uint64_t mapped = 0xffff'0000'0000ull;
-    const auto low = static_cast<std::uint64_t>(n);
-    if (!policy::layer_is_v6(layer)) return {0, mapped | low};
-    return {static_cast<std::uint64_t>(n >> 64), low};
-}
-
-dp_slot slot_of(Field field) {
-    switch (field) {
-    case Field::local_address:
-        return DP_SLOT_LOCAL_ADDRESS;
-    case Field::remote_address:
-        return DP_SLOT_REMOTE_ADDRESS;
-    case Field::local_port:
-        return DP_SLOT_LOCAL_PORT;
-    case Field::remote_port:
-        return DP_SLOT_REMOTE_PORT;
-    case Field::protocol:
-        break;
-    }
-    return DP_SLOT_PROTOCOL;
-}
-
-dp_cell test_cell(Field field, const Interval &interval, std::uint16_t layer) {
-    dp_cell cell{};
-    cell.op = DP_OP_RANGE;
-    cell.slot = static_cast<std::uint8_t>(slot_of(field));
-    const bool is_address = field == Field::local_address || field == Field::remote_address;
-    const auto bound = [&](Number n) {
-        return is_address ? address(n, layer) : dp_addr{0, static_cast<std::uint64_t>(n)};
-    };
-    cell.test.low = bound(interval.low);
-    cell.test.high = bound(interval.high);
-    return cell;
-}
-
 dp_cell match_cell(const Policy &policy, const Filter &filter) {
     dp_cell cell{};
     cell.op = DP_OP_MATCH;
@@ -98,30 +58,17 @@ dp_cell match_cell(const Policy &policy, const Filter &filter) {
     return cell;
 }
 
-// The tests of a filter, one group of alternatives after the other, with pass and fail counted from
-// the row's first cell; a fail of 0 is the next row.
-std::vector<dp_cell> tests_of(const Admitted &admitted, std::uint16_t layer) {
-    std::vector<dp_cell> cells;
-    for (std::size_t i = 0; i < admitted.size(); ++i) {
-        if (!admitted[i]) continue;
-        const std::size_t behind = cells.size() + admitted[i]->size();
-        for (const Interval &interval : *admitted[i]) {
-            dp_cell cell = test_cell(static_cast<Field>(i), interval, layer);
-            const std::size_t next = cells.size() + 1;
-            cell.pass = static_cast<std::uint32_t>(behind);
-            cell.fail = next < behind ? static_cast<std::uint32_t>(next) : 0;
-            cells.push_back(cell);
-        }
-    }
-    return cells;
-}
-
-// Moves a row to its place in the image; `next` is the entry of the next row.
+// Moves a row to its place in the image; `next` is the entry of the next row, 0: there is none.
 void place(std::vector<dp_cell> &row, std::uint32_t at, std::uint32_t next) {
     row.front().flags |= DP_CELL_FIRST;
     for (dp_cell &cell : row) {
-        if (cell.op != DP_OP_MATCH) cell.pass += at;
-        cell.fail = cell.fail != 0 ? cell.fail + at : next;
+        if (cell.op == 0) continue; // text
+        if (cell.op == DP_OP_MATCH) {
+            cell.fail = next;
+            continue;
+        }
+        cell.pass += at;
+        cell.fail = cell.fail == no_other ? next : cell.fail + at;
     }
 }
 
@@ -143,11 +90,38 @@ private:
     Placed last_{nullptr, nullptr};
 };
 
+// The filter's tests and, behind them, what it is.
+Result<std::vector<dp_cell>> row_of(const Policy &policy, const Filter &filter,
+                                    const Environment &environment) {
+    const auto groups = policy::understand(filter);
+    if (!groups) return groups.error();
+    std::vector<dp_cell> row = tests_of(*groups, policy::layer_is_v6(filter.layer), environment);
+    row.push_back(match_cell(policy, filter));
+    return row;
+}
+
+Error too_large(const Filter &filter) {
+    return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
+                          "the policy needs more than " + std::to_string(DP_IMAGE_CELLS_MAX) +
+                              " cells with filter",
+                          filter.name);
+}
+
+void append(Plan &plan, std::uint16_t layer, std::vector<dp_cell> row, bool last_of_layer) {
+    const auto at = static_cast<std::uint32_t>(plan.image.size());
+    const auto size = static_cast<std::uint32_t>(row.size());
+    place(row, at, last_of_layer ? 0 : at + size);
+    auto &index = plan.image[layer].layer;
+    if (index.count == 0) index.first = at;
+    index.count += size;
+    plan.image.insert(plan.image.end(), row.begin(), row.end());
+}
+
 } // namespace
 
 Result<Plan> compile(const Policy &policy, std::uint64_t generation,
-                     const Environment & /*environment*/) {
-    Result<std::vector<Placed>> filters = in_order(policy);
+                     const Environment &environment) {
+    const Result<std::vector<Placed>> filters = in_order(policy);
     if (!filters) return filters.error();
     Plan plan;
     plan.generation = generation;
@@ -157,29 +131,16 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
 
     Places places;
     for (std::size_t i = 0; i < filters->size(); ++i) {
-        const Placed &placed = (*filters)[i];
-        const Filter &filter = *placed.filter;
-        const Result<Admitted> admitted = policy::admitted_by(filter);
-        if (!admitted) return admitted.error();
-        std::vector<dp_cell> row = tests_of(*admitted, filter.layer);
-        row.push_back(match_cell(policy, filter));
-        if (plan.image.size() + row.size() > DP_IMAGE_CELLS_MAX)
-            return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
-                                  "the policy needs more than " +
-                                      std::to_string(DP_IMAGE_CELLS_MAX) + " cells with filter",
-                                  filter.name);
-        places.advance(placed);
-        row.back().row.rank = places.rank;
-        row.back().row.sublayer = places.sublayer;
+        const Filter &filter = *(*filters)[i].filter;
+        auto row = row_of(policy, filter, environment);
+        if (!row) return row.error();
+        if (plan.image.size() + row->size() > DP_IMAGE_CELLS_MAX) return too_large(filter);
+        places.advance((*filters)[i]);
+        row->back().row.rank = places.rank;
+        row->back().row.sublayer = places.sublayer;
         const bool last =
             i + 1 == filters->size() || (*filters)[i + 1].filter->layer != filter.layer;
-        const auto at = static_cast<std::uint32_t>(plan.image.size());
-        const auto size = static_cast<std::uint32_t>(row.size());
-        place(row, at, last ? 0 : at + size);
-        auto &index = plan.image[filter.layer].layer;
-        if (index.count == 0) index.first = at;
-        index.count += size;
-        plan.image.insert(plan.image.end(), row.begin(), row.end());
+        append(plan, filter.layer, std::move(row).value(), last);
         plan.filter_ids.push_back(filter.id);
     }
     std::sort(plan.filter_ids.begin(), plan.filter_ids.end());

@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+// One condition: does its value's type fit the field, the comparison the type, and what does it
+// ask.
 #include "policy/condition.h"
 
-#include <algorithm>
+#include <sluice/fwp.h>
 
+#include <algorithm>
+#include <optional>
+
+#include "policy/identity.h"
 #include "policy/wfp.h"
-#include "shared/policy.h"
 
 namespace sluice::policy {
 
 namespace {
 
-struct FieldRow {
+// A condition being looked at, for all that is said about it.
+struct Looked {
+    const Condition &condition;
     Field field;
-    const char *name;
-    unsigned bits_v4, bits_v6;
+    bool v6;
+
+    [[nodiscard]] std::uint32_t match() const { return condition.match; }
+    [[nodiscard]] Error refused(NTSTATUS status, std::string why) const {
+        return refuse(status, std::move(why), field_name(condition.field));
+    }
 };
-constexpr std::array<FieldRow, field_count> field_rows{{
-    {Field::local_address, "FWPM_CONDITION_IP_LOCAL_ADDRESS", 32, 128},
-    {Field::remote_address, "FWPM_CONDITION_IP_REMOTE_ADDRESS", 32, 128},
-    {Field::local_port, "FWPM_CONDITION_IP_LOCAL_PORT", 16, 16},
-    {Field::remote_port, "FWPM_CONDITION_IP_REMOTE_PORT", 16, 16},
-    {Field::protocol, "FWPM_CONDITION_IP_PROTOCOL", 8, 8},
-}};
 
 Number highest(unsigned bits) {
     return bits == 128 ? ~Number{0} : (Number{1} << bits) - 1;
@@ -34,8 +38,17 @@ Number number_of(const Bytes16 &bytes) {
     return n;
 }
 
-// The value if its type is the one that a field of so many bits has.
-std::optional<Number> plain(const Scalar &value, unsigned bits) {
+// The value as a number if its type is the one that the field has.
+std::optional<Number> number_in(const Scalar &value, const Field &field) {
+    const bool mac = field.aspect == Aspect::mac;
+    if (const auto *bytes = std::get_if<Bytes6>(&value)) {
+        Number n = 0;
+        for (const std::uint8_t byte : *bytes)
+            n = n << 8 | byte;
+        return mac ? std::optional(n) : std::nullopt;
+    }
+    if (mac) return std::nullopt;
+    const unsigned bits = field.bits;
     if (const auto *u8 = std::get_if<std::uint8_t>(&value); u8 != nullptr && bits == 8) return *u8;
     if (const auto *u16 = std::get_if<std::uint16_t>(&value); u16 != nullptr && bits == 16)
         return *u16;
@@ -46,7 +59,243 @@ std::optional<Number> plain(const Scalar &value, unsigned bits) {
     return std::nullopt;
 }
 
-// Merges what overlaps or touches.
+Result<Intervals> by_mask(const V4Mask &value, const Looked &at) {
+    const std::uint32_t host = ~value.mask;
+    if ((host & (host + 1)) != 0)
+        return at.refused(STATUS_FWP_INVALID_NET_MASK,
+                          "a mask with holes, only prefixes can be matched:");
+    const std::uint32_t low = value.address & value.mask;
+    return Intervals{{low, low | host}};
+}
+
+Result<Intervals> by_prefix(const V6Prefix &value, const Looked &at) {
+    if (value.prefix > 128)
+        return at.refused(STATUS_FWP_INVALID_NET_MASK, "a prefix length above 128:");
+    // A shift by the full width would be undefined.
+    const Number host = value.prefix == 128 ? 0 : highest(128) >> value.prefix;
+    const Number low = number_of(value.address) & ~host;
+    return Intervals{{low, low | host}};
+}
+
+// What a comparison of numbers admits.
+Intervals by_order(std::uint32_t match, Number value, unsigned bits) {
+    const Number top = highest(bits);
+    Intervals out;
+    const auto below = [&] {
+        if (value > 0) out.push_back({0, value - 1});
+    };
+    const auto above = [&] {
+        if (value < top) out.push_back({value + 1, top});
+    };
+    switch (match) {
+    case FWP_MATCH_GREATER_OR_EQUAL:
+        return {{value, top}};
+    case FWP_MATCH_LESS_OR_EQUAL:
+        return {{0, value}};
+    case FWP_MATCH_GREATER:
+        above();
+        return out;
+    case FWP_MATCH_LESS:
+        below();
+        return out;
+    case FWP_MATCH_NOT_EQUAL:
+        below();
+        above();
+        return out;
+    default: // EQUAL
+        return {{value, value}};
+    }
+}
+
+Question by_flags(const Looked &at, Number value) {
+    const auto mask = static_cast<std::uint64_t>(value);
+    if (mask != 0) return HasFlags{at.match(), mask};
+    // No flag: all of them are set and none of them is, in every value; any of them never is.
+    if (at.match() == FWP_MATCH_FLAGS_ANY_SET) return IsIn{};
+    return IsIn{{{0, highest(at.field.bits)}}};
+}
+
+bool is_flags_match(std::uint32_t match) {
+    return match >= FWP_MATCH_FLAGS_ALL_SET && match <= FWP_MATCH_FLAGS_NONE_SET;
+}
+
+Result<Question> of_network(const Looked &at, const Scalar &value) {
+    const auto *mask = std::get_if<V4Mask>(&value);
+    if (at.field.aspect != Aspect::address || (mask == nullptr) != at.v6)
+        return at.refused(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field");
+    if (at.match() != FWP_MATCH_EQUAL)
+        return at.refused(STATUS_FWP_MATCH_TYPE_MISMATCH,
+                          "a network can only be tested for equality:");
+    Result<Intervals> in =
+        mask != nullptr ? by_mask(*mask, at) : by_prefix(std::get<V6Prefix>(value), at);
+    if (!in) return in.error();
+    return Question{IsIn{std::move(in).value()}};
+}
+
+Result<Question> of_number(const Looked &at, const Scalar &value) {
+    if (std::holds_alternative<V4Mask>(value) || std::holds_alternative<V6Prefix>(value))
+        return of_network(at, value);
+    const std::optional<Number> number = number_in(value, at.field);
+    if (!number)
+        return at.refused(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field");
+    if (is_flags_match(at.match())) return by_flags(at, *number);
+    return Question{IsIn{by_order(at.match(), *number, at.field.bits)}};
+}
+
+Result<Question> of_number_range(const Looked &at, const Range &range) {
+    const std::optional<Number> low = number_in(range.low, at.field);
+    const std::optional<Number> high = number_in(range.high, at.field);
+    if (!low || !high)
+        return at.refused(STATUS_FWP_TYPE_MISMATCH, "the range's type is not that of the field");
+    if (*low > *high)
+        return at.refused(STATUS_FWP_INVALID_RANGE, "a range that ends below its beginning:");
+    return Question{IsIn{{{*low, *high}}}};
+}
+
+bool has_type_of(Aspect aspect, const Scalar &value) {
+    switch (aspect) {
+    case Aspect::interface_luid:
+        return std::holds_alternative<std::uint64_t>(value);
+    case Aspect::interface_type:
+    case Aspect::interface_tunnel:
+        return std::holds_alternative<std::uint32_t>(value);
+    case Aspect::interface_mac:
+        return std::holds_alternative<Bytes6>(value);
+    default:
+        return std::holds_alternative<Text>(value);
+    }
+}
+
+// 1: a range is the wrong way round.
+bool is_reversed(const Scalar &low, const Scalar &high) {
+    if (const auto *text = std::get_if<Text>(&low)) return std::get<Text>(high).utf8 < text->utf8;
+    if (const auto *u64 = std::get_if<std::uint64_t>(&low))
+        return std::get<std::uint64_t>(high) < *u64;
+    if (const auto *u32 = std::get_if<std::uint32_t>(&low))
+        return std::get<std::uint32_t>(high) < *u32;
+    return false;
+}
+
+Result<Question> of_interface(const Looked &at) {
+    const Value &value = at.condition.value;
+    const auto *range = std::get_if<Range>(&value);
+    const Scalar &first = range != nullptr ? range->low : std::get<Scalar>(value);
+    if (!has_type_of(at.field.aspect, first))
+        return at.refused(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field");
+    if (range != nullptr && is_reversed(range->low, range->high))
+        return at.refused(STATUS_FWP_INVALID_RANGE, "a range that ends below its beginning:");
+    return Question{IsInterface{at.field.aspect, at.match(), value}};
+}
+
+// A path, as text or as an application id.
+Result<std::string> path_in(const Looked &at, const Scalar &value) {
+    std::string path;
+    if (const auto *text = std::get_if<Text>(&value)) {
+        path = text->utf8;
+    } else if (const auto *blob = std::get_if<Blob>(&value)) {
+        if (at.match() == FWP_MATCH_EQUAL_CASE_INSENSITIVE)
+            return at.refused(STATUS_FWP_MATCH_TYPE_MISMATCH,
+                              "only text is compared without regard to case:");
+        const std::optional<std::string> decoded = path_of(*blob);
+        if (!decoded)
+            return at.refused(STATUS_FWP_INVALID_PARAMETER,
+                              "an application id that is no path in UTF-16:");
+        path = *decoded;
+    } else {
+        return at.refused(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field");
+    }
+    if (path.size() > text_max)
+        return at.refused(STATUS_FWP_OUT_OF_BOUNDS, "a text of " + std::to_string(path.size()) +
+                                                        " bytes is longer than any path:");
+    return path;
+}
+
+Result<Question> of_executable(const Looked &at) {
+    if (const auto *range = std::get_if<Range>(&at.condition.value)) {
+        Result<std::string> low = path_in(at, range->low), high = path_in(at, range->high);
+        if (!low) return low.error();
+        if (!high) return high.error();
+        if (*high < *low)
+            return at.refused(STATUS_FWP_INVALID_RANGE, "a range that ends below its beginning:");
+        return Question{IsPath{at.match(), *low, *high}};
+    }
+    Result<std::string> path = path_in(at, std::get<Scalar>(at.condition.value));
+    if (!path) return path.error();
+    if (at.match() == FWP_MATCH_EQUAL || at.match() == FWP_MATCH_NOT_EQUAL)
+        return Question{IsFile{*path, at.match() == FWP_MATCH_NOT_EQUAL}};
+    if (at.match() == FWP_MATCH_LESS && path->empty()) return Question{IsIn{}};
+    return Question{IsPath{at.match(), *path, {}}};
+}
+
+// Also decides the slot: a SID may be a group's.
+Result<Test> of_user(const Looked &at, const Scalar &value) {
+    if (std::holds_alternative<SecurityDescriptor>(value))
+        return at.refused(STATUS_NOT_SUPPORTED,
+                          "Linux checks no security descriptor against a process; use a SID "
+                          "S-1-22-1-uid or S-1-22-2-gid, or the uid, for");
+    const auto *sid = std::get_if<Sid>(&value);
+    if (sid == nullptr) {
+        Result<Question> question = of_number(at, value);
+        if (!question) return question.error();
+        return Test{at.field.slot, std::move(question).value()};
+    }
+    if (at.match() != FWP_MATCH_EQUAL && at.match() != FWP_MATCH_NOT_EQUAL)
+        return at.refused(STATUS_FWP_MATCH_TYPE_MISMATCH, "a SID can only be tested for equality:");
+    const std::optional<UnixId> id = unix_id(*sid);
+    if (!id)
+        return at.refused(STATUS_NOT_SUPPORTED,
+                          "a SID that is neither S-1-22-1-uid nor S-1-22-2-gid, for");
+    return Test{id->group ? DP_SLOT_GROUP : DP_SLOT_USER,
+                IsIn{by_order(at.match(), id->id, at.field.bits)}};
+}
+
+Result<Question> of_cgroup(const Looked &at, const Scalar &value) {
+    const bool container = at.field.aspect == Aspect::container;
+    const bool negated = at.match() == FWP_MATCH_NOT_EQUAL;
+    if (const auto *id = std::get_if<std::uint64_t>(&value); id != nullptr && !container)
+        return Question{IsInCgroup{*id, false, negated}};
+    if (const auto *name = std::get_if<Text>(&value))
+        return Question{IsInCgroup{name->utf8, container, negated}};
+    return at.refused(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field");
+}
+
+Result<Question> of_value(const Looked &at) {
+    const Aspect aspect = at.field.aspect;
+    if (is_interface_property(aspect)) return of_interface(at);
+    if (aspect == Aspect::executable) return of_executable(at);
+    if (const auto *range = std::get_if<Range>(&at.condition.value))
+        return of_number_range(at, *range);
+    const Scalar &value = std::get<Scalar>(at.condition.value);
+    if (aspect == Aspect::cgroup || aspect == Aspect::container) return of_cgroup(at, value);
+    return of_number(at, value);
+}
+
+bool is_empty(const Value &value) {
+    const auto *scalar = std::get_if<Scalar>(&value);
+    return scalar != nullptr && scalar->index() == 0;
+}
+
+// The comparison exists, and it and the value are both of a range or both not.
+Result<void> check_match(const Looked &at) {
+    if (at.match() >= FWP_MATCH_TYPE_MAX)
+        return at.refused(STATUS_FWP_INVALID_ENUMERATOR,
+                          "no such match type: " + std::to_string(at.match()) + " on");
+    const auto *range = std::get_if<Range>(&at.condition.value);
+    if ((range != nullptr) != (at.match() == FWP_MATCH_RANGE))
+        return at.refused(STATUS_FWP_MATCH_TYPE_MISMATCH,
+                          "a range value and the range comparison need each other:");
+    if (range != nullptr && range->low.index() != range->high.index())
+        return at.refused(STATUS_FWP_INVALID_RANGE, "the ends of a range differ in type:");
+    const bool fits = is_empty(at.condition.value) ? at.match() == FWP_MATCH_EQUAL
+                                                   : match_exists(at.field, at.match(), at.v6);
+    if (!fits)
+        return at.refused(STATUS_FWP_MATCH_TYPE_MISMATCH,
+                          "the comparison does not fit the field's type:");
+    return {};
+}
+
+} // namespace
+
 Intervals normalized(Intervals in) {
     std::sort(in.begin(), in.end(),
               [](const Interval &a, const Interval &b) { return a.low < b.low; });
@@ -62,220 +311,17 @@ Intervals normalized(Intervals in) {
     return out;
 }
 
-Intervals common(const Intervals &a, const Intervals &b) {
-    Intervals out;
-    for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
-        const Number low = std::max(a[i].low, b[j].low);
-        const Number high = std::min(a[i].high, b[j].high);
-        if (low <= high) out.push_back({low, high});
-        if (a[i].high < b[j].high)
-            ++i;
-        else
-            ++j;
-    }
-    return normalized(std::move(out));
-}
-
-Result<Intervals> by_mask(const V4Mask &value, const Guid &field) {
-    const std::uint32_t host = ~value.mask;
-    if ((host & (host + 1)) != 0)
-        return refuse(STATUS_FWP_INVALID_NET_MASK,
-                      "a mask with holes, only prefixes can be matched:", field_name(field));
-    const std::uint32_t low = value.address & value.mask;
-    return Intervals{{low, low | host}};
-}
-
-Result<Intervals> by_prefix(const V6Prefix &value, const Guid &field) {
-    if (value.prefix > 128)
-        return refuse(STATUS_FWP_INVALID_NET_MASK, "a prefix length above 128:", field_name(field));
-    // A shift by the full width would be undefined.
-    const Number host = value.prefix == 128 ? 0 : highest(128) >> value.prefix;
-    const Number low = number_of(value.address) & ~host;
-    return Intervals{{low, low | host}};
-}
-
-Result<Intervals> by_range(const Range &range, unsigned bits, const Guid &field) {
-    if (range.low.index() != range.high.index())
-        return refuse(STATUS_FWP_INVALID_RANGE,
-                      "the ends of a range differ in type:", field_name(field));
-    const std::optional<Number> low = plain(range.low, bits);
-    const std::optional<Number> high = plain(range.high, bits);
-    if (!low || !high)
-        return refuse(STATUS_FWP_TYPE_MISMATCH, "the range's type is not that of the field",
-                      field_name(field));
-    if (*low > *high)
-        return refuse(STATUS_FWP_INVALID_RANGE,
-                      "a range that ends below its beginning:", field_name(field));
-    return Intervals{{*low, *high}};
-}
-
-// A comparison with one plain value.
-Result<Intervals> by_order(std::uint32_t match, Number value, unsigned bits, const Guid &field) {
-    const Number top = highest(bits);
-    Intervals out;
-    const auto below = [&] {
-        if (value > 0) out.push_back({0, value - 1});
-    };
-    const auto above = [&] {
-        if (value < top) out.push_back({value + 1, top});
-    };
-    switch (match) {
-    case FWP_MATCH_EQUAL:
-        return Intervals{{value, value}};
-    case FWP_MATCH_GREATER_OR_EQUAL:
-        return Intervals{{value, top}};
-    case FWP_MATCH_LESS_OR_EQUAL:
-        return Intervals{{0, value}};
-    case FWP_MATCH_GREATER:
-        above();
-        return out;
-    case FWP_MATCH_LESS:
-        below();
-        return out;
-    case FWP_MATCH_NOT_EQUAL:
-        below();
-        above();
-        return out;
-    case FWP_MATCH_FLAGS_ALL_SET:
-    case FWP_MATCH_FLAGS_ANY_SET:
-    case FWP_MATCH_FLAGS_NONE_SET:
-        // Windows takes these on byte arrays no more than we do; on integers they are not there
-        // yet.
-        if (bits == 128) break;
-        return refuse(STATUS_NOT_SUPPORTED,
-                      "flag comparisons are not in this release:", field_name(field));
-    default:
-        break;
-    }
-    return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH,
-                  "the comparison does not fit the field's type:", field_name(field));
-}
-
-Result<Intervals> by_scalar(const Condition &condition, const Scalar &value, unsigned bits) {
-    const Guid &field = condition.field;
-    const auto *mask = std::get_if<V4Mask>(&value);
-    const auto *net = std::get_if<V6Prefix>(&value);
-    if ((mask != nullptr && bits == 32) || (net != nullptr && bits == 128)) {
-        if (condition.match != FWP_MATCH_EQUAL)
-            return refuse(STATUS_FWP_MATCH_TYPE_MISMATCH,
-                          "a network can only be tested for equality:", field_name(field));
-        return mask != nullptr ? by_mask(*mask, field) : by_prefix(*net, field);
-    }
-    if (std::holds_alternative<std::monostate>(value) && condition.match == FWP_MATCH_EQUAL)
-        return refuse(STATUS_NOT_SUPPORTED,
-                      "tests for an unknown value are not in this release:", field_name(field));
-    const std::optional<Number> number = plain(value, bits);
-    if (!number)
-        return refuse(STATUS_FWP_TYPE_MISMATCH, "the value's type is not that of the field",
-                      field_name(field));
-    return by_order(condition.match, *number, bits, field);
-}
-
-bool is_ip_packet(std::uint16_t layer) {
-    return layer == DP_LAYER_INBOUND_IPPACKET_V4 || layer == DP_LAYER_INBOUND_IPPACKET_V6;
-}
-
-// Windows' IP packet layers know no ports and no protocol; ours read them all the same.
-Result<Field> field_at(const Guid &key, std::uint16_t layer) {
-    const std::optional<Field> field = field_of(key);
-    if (field && (is_ip_packet(layer) || layer_has_field(layer, key))) return *field;
-    if (!layer_has_field(layer, key))
-        return refuse(STATUS_FWP_CONDITION_NOT_FOUND, layer_name(layer) + " has no field",
-                      field_name(key));
-    return refuse(STATUS_NOT_SUPPORTED, "conditions are not in this release on the field",
-                  field_name(key));
-}
-
-// Consecutive conditions on one field, beginning at `at`, which is moved behind them.
-Result<Intervals> alternatives(const Filter &filter, std::size_t &at) {
-    const Guid &field = filter.conditions[at].field;
-    Intervals out;
-    bool negative = false;
-    const std::size_t first = at;
-    for (; at < filter.conditions.size() && filter.conditions[at].field == field; ++at) {
-        Result<Intervals> one = admitted_by(filter.conditions[at], filter.layer);
-        if (!one) return one.error();
-        negative |= filter.conditions[at].match == FWP_MATCH_NOT_EQUAL;
-        out.insert(out.end(), one->begin(), one->end());
-    }
-    // "Not A or not B" admits everything, which is not what anyone means who writes it.
-    if (negative && at - first > 1)
-        return refuse(STATUS_FWP_DUPLICATE_CONDITION,
-                      "not-equal cannot be one of several alternatives:", field_name(field));
-    return normalized(std::move(out));
-}
-
-unsigned bits_needed(Number n) {
-    unsigned bits = 0;
-    for (; n != 0; n >>= 1)
-        ++bits;
-    return bits;
-}
-
-} // namespace
-
-std::optional<Field> field_of(const Guid &key) {
-    static const std::array<Guid, field_count> keys = [] {
-        std::array<Guid, field_count> out;
-        for (std::size_t i = 0; i < field_count; ++i)
-            out[i] = table_key(field_rows[i].name);
-        return out;
-    }();
-    for (std::size_t i = 0; i < field_count; ++i) {
-        if (keys[i] == key) return field_rows[i].field;
-    }
-    return std::nullopt;
-}
-
-unsigned field_bits(Field field, std::uint16_t layer) {
-    const FieldRow &row = field_rows[static_cast<std::size_t>(field)];
-    return layer_is_v6(layer) ? row.bits_v6 : row.bits_v4;
-}
-
-Result<Intervals> admitted_by(const Condition &condition, std::uint16_t layer) {
-    const Result<Field> field = field_at(condition.field, layer);
+Result<Test> understand(const Condition &condition, std::uint16_t layer) {
+    const Result<Field> field = field_at(layer, condition.field);
     if (!field) return field.error();
-    if (condition.match >= FWP_MATCH_TYPE_MAX)
-        return refuse(STATUS_FWP_INVALID_ENUMERATOR,
-                      "no such match type: " + std::to_string(condition.match) + " on",
-                      field_name(condition.field));
-    const unsigned bits = field_bits(*field, layer);
-    const auto *range = std::get_if<Range>(&condition.value);
-    if ((range != nullptr) != (condition.match == FWP_MATCH_RANGE))
-        return refuse(
-            STATUS_FWP_MATCH_TYPE_MISMATCH,
-            "a range value and the range comparison need each other:", field_name(condition.field));
-    if (range != nullptr) return by_range(*range, bits, condition.field);
-    return by_scalar(condition, std::get<Scalar>(condition.value), bits);
-}
-
-Result<Admitted> admitted_by(const Filter &filter) {
-    Admitted out;
-    for (std::size_t at = 0; at < filter.conditions.size();) {
-        const Guid key = filter.conditions[at].field;
-        Result<Intervals> group = alternatives(filter, at);
-        if (!group) return group.error();
-        std::optional<Intervals> &slot = out[static_cast<std::size_t>(*field_of(key))];
-        slot = slot ? common(*slot, *group) : std::move(*group);
-        if (slot->empty())
-            return refuse(STATUS_FWP_NEVER_MATCH, "no value can meet the conditions on",
-                          field_name(key));
-    }
-    return out;
-}
-
-std::uint64_t specificity(const Admitted &admitted, std::uint16_t layer) {
-    std::uint64_t sum = 0;
-    for (std::size_t i = 0; i < field_count; ++i) {
-        if (!admitted[i]) continue;
-        Number spread = 0; // values admitted beyond the first; cannot overflow
-        for (const Interval &interval : *admitted[i])
-            spread += interval.high - interval.low;
-        spread += admitted[i]->size() - 1;
-        // The condition itself counts too, so that "any port but 22" weighs more than nothing.
-        sum += 1 + field_bits(static_cast<Field>(i), layer) - bits_needed(spread);
-    }
-    return sum;
+    const Looked at{condition, *field, layer_is_v6(layer)};
+    if (Result<void> r = check_match(at); !r) return r.error();
+    if (is_empty(condition.value)) return Test{field->slot, IsEmpty{field->aspect}};
+    const auto *scalar = std::get_if<Scalar>(&condition.value);
+    if (field->aspect == Aspect::user && scalar != nullptr) return of_user(at, *scalar);
+    Result<Question> question = of_value(at);
+    if (!question) return question.error();
+    return Test{field->slot, std::move(question).value()};
 }
 
 } // namespace sluice::policy

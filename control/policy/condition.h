@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a condition admits, as intervals of whole numbers: the one form in which conditions are
-// checked, weighed and compiled. Every comparison of this release is a set of intervals; a field
-// that is not one does not belong here.
+// What conditions ask, checked and in the one form in which they are weighed and compiled: groups
+// of alternatives, each a test of one slot of the classified key. Names stay names: what they stand
+// for is the compiler's business.
 #pragma once
 
-#include <array>
-#include <cstdint>
-#include <optional>
+#include <string>
+#include <variant>
 #include <vector>
 
 #include "core/result.h"
+#include "policy/field.h"
 #include "policy/policy.h"
 
 namespace sluice::policy {
 
 // Wide enough for an IPv6 address, whose first byte is the most significant. IPv4 addresses are
-// 32-bit numbers.
+// 32-bit numbers, MAC addresses 48-bit ones.
 using Number = unsigned __int128;
 
 struct Interval {
@@ -24,24 +24,67 @@ struct Interval {
 };
 // Ascending, disjoint and not adjacent; empty: nothing is admitted.
 using Intervals = std::vector<Interval>;
+Intervals normalized(Intervals in); // merges what overlaps or touches
 
-// The fields that the data path reads. The order is that of the bits DP_FIELD_*.
-enum class Field { local_address, remote_address, local_port, remote_port, protocol };
-inline constexpr std::size_t field_count = 5;
+// B9: only this one finds that there is no value; none of the others does. aspect: an interface may
+// lack a property.
+struct IsEmpty {
+    Aspect aspect;
+};
+struct IsIn {
+    Intervals admitted;
+};
+struct HasFlags {
+    std::uint32_t match; // FWP_MATCH_FLAGS_*
+    std::uint64_t mask;
+};
+// The interface whose index is in the slot has a property that compares so.
+struct IsInterface {
+    Aspect aspect;
+    std::uint32_t match;
+    Value value;
+};
+struct IsFile { // one of the files that the path stands for
+    std::string path;
+    bool negated;
+};
+struct IsPath { // the path as text; high: of a range
+    std::uint32_t match;
+    std::string text, high;
+};
+struct IsInCgroup { // an id, or a path or container's name
+    std::variant<std::uint64_t, std::string> which;
+    bool container, negated;
+};
+using Question = std::variant<IsEmpty, IsIn, HasFlags, IsInterface, IsFile, IsPath, IsInCgroup>;
 
-std::optional<Field> field_of(const Guid &key);
-// Of the field's values at a layer: 8, 16, 32 or 128.
-unsigned field_bits(Field field, std::uint16_t layer);
+struct Test {
+    dp_slot slot;
+    Question question;
+};
 
-// Checks one condition of a filter at `layer` and says what it admits.
-Result<Intervals> admitted_by(const Condition &condition, std::uint16_t layer);
+// Conditions that follow each other on one field: one must hold. All groups must.
+struct Group {
+    Guid field;
+    unsigned bits = 0; // of the field's values
+    std::vector<Test> alternatives;
+};
 
-// Per field what all conditions of a filter admit together; nullopt: no condition on the field.
-// Conditions that follow each other on one field are alternatives, all else must hold together.
-using Admitted = std::array<std::optional<Intervals>, field_count>;
-Result<Admitted> admitted_by(const Filter &filter);
+// Checks one condition of a filter at `layer`. Statuses: of field_at;
+// STATUS_FWP_INVALID_ENUMERATOR, MATCH_TYPE_MISMATCH, TYPE_MISMATCH, INVALID_RANGE,
+// INVALID_NET_MASK, OUT_OF_BOUNDS (a text of more than text_max bytes), INVALID_PARAMETER (an
+// application id that is no path), STATUS_NOT_SUPPORTED (a security descriptor, a SID that is no
+// Unix user's or group's).
+Result<Test> understand(const Condition &condition, std::uint16_t layer);
+// Checks all conditions of a filter. Also STATUS_FWP_DUPLICATE_CONDITION: a negative comparison
+// (NOT_EQUAL, FLAGS_NONE_SET, NOT_PREFIX) among alternatives; B2 leaves open what that means, and
+// "not A or not B" is not what anyone means who writes it. STATUS_FWP_NEVER_MATCH: as far as it can
+// be said without looking up names.
+Result<std::vector<Group>> understand(const Filter &filter);
+
+inline constexpr std::size_t text_max = 4095; // as paths
 
 // How much the conditions narrow down, for automatic weights; below 2^12.
-std::uint64_t specificity(const Admitted &admitted, std::uint16_t layer);
+std::uint64_t specificity(const std::vector<Group> &groups);
 
 } // namespace sluice::policy

@@ -98,10 +98,10 @@ bool key_taken(const Policy &policy, const Guid &key) {
 
 // The upper four bits are the range that a UINT8 names; below it the engine chooses, by
 // specificity.
-Result<std::uint64_t> weigh(const Filter &filter, const Admitted &admitted) {
+Result<std::uint64_t> weigh(const Filter &filter, const std::vector<Group> &groups) {
     constexpr unsigned specificity_shift = 48;
     constexpr unsigned range_shift = 60;
-    const std::uint64_t automatic = specificity(admitted, filter.layer) << specificity_shift;
+    const std::uint64_t automatic = specificity(groups) << specificity_shift;
     if (const auto *value = std::get_if<Scalar>(&filter.weight)) {
         if (std::holds_alternative<std::monostate>(*value)) return automatic;
         if (const auto *exact = std::get_if<std::uint64_t>(value)) return *exact;
@@ -150,9 +150,9 @@ Result<std::uint64_t> add_filter(Policy &policy, Filter filter) {
     if (filter.key.is_null()) filter.key = Guid::random();
     if (filter.sublayer.is_null()) filter.sublayer = universal_key();
     if (Result<void> r = check_filter(policy, filter); !r) return r.error();
-    const Result<Admitted> admitted = admitted_by(filter);
-    if (!admitted) return admitted.error();
-    const Result<std::uint64_t> weight = weigh(filter, *admitted);
+    const Result<std::vector<Group>> groups = understand(filter);
+    if (!groups) return groups.error();
+    const Result<std::uint64_t> weight = weigh(filter, *groups);
     if (!weight) return weight;
     filter.effective_weight = *weight;
     filter.id = policy.next_filter_id++;
