@@ -4,6 +4,7 @@
 // for is the compiler's business.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -24,7 +25,8 @@ struct Interval {
 };
 // Ascending, disjoint and not adjacent; empty: nothing is admitted.
 using Intervals = std::vector<Interval>;
-Intervals normalized(Intervals in); // merges what overlaps or touches
+Intervals normalized(Intervals in);                       // merges what overlaps or touches
+Intervals common(const Intervals &a, const Intervals &b); // of two normalized ones
 
 // B9: only this one finds that there is no value; none of the others does. aspect: an interface may
 // lack a property.
@@ -69,6 +71,9 @@ struct Group {
     unsigned bits = 0; // of the field's values
     std::vector<Test> alternatives;
 };
+
+// What a group of nothing but numbers of one slot admits; nullopt: there is something else in it.
+std::optional<Intervals> admitted_by(const Group &group);
 
 // Checks one condition of a filter at `layer`. Statuses: of field_at;
 // STATUS_FWP_INVALID_ENUMERATOR, MATCH_TYPE_MISMATCH, TYPE_MISMATCH, INVALID_RANGE,

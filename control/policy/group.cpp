@@ -40,31 +40,6 @@ Result<Group> alternatives(const Filter &filter, std::size_t &at) {
     return group;
 }
 
-Intervals common(const Intervals &a, const Intervals &b) {
-    Intervals out;
-    for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
-        const Number low = std::max(a[i].low, b[j].low);
-        const Number high = std::min(a[i].high, b[j].high);
-        if (low <= high) out.push_back({low, high});
-        if (a[i].high < b[j].high)
-            ++i;
-        else
-            ++j;
-    }
-    return normalized(std::move(out));
-}
-
-// What a group of nothing but numbers of one slot admits.
-std::optional<Intervals> admitted_by(const Group &group) {
-    Intervals out;
-    for (const Test &test : group.alternatives) {
-        const auto *in = std::get_if<IsIn>(&test.question);
-        if (in == nullptr || test.slot != group.alternatives.front().slot) return std::nullopt;
-        out.insert(out.end(), in->admitted.begin(), in->admitted.end());
-    }
-    return normalized(std::move(out));
-}
-
 // Whether all alternatives of a group, or none, are tests for having no value.
 std::optional<bool> wants_empty(const Group &group) {
     const auto is_empty = [](const Test &t) { return std::holds_alternative<IsEmpty>(t.question); };
@@ -142,6 +117,30 @@ unsigned told_by(const Group &group) {
 }
 
 } // namespace
+
+Intervals common(const Intervals &a, const Intervals &b) {
+    Intervals out;
+    for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+        const Number low = std::max(a[i].low, b[j].low);
+        const Number high = std::min(a[i].high, b[j].high);
+        if (low <= high) out.push_back({low, high});
+        if (a[i].high < b[j].high)
+            ++i;
+        else
+            ++j;
+    }
+    return normalized(std::move(out));
+}
+
+std::optional<Intervals> admitted_by(const Group &group) {
+    Intervals out;
+    for (const Test &test : group.alternatives) {
+        const auto *in = std::get_if<IsIn>(&test.question);
+        if (in == nullptr || test.slot != group.alternatives.front().slot) return std::nullopt;
+        out.insert(out.end(), in->admitted.begin(), in->admitted.end());
+    }
+    return normalized(std::move(out));
+}
 
 Result<std::vector<Group>> understand(const Filter &filter) {
     std::vector<Group> out;
