@@ -10,6 +10,8 @@ import argparse
 import pathlib
 import re
 
+import status_pairs
+
 HERE = pathlib.Path(__file__).resolve().parent
 
 # Groups whose members are one enumeration: group -> [(pattern of its members, type name)].
@@ -274,13 +276,12 @@ def tables_header(layers, fields, conditions, guids, own_rows, constants):
     return out + ["}  // namespace sluice::tables", ""]
 
 
-def declared_functions():
-    """The functions that the headers declare, which are the functions that the library exports."""
-    names = []
-    for header in ("fwps_functions.h", "fwpm_functions.h", "object_functions.h"):
-        text = (HERE / "sluice" / header).read_text(encoding="utf-8")
-        names += re.findall(r"^SLUICE_API \w+ NTAPI (\w+)\(", text, re.M)
-    return names
+def readme(lines):
+    """api/README.md with its table of statuses written anew."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    begin, end = "<!-- statuses: written by generate.py -->", "<!-- end of statuses -->"
+    before, rest = text.split(begin)
+    return (before + "\n".join([begin, *lines, end]) + rest.split(end)[1]).split("\n")
 
 
 def main():
@@ -298,7 +299,8 @@ def main():
         "sluice/sluice_conditions.h": own_guids_header(own),
         "sluice/detail/fwp_tables.hpp": tables_header(layers, fields, conditions, guids, own, constants),
         "wdk/detail/winsock_constants.h": winsock_header(constants),
-        "sluice.map": version_script(layers, conditions, guids, own, declared_functions()),
+        "README.md": readme(status_pairs.readme_lines()),
+        "sluice.map": version_script(layers, conditions, guids, own, [name for _, name, _, _ in status_pairs.declarations()]),
     }
     for name, lines in files.items():
         path = out / name

@@ -52,6 +52,13 @@ std::uint32_t Callouts::id_of(const Guid &key) {
     return id_of_locked(key);
 }
 
+Guid Callouts::key_of(std::uint32_t id) const {
+    Lock lock(mutex_);
+    for (const auto &[key, known] : ids_)
+        if (known == id) return key;
+    return {};
+}
+
 std::optional<Callouts::Call> Callouts::enter(std::uint32_t id) {
     Lock lock(mutex_);
     const auto at = by_id_.find(id);

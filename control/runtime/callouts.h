@@ -59,6 +59,8 @@ public:
     // The id that a registration of this key has or will get. Ids count from 1 and are not used
     // again for another key.
     std::uint32_t id_of(const Guid &key) EXCLUDES(mutex_);
+    // The key whose id this is; null if it is none's.
+    Guid key_of(std::uint32_t id) const EXCLUDES(mutex_);
     std::optional<Call> enter(std::uint32_t id) EXCLUDES(mutex_);
     std::shared_ptr<CalloutEntry> find(const Guid &key) const EXCLUDES(mutex_);
     std::vector<std::shared_ptr<CalloutEntry>> all() const EXCLUDES(mutex_);

@@ -156,17 +156,20 @@ void Client::read(protocol::Channel &channel) {
         // What cannot be read may have been anything: begin anew rather than miss an order.
         if (!got || !*got) return;
         if (message.has_reply())
-            deliver(std::move(*message.mutable_reply()));
+            deliver(message.reply());
         else if (message.has_notice())
             handler_.notice(message.notice(), std::move(fds));
     }
 }
 
-void Client::deliver(protocol::Reply reply) {
+void Client::deliver(const protocol::Reply &reply) {
     Lock lock(mutex_);
     const auto at = waiting_.find(reply.id());
-    if (at == waiting_.end() || reply.more()) return;
-    at->second->reply = std::move(reply);
+    if (at == waiting_.end()) return;
+    // Lists come in pieces, and put together they are one reply.
+    at->second->reply.MergeFrom(reply);
+    if (reply.more()) return;
+    at->second->reply.set_more(false);
     at->second->done = true;
     waiting_.erase(at);
     changed_.notify_all();

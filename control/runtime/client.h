@@ -64,7 +64,7 @@ private:
     Result<Link> greet() EXCLUDES(mutex_);
     void attempted(Error *error) EXCLUDES(mutex_);
     void read(protocol::Channel &channel) EXCLUDES(mutex_);
-    void deliver(protocol::Reply reply) EXCLUDES(mutex_);
+    void deliver(const protocol::Reply &reply) EXCLUDES(mutex_);
     Result<void> send(const protocol::ToDaemon &message, const std::vector<int> &fds = {})
         EXCLUDES(send_mutex_);
 

@@ -14,6 +14,7 @@ std::string Counters::text() const {
         {"unknown_filters", unknown_filters},
         {"unknown_callouts", unknown_callouts},
         {"callout_exceptions", callout_exceptions},
+        {"net_events_lost", net_events_lost},
         {"invalid_answers", invalid_answers},
         {"pend_mismatches", pend_mismatches},
         {"holds", holds},

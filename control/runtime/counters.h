@@ -34,6 +34,7 @@ struct Counters {
     Count thread_limit{0};      // a hand-off found no thread left
     Count foreign_devices{0};   // IoDeleteDevice of no live device
     Count reconnects{0};
+    Count net_events_lost{0}; // a subscriber fell too far behind
 
     [[nodiscard]] std::string text() const; // name=value of those that are not 0
 };

@@ -87,12 +87,16 @@ void Engine::restore(std::uint64_t connection) {
         if (auto done = announce(*entry, connection, true); !done)
             log().error("callout {} is not in force: {}", entry->key.text(), done.error().text());
     sessions_.restore();
+    subscriptions_.restore();
     client_.restored(connection);
+    subscriptions_.state(true);
 }
 
 void Engine::lost() {
     log().debug("connection to sluiced lost");
     sessions_.lost();
+    subscriptions_.lost();
+    subscriptions_.state(false);
 }
 
 void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
@@ -114,6 +118,8 @@ void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
             client_.reply(id, std::uint32_t(notify(body)));
         });
         return;
+    } else if (notice.has_change() || notice.has_net_event() || notice.has_subscription_end()) {
+        subscriptions_.notice(notice);
     } else if (notice.has_shutdown()) {
         if (options_.on_shutdown) options_.on_shutdown();
     }
@@ -217,26 +223,37 @@ void Engine::unregister_all() {
         unregister_callout(entry->id);
 }
 
+FilterTables::Object Engine::filter_of(const protocol::FilterNotify &notify,
+                                       std::uint32_t callout) {
+    switch (notify.type()) {
+    case protocol::FilterNotify::ADD:
+        return filters_.announce(notify.filter(), callout);
+    case protocol::FilterNotify::COMMIT_ADD:
+        return filters_.known_or_new(notify.filter(), callout);
+    default:
+        return filters_.withdraw(notify.filter(), callout);
+    }
+}
+
 NTSTATUS Engine::notify(const protocol::FilterNotify &notify) {
-    const auto &body = notify.filter();
-    const Guid key = Guid::from_bytes(notify.callout_key()).value_or(Guid{});
-    const std::uint32_t id = callouts_.id_of(key);
-    const bool add = notify.type() == protocol::FilterNotify::ADD;
-    const auto filter = add ? filters_.announce(body, id) : filters_.withdraw(body, id);
+    const std::uint32_t id =
+        callouts_.id_of(Guid::from_bytes(notify.callout_key()).value_or(Guid{}));
+    const auto filter = filter_of(notify, id);
     auto callout = callouts_.enter(id);
     if (!callout) return STATUS_FWP_CALLOUT_NOT_FOUND;
+    const bool add = notify.type() == protocol::FilterNotify::ADD;
+    const bool gone = notify.type() == protocol::FilterNotify::DELETE;
+    const auto type = add    ? FWPS_CALLOUT_NOTIFY_ADD_FILTER
+                      : gone ? FWPS_CALLOUT_NOTIFY_DELETE_FILTER
+                             : FWPS_CALLOUT_NOTIFY_ADD_FILTER_POST_COMMIT;
     NTSTATUS status = STATUS_UNSUCCESSFUL;
     try {
-        GUID filter_key;
-        std::memcpy(&filter_key, &filter->key(), sizeof filter_key);
-        status =
-            call_notify((*callout)->spec,
-                        add ? FWPS_CALLOUT_NOTIFY_ADD_FILTER : FWPS_CALLOUT_NOTIFY_DELETE_FILTER,
-                        add ? &filter_key : nullptr, *filter);
+        const GUID key = to_guid(filter->key().bytes());
+        status = call_notify((*callout)->spec, type, gone ? nullptr : &key, *filter);
     } catch (...) {
         ++counters_.callout_exceptions;
     }
-    if (add && !NT_SUCCESS(status)) (void)filters_.withdraw(body, id);
+    if (add && !NT_SUCCESS(status)) (void)filters_.withdraw(notify.filter(), id);
     return status;
 }
 

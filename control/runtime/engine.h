@@ -11,6 +11,7 @@
 #include "runtime/dispatcher.h"
 #include "runtime/port_loop.h"
 #include "runtime/sessions.h"
+#include "runtime/subscriptions.h"
 #include "runtime/workers.h"
 
 namespace sluice::runtime {
@@ -34,12 +35,14 @@ public:
     NTSTATUS unregister_callout(std::uint32_t id) { return unregister(callouts_.begin_remove(id)); }
     NTSTATUS unregister_callout(const Guid &key) { return unregister(callouts_.begin_remove(key)); }
     std::uint32_t callout_id(const Guid &key) { return callouts_.id_of(key); }
+    Guid callout_key(std::uint32_t id) const { return callouts_.key_of(id); }
     void unregister_all();
 
     NTSTATUS pend(HANDLE completion, HANDLE *context) { return holds_.pend(completion, context); }
     void complete(HANDLE context) { dispatcher_.complete(context); }
 
     Sessions &sessions() { return sessions_; }
+    Subscriptions &subscriptions() { return subscriptions_; }
     Devices &devices() { return devices_; }
     Counters &counters() { return counters_; }
     Holds &holds() { return holds_; }
@@ -62,6 +65,7 @@ private:
     NTSTATUS unregister(Result<std::shared_ptr<CalloutEntry>> entry);
     NTSTATUS attach_port(const protocol::PortAttach &port, std::vector<Fd> fds) EXCLUDES(mutex_);
     NTSTATUS notify(const protocol::FilterNotify &notify);
+    FilterTables::Object filter_of(const protocol::FilterNotify &notify, std::uint32_t callout);
     void end(std::shared_ptr<PortLoop> loop);
 
     const Options options_;
@@ -77,6 +81,7 @@ private:
     Workers workers_;
     Client client_;
     Sessions sessions_{client_};
+    Subscriptions subscriptions_{client_, sessions_, workers_, counters_};
 };
 
 } // namespace sluice::runtime

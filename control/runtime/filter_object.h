@@ -3,38 +3,11 @@
 // `context`, which notifyFn may set before the first classify sees the filter.
 #pragma once
 
-#include <deque>
-#include <cstddef>
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "core/guid.h"
-#include "protocol/sluice.pb.h"
-#include "sluice/fwp.h"
+#include "runtime/values.h"
 
 namespace sluice::runtime {
-
-// Holds what values point at; addresses are stable.
-class ValueStore {
-public:
-    FWP_CONDITION_VALUE0 condition_value(const protocol::Value &value);
-    FWP_VALUE0 value(const protocol::Value &value);
-    FWP_VALUE0 uint64(std::uint64_t number);
-
-private:
-    FWP_BYTE_BLOB *blob(const std::string &data);
-
-    std::deque<UINT64> words_;
-    std::deque<double> doubles_;
-    std::deque<FWP_BYTE_ARRAY16> arrays_;
-    std::deque<FWP_BYTE_ARRAY6> addresses_;
-    std::deque<FWP_BYTE_BLOB> blobs_;
-    std::deque<std::vector<std::max_align_t>> bytes_;
-    std::deque<FWP_V4_ADDR_AND_MASK> v4_;
-    std::deque<FWP_V6_ADDR_AND_MASK> v6_;
-    std::deque<FWP_RANGE0> ranges_;
-};
 
 class FilterObject {
 public:
@@ -60,7 +33,7 @@ public:
 
 private:
     Guid key_;
-    ValueStore values_;
+    Arena arena_;
     std::vector<FWPS_FILTER_CONDITION0> conditions_;
     FWPS_FILTER3 filter_{};
 };

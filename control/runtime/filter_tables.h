@@ -30,6 +30,11 @@ public:
     // A filter that is about to be added: the object that notifyFn saw is the one that classifies
     // see later.
     Object announce(const protocol::Filter &filter, std::uint32_t callout_id) EXCLUDES(mutex_);
+    // A filter that is in force by now.
+    Object known_or_new(const protocol::Filter &filter, std::uint32_t callout_id) EXCLUDES(mutex_) {
+        Lock lock(mutex_);
+        return keep_or_make(filter, callout_id);
+    }
     // A filter that was deleted, or whose addition was refused.
     Object withdraw(const protocol::Filter &filter, std::uint32_t callout_id) EXCLUDES(mutex_);
 

@@ -46,6 +46,23 @@ Sessions::Ptr Sessions::find(HANDLE handle) const {
     return at == sessions_.end() ? nullptr : at->second;
 }
 
+bool Sessions::in_transaction(HANDLE handle) const {
+    const Ptr session = find(handle);
+    Lock lock(mutex_);
+    return session && session->in_transaction;
+}
+
+std::uint64_t Sessions::remote(HANDLE handle) const {
+    const Ptr session = find(handle);
+    Lock lock(mutex_);
+    return session ? session->remote : 0;
+}
+
+Guid Sessions::key(HANDLE handle) const {
+    const Ptr session = find(handle);
+    return session ? session->spec.key : Guid{};
+}
+
 NTSTATUS Sessions::close(HANDLE handle) {
     std::uint64_t remote = 0;
     {

@@ -25,6 +25,13 @@ public:
     // Any other call. The reply's status is 0: every other one comes back as the error.
     Result<protocol::Reply> request(HANDLE handle, const Fill &fill) EXCLUDES(mutex_);
 
+    [[nodiscard]] bool known(HANDLE handle) const EXCLUDES(mutex_) {
+        return find(handle) != nullptr;
+    }
+    [[nodiscard]] bool in_transaction(HANDLE handle) const EXCLUDES(mutex_);
+    [[nodiscard]] std::uint64_t remote(HANDLE handle) const EXCLUDES(mutex_); // 0: not open there
+    [[nodiscard]] Guid key(HANDLE handle) const EXCLUDES(mutex_);
+
     void lost() EXCLUDES(mutex_);
     void restore() EXCLUDES(mutex_); // while the connection is being restored, in a worker
 

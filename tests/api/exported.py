@@ -23,7 +23,7 @@ if kind == "plugins":
 library, api = files[0], pathlib.Path(files[1])
 names = {name for _, name in exported(library)} - {"SLUICE_0"}
 script = set(re.findall(r"^    (\w+);", (api / "sluice.map").read_text(encoding="utf-8"), re.M))
-listed = set(re.findall(r"^\| `(\w+)` \|", (api / "README.md").read_text(encoding="utf-8"), re.M)) - {"tables"}
+listed = set(re.findall(r"^\| `(\w+)` \| [`(]", (api / "README.md").read_text(encoding="utf-8"), re.M))
 functions = {name for name in script if not name.startswith(("FWPM_", "SLUICE_"))}
 for title, extra in (("exported but not in sluice.map", names - script),
                      ("in sluice.map but not exported", script - names),

@@ -468,9 +468,7 @@ void filter_rows() {
         return add_filter(session(),
                           [](auto &, auto &c) { c.conditionValue.type = FWP_DATA_TYPE_MAX; });
     }());
-    ROW("FwpmFilterAdd0", STATUS_NOT_SUPPORTED, add_filter(session(), [](auto &f, auto &) {
-            f.flags = FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT;
-        }));
+    MANAGED("FwpmFilterAdd0", STATUS_NOT_SUPPORTED);
     MANAGED("FwpmFilterAdd0", STATUS_FWP_LAYER_NOT_FOUND);
     MANAGED("FwpmFilterAdd0", STATUS_FWP_SUBLAYER_NOT_FOUND);
     MANAGED("FwpmFilterAdd0", STATUS_FWP_PROVIDER_NOT_FOUND);
