@@ -2,6 +2,7 @@
 /* The data plane of one network namespace: every program but the NIC's XDP one and the far ends of
  * ports. */
 #include "hooks/ale_connect.h"
+#include "hooks/judge.h"
 #include "hooks/port_down.h"
 #include "hooks/port_tc.h"
 #include "hooks/sockops.h"

@@ -6,7 +6,9 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "lib/packet.h"
 #include "shared/config.h"
+#include "shared/event.h"
 #include "shared/flow.h"
 #include "shared/port.h"
 
@@ -17,7 +19,7 @@ struct dp_image {
     __uint(map_flags, BPF_F_INNER_MAP);
     __uint(max_entries, DP_LAYERS_MAX);
     __uint(key_size, sizeof(__u32));
-    __uint(value_size, sizeof(struct dp_row));
+    __uint(value_size, sizeof(struct dp_cell));
 };
 
 struct {
@@ -73,7 +75,7 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE); /* accepted sockets have their listener's */
     __type(key, int);
     __type(value, struct dp_socket);
 } sockets SEC(".maps");
@@ -104,7 +106,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 16384);
     __type(key, struct dp_fragment_key);
-    __type(value, struct dp_flow_key);
+    __type(value, struct dp_fragments);
 } fragments SEC(".maps");
 
 struct {
@@ -136,9 +138,52 @@ struct {
     __type(value, __u64);
 } filter_hits SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, DP_EVENTS_BYTES);
+} events SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_options);
+} options SEC(".maps");
+
+/* Where programs classify that run in a process: they can be preempted, so per-CPU room would be
+   shared. An entry is taken by compare-and-swap; see lib/work.h. */
+#define DP_WORK_MAX 512
+#define DP_WORK_PER_CPU 8
+struct dp_work {
+    __u32 busy;
+    __u32 pad;
+    struct dp_key key;
+    struct dp_eval eval;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, DP_WORK_MAX);
+    __type(key, __u32);
+    __type(value, struct dp_work);
+} work SEC(".maps");
+
+/* A local end. */
+struct dp_endpoint {
+    struct dp_addr address;
+    __u16 port;
+    __u16 v6; /* family of the socket, which decides the layer */
+    __u32 pad;
+};
+
 /* What does not fit the stack. The programs that use it (XDP, TC) run with bottom halves disabled
  * and do not nest. */
 struct dp_scratch {
+    struct dp_packet packet; /* at hand, and its flow */
+    struct dp_flow_key flow_key;
+    struct dp_endpoint endpoint;
+    struct dp_downcall head;
+    struct dp_port_meta meta;
     struct dp_upcall up;
     struct dp_ticket ticket;
     struct dp_key key;

@@ -57,8 +57,44 @@ struct mm_struct {
     struct file *exe_file;
 };
 
+struct kernfs_node {
+    __u64 id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+    struct cgroup *cgroup;
+    struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+    struct cgroup_subsys_state self;
+    struct kernfs_node *kn;
+};
+
+struct css_set {
+    struct cgroup *dfl_cgrp;
+};
+
+typedef struct {
+    __u32 val;
+} kuid_t;
+
+typedef struct {
+    __u32 val;
+} kgid_t;
+
+struct cred {
+    kuid_t uid;
+    kgid_t gid;
+};
+
 struct task_struct {
     struct mm_struct *mm;
+    struct css_set *cgroups;
+    const struct cred *cred;
+    int tgid;
     struct task_struct *group_leader;
     __u64 start_boottime;
 };

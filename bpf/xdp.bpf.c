@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* NIC, native XDP: INBOUND_IPPACKET. An object of its own because libxdp loads it; its maps are
- * those of dp.bpf.c. */
-#include "lib/classify.h"
-#include "lib/key.h"
+/* NIC, native XDP: INBOUND_MAC_FRAME and INBOUND_IPPACKET. An object of its own because libxdp
+ * loads it; its maps are those of dp.bpf.c. */
+#include "lib/packet_layers.h"
 #include "lib/parse_xdp.h"
 #include "lib/upcall.h"
 
@@ -51,37 +50,40 @@ DP_INLINE int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p, stru
     return action;
 }
 
-SEC("xdp") int dp_xdp_nic(struct xdp_md *ctx)
+/* A fragment is judged with the ports of its first one; without it, only where no filter asks for
+   them. */
+DP_INLINE int dp_xdp_ippacket(struct xdp_md *ctx, struct dp_view *v, struct dp_scratch *s)
 {
-    struct dp_packet p;
-    struct dp_scratch *s = dp_scratch();
-    int reason, r;
+    const struct dp_packet *p = v->packet;
+    struct dp_flow_key *flow = &s->flow_key;
+    int r, reason = dp_flow_key_of(flow, p, 0);
 
-    if (!s) return XDP_DROP;
-    reason = dp_parse_xdp(ctx, 0, &p);
-    if (reason) return dp_xdp_drop(&p, reason);
-    if (!p.version) return XDP_PASS;
-    dp_key_from_ippacket(&s->key, &p, ctx->ingress_ifindex);
+    if (reason == DP_REASON_FRAGMENT_OVERLAP) return dp_xdp_drop(p, reason);
+    dp_key_from_packet(&s->key, DP_LAYER_INBOUND_IPPACKET_V4, p, v->ifindex, 1);
+    dp_key_ports(&s->key, p, reason ? 0 : flow, 1);
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     r = dp_classify(&s->key, &s->eval);
-    dp_count_filter(r == DP_CLASSIFY_CALLOUT ? s->eval.asked_id : s->eval.filter_id);
-    dp_count_layer(s->key.layer,
-                   r == DP_CLASSIFY_PERMIT    ? DP_LAYER_PERMIT
-                   : r == DP_CLASSIFY_CALLOUT ? DP_LAYER_CALLOUT
-                                              : DP_LAYER_BLOCK,
-                   p.bytes);
-    switch (r) {
-    case DP_CLASSIFY_PERMIT:
-        return XDP_PASS;
-    case DP_CLASSIFY_CALLOUT:
-        return dp_xdp_callout(ctx, &p, s);
-    case DP_CLASSIFY_DEFER:
-        return dp_xdp_drop(&p, DP_REASON_FRAGMENT);
-    case DP_CLASSIFY_NO_POLICY:
-        return dp_xdp_drop(&p, DP_REASON_POLICY_MISSING);
-    default:
-        return dp_xdp_drop(&p, DP_REASON_FILTER_BLOCK);
-    }
+    if (dp_report(&s->key, &s->eval, r, p->bytes, 0)) return XDP_DROP;
+    return r == DP_CLASSIFY_CALLOUT ? dp_xdp_callout(ctx, p, s) : XDP_PASS;
+}
+
+DP_INLINE int dp_xdp(struct xdp_md *ctx, struct dp_scratch *s)
+{
+    struct dp_packet *p = &s->packet;
+    struct dp_view v = {.ctx = ctx, .packet = p, .ifindex = ctx->ingress_ifindex, .inbound = 1};
+    int reason = dp_parse_xdp(ctx, 0, p);
+
+    if (reason) return dp_xdp_drop(p, reason);
+    if (dp_layer_mac(&v, 1, s)) return XDP_DROP;
+    if (!p->version) return XDP_PASS;
+    return dp_xdp_ippacket(ctx, &v, s);
+}
+
+SEC("xdp") int dp_xdp_nic(struct xdp_md *ctx)
+{
+    struct dp_scratch *s = dp_scratch();
+
+    return s ? dp_xdp(ctx, s) : XDP_DROP;
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

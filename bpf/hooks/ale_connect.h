@@ -5,17 +5,11 @@
 #ifndef SLUICE_BPF_HOOKS_ALE_CONNECT_H
 #define SLUICE_BPF_HOOKS_ALE_CONNECT_H
 
-#include "lib/process.h"
-
-#include "lib/classify.h"
-#include "lib/key.h"
+#include "hooks/ale_bind.h"
 
 #define DP_SOL_TCP 6
 #define DP_TCP_SYNCNT 7
 #define DP_TCP_SYNCNT_MAX 127
-
-#define DP_ALLOW 1
-#define DP_DENY 0 /* EPERM */
 
 DP_INLINE struct dp_socket *dp_socket_own(struct bpf_sock_addr *ctx)
 {
@@ -24,7 +18,7 @@ DP_INLINE struct dp_socket *dp_socket_own(struct bpf_sock_addr *ctx)
 
     if (!sk) return 0;
     s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-    if (s) dp_process_current(&s->process);
+    if (s) dp_process_current(&s->process, &s->cgroups);
     return s;
 }
 
@@ -40,71 +34,117 @@ DP_INLINE void dp_connect_patience(struct bpf_sock_addr *ctx, struct dp_socket *
     bpf_setsockopt(ctx, DP_SOL_TCP, DP_TCP_SYNCNT, &count, sizeof count);
 }
 
-DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_key *key)
+/* Where a connect() or sendmsg() wants to go. */
+struct dp_target {
+    struct dp_addr remote;
+    __u16 port;
+    __u16 sendmsg;
+    __u32 pad;
+};
+
+DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_target *to)
 {
-    struct dp_refusal_key k = {.cookie = bpf_get_socket_cookie(ctx),
-                               .remote = key->remote,
-                               .remote_port = key->remote_port};
+    struct dp_refusal_key k = {
+        .cookie = bpf_get_socket_cookie(ctx), .remote = to->remote, .remote_port = to->port};
     struct dp_refusal *r = bpf_map_lookup_elem(&refusals, &k);
 
     return r && r->generation == dp_generation() && bpf_ktime_get_ns() < r->until_ns;
 }
 
-static __noinline int dp_ale_connect(struct bpf_sock_addr *ctx, struct dp_key *key, int sendmsg)
+/* Local address, port and interface are not chosen yet. */
+DP_INLINE void dp_connect_key(struct dp_key *key, const struct dp_target *to, __u8 protocol,
+                              const struct dp_socket *s)
 {
-    struct dp_eval e = {};
-    struct dp_socket *s;
+    struct dp_addr none = {};
+
+    dp_key_begin(key, dp_layer_for(DP_LAYER_ALE_AUTH_CONNECT_V4, &to->remote));
+    dp_key_addresses(key, &none, &to->remote, 0, 0);
+    dp_key_interfaces(key, 0, 0);
+    key->unknown = DP_SLOT_BIT(LOCAL_ADDRESS) | DP_SLOT_BIT(LOCAL_ADDRESS_TYPE) |
+                   DP_SLOT_BIT(LOCAL_PORT) | DP_SLOT_BIT(INTERFACE) |
+                   DP_SLOT_BIT(NEXTHOP_INTERFACE);
+    /* A group by its link address only is seen on the packet. */
+    if (dp_addr_is_v4(&to->remote)) key->unknown |= DP_SLOT_BIT(REMOTE_ADDRESS_TYPE);
+    DP_NUMBER(key, PROTOCOL) = protocol;
+    DP_NUMBER(key, REMOTE_PORT) = to->port;
+    key->empty |= DP_SLOT_BIT(ORIGINAL_ICMP_TYPE);
+    dp_key_owner(key, &s->process, &s->cgroups);
+}
+
+/* The implicit bind, once a socket: its port is not known before the system call goes on. */
+DP_INLINE int dp_connect_binds(struct bpf_sock_addr *ctx, struct dp_socket *s)
+{
+    struct dp_endpoint at = {.v6 = ctx->family == 10};
+    struct bpf_sock *sk = ctx->sk;
     int r;
 
-    if (!key) return DP_DENY;
-    if (sendmsg && dp_refused_before(ctx, key)) {
+    if (s->bind_judged || !dp_bind_has_rows() || !sk || sk->src_port) return DP_ALLOW;
+    s->bind_judged = 1;
+    r = dp_bind_judge(&at, s, ctx->protocol, DP_CONDITION_IS_IMPLICIT_BIND);
+    DP_FORGET(r);
+    return r == DP_ALLOW ? DP_ALLOW : DP_DENY;
+}
+
+DP_INLINE int dp_connect_classify(struct bpf_sock_addr *ctx, const struct dp_target *to,
+                                  struct dp_socket *s)
+{
+    struct dp_work *w = dp_work_take();
+    __u32 reason;
+    int r;
+
+    if (!w) return DP_DENY;
+    dp_connect_key(&w->key, to, ctx->protocol, s);
+    r = dp_classify(&w->key, &w->eval);
+    /* What TC decides is counted there. */
+    reason = r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_NO_POLICY
+                 ? dp_report(&w->key, &w->eval, r, 0, &s->process)
+                 : DP_REASON_NONE;
+    dp_work_give(w);
+    if (reason) return DP_DENY;
+    s->needs_user = r == DP_CLASSIFY_CALLOUT || r == DP_CLASSIFY_DEFER;
+    if (s->needs_user) dp_connect_patience(ctx, s);
+    return DP_ALLOW;
+}
+
+static __noinline int dp_ale_connect(struct bpf_sock_addr *ctx, const struct dp_target *to)
+{
+    struct dp_socket *s;
+
+    if (!to) return DP_DENY;
+    if (to->sendmsg && dp_refused_before(ctx, to)) {
         dp_count(DP_REASON_FLOW_BLOCKED, 0);
         return DP_DENY;
     }
     s = dp_socket_own(ctx);
-    key->layer = dp_connect_layer(&key->remote);
-    key->protocol = ctx->protocol;
-    key->unknown = DP_FIELD_LOCAL_ADDRESS | DP_FIELD_LOCAL_PORT;
-    r = dp_classify(key, &e);
-    if (r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_NO_POLICY) {
-        dp_count_layer(key->layer, DP_LAYER_BLOCK, 0);
-        dp_count_filter(e.filter_id);
-        dp_count(r == DP_CLASSIFY_BLOCK ? DP_REASON_FILTER_BLOCK : DP_REASON_POLICY_MISSING, 0);
-        return DP_DENY;
-    }
-    if (s) {
-        s->needs_user = r == DP_CLASSIFY_CALLOUT || r == DP_CLASSIFY_DEFER;
-        if (s->needs_user) dp_connect_patience(ctx, s);
-    }
-    return DP_ALLOW;
+    if (!s) return DP_DENY; /* no memory: nobody would know whose the packets are */
+    if (dp_connect_binds(ctx, s) == DP_DENY) return DP_DENY;
+    if (ctx->protocol != DP_PROTO_TCP && ctx->protocol != DP_PROTO_UDP)
+        return DP_ALLOW; /* its type and code are in the packet */
+    return dp_connect_classify(ctx, to, s);
 }
 
-/* Not ours: another namespace, or neither TCP nor UDP. */
+/* Not ours: another namespace. */
 DP_INLINE int dp_ale_foreign(struct bpf_sock_addr *ctx)
 {
-    if (ctx->protocol != DP_PROTO_TCP && ctx->protocol != DP_PROTO_UDP) return 1;
     return bpf_get_netns_cookie(ctx) != cfg.netns_cookie;
 }
 
 DP_INLINE int dp_ale_v4(struct bpf_sock_addr *ctx, int sendmsg)
 {
-    struct dp_key key = {};
+    struct dp_target to = {
+        .remote = dp_addr_v4(ctx->user_ip4), .port = bpf_ntohs(ctx->user_port), .sendmsg = sendmsg};
 
-    if (dp_ale_foreign(ctx)) return DP_ALLOW;
-    key.remote = dp_addr_v4(ctx->user_ip4);
-    key.remote_port = bpf_ntohs(ctx->user_port);
-    return dp_ale_connect(ctx, &key, sendmsg);
+    return dp_ale_foreign(ctx) ? DP_ALLOW : dp_ale_connect(ctx, &to);
 }
 
+/* v4-mapped: the packets are IPv4 and so is the layer. */
 DP_INLINE int dp_ale_v6(struct bpf_sock_addr *ctx, int sendmsg)
 {
-    struct dp_key key = {};
     __be32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
+    struct dp_target to = {
+        .remote = dp_addr_v6(words), .port = bpf_ntohs(ctx->user_port), .sendmsg = sendmsg};
 
-    if (dp_ale_foreign(ctx)) return DP_ALLOW;
-    key.remote = dp_addr_v6(words); /* v4-mapped: the packets are IPv4 and so is the layer */
-    key.remote_port = bpf_ntohs(ctx->user_port);
-    return dp_ale_connect(ctx, &key, sendmsg);
+    return dp_ale_foreign(ctx) ? DP_ALLOW : dp_ale_connect(ctx, &to);
 }
 
 SEC("cgroup/connect4") int dp_connect4(struct bpf_sock_addr *ctx)

@@ -6,8 +6,7 @@
 #ifndef SLUICE_BPF_HOOKS_PORT_DOWN_H
 #define SLUICE_BPF_HOOKS_PORT_DOWN_H
 
-#include "lib/classify.h"
-#include "lib/key.h"
+#include "lib/flow_judge.h"
 #include "lib/parse_xdp.h"
 #include "lib/timestamp.h"
 #include "lib/upcall.h"
@@ -56,8 +55,11 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
     *e = f->eval;
     if (d->head->filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
     if (!dp_eval_keep(e, d->head->action, d->head->rights)) return -DP_REASON_TOO_MANY_HOPS;
-    dp_key_from_flow(key, &d->head->key, f->layer, f->ifindex);
+    dp_key_from_flow(key, &d->head->key, f, f->ifindex, 0);
+    DP_NUMBER(key, REAUTHORIZE_REASON) =
+        f->flags & DP_FLOW_REAUTHORIZE ? DP_REAUTHORIZE_POLICY_CHANGE : 0;
     r = dp_classify(key, e);
+    if (r == DP_CLASSIFY_PERMIT) dp_event_tell(key, e, &f->process, DP_REASON_NONE);
     f->eval = *e;
     f->generation = e->generation;
     return r;
@@ -96,6 +98,7 @@ DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f, __u32 st
 {
     if (state == DP_FLOW_HELD) dp_count(DP_REASON_HOLD_BLOCKED, d->bytes);
     dp_count(DP_REASON_CALLOUT_BLOCK, d->bytes);
+    dp_event_tell(&d->scratch->key, &d->scratch->eval, &f->process, DP_REASON_CALLOUT_BLOCK);
     f->seen_ns = bpf_ktime_get_ns();
     f->reason = DP_REASON_CALLOUT_BLOCK;
     f->deadline_ns = 0;
@@ -115,6 +118,7 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
     struct dp_callout *c = bpf_map_lookup_elem(&callouts, &id);
     struct dp_host *h = dp_host_alive(c ? c->host : 0);
     __u64 now = bpf_ktime_get_ns();
+    int before;
 
     if (!d->bytes || !c ||
         !h) { /* nothing to show it: the next packet of the flow asks, with the answers kept */
@@ -124,9 +128,11 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
     f->host = c->host;
     f->asked_ns = now;
     f->deadline_ns = now + h->watchdog_ns;
+    before = dp_eval_asked_before(&f->eval);
     bpf_spin_lock(&f->lock);
     f->state = DP_FLOW_ASKED;
-    f->flags &= ~(DP_FLOW_KEEP_DATA | DP_FLOW_PERMIT_ON_LOSS);
+    f->flags &= ~(DP_FLOW_KEEP_DATA | DP_FLOW_PERMIT_ON_LOSS | DP_FLOW_ASKED_BEFORE);
+    if (before) f->flags |= DP_FLOW_ASKED_BEFORE;
     if (c->flags & DP_CALLOUT_KEEP_PENDED_DATA) f->flags |= DP_FLOW_KEEP_DATA;
     if (d->scratch->eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED)
         f->flags |= DP_FLOW_PERMIT_ON_LOSS;
@@ -209,17 +215,29 @@ DP_INLINE int dp_down_flow(struct xdp_md *ctx, const struct dp_down *d)
     }
 }
 
-/* The packet must be one of the flow's (or, at a packet layer, have the ticket's addresses). */
-DP_INLINE int dp_down_fits(const struct dp_packet *p, const struct dp_flow_key *k, int inbound)
+/* The packet must be one of the flow's. */
+DP_INLINE int dp_down_fits(struct dp_scratch *s, const struct dp_flow_key *k)
 {
-    const struct dp_addr *local = inbound ? &p->destination : &p->source;
-    const struct dp_addr *remote = inbound ? &p->source : &p->destination;
+    struct dp_flow_key *have = &s->flow_key;
 
-    if (!dp_addr_equal(local, &k->local) || !dp_addr_equal(remote, &k->remote)) return 0;
-    if (p->protocol != k->protocol) return 0;
+    dp_flow_key_fill(have, &s->packet, 1);
+    if (s->packet.fragment != DP_FRAGMENT_LATER) return dp_flow_key_equal(have, k);
+    return dp_addr_equal(&have->local, &k->local) && dp_addr_equal(&have->remote, &k->remote) &&
+           have->protocol == k->protocol;
+}
+
+/* At a packet layer it must have the ticket's addresses and ports. */
+DP_INLINE int dp_down_fits_ticket(const struct dp_packet *p, const struct dp_key *key)
+{
+    int swap = !dp_is_icmp(p->protocol);
+
+    if (!dp_addr_equal(&p->destination, &DP_WIDE(key, LOCAL_ADDRESS)) ||
+        !dp_addr_equal(&p->source, &DP_WIDE(key, REMOTE_ADDRESS)) ||
+        p->protocol != DP_NUMBER(key, PROTOCOL))
+        return 0;
     if (p->fragment == DP_FRAGMENT_LATER) return 1;
-    return (inbound ? p->destination_port : p->source_port) == k->local_port &&
-           (inbound ? p->source_port : p->destination_port) == k->remote_port;
+    return (swap ? p->destination_port : p->source_port) == DP_NUMBER(key, LOCAL_PORT) &&
+           (swap ? p->source_port : p->destination_port) == DP_NUMBER(key, REMOTE_PORT);
 }
 
 /* Packet layers: the ticket is redeemed by deleting it, which succeeds once. */
@@ -227,7 +245,6 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d, const struct dp_packet *p)
 {
     struct dp_ticket *t = &d->scratch->ticket, *kept;
     __u64 number = d->head->ticket;
-    struct dp_flow_key k = {};
     __u32 ifindex;
     struct dp_nic *nic;
     int r;
@@ -238,12 +255,8 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d, const struct dp_packet *p)
     *t = *kept;
     if (d->head->kind != DP_DOWNCALL_ANSWER || d->head->filter_id != t->eval.asked_id)
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
-    k.local = t->key.local;
-    k.remote = t->key.remote;
-    k.local_port = t->key.local_port;
-    k.remote_port = t->key.remote_port;
-    k.protocol = t->key.protocol;
-    if (d->bytes && !dp_down_fits(p, &k, 1)) return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
+    if (d->bytes && !dp_down_fits_ticket(p, &t->key))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     if (!dp_eval_keep(&t->eval, d->head->action, d->head->rights))
         return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
@@ -257,7 +270,10 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d, const struct dp_packet *p)
         d->meta->ticket = dp_ticket_issue(t, d->bytes);
         return d->meta->ticket ? XDP_PASS : XDP_DROP;
     }
-    if (r != DP_CLASSIFY_PERMIT || !d->bytes) return dp_down_drop(d, DP_REASON_CALLOUT_BLOCK);
+    if (r != DP_CLASSIFY_PERMIT || !d->bytes) {
+        if (r != DP_CLASSIFY_PERMIT) dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);
+        return dp_down_drop(d, DP_REASON_CALLOUT_BLOCK);
+    }
     nic = bpf_map_lookup_elem(&nics, &ifindex);
     d->meta->op = DP_PORT_RECEIVE;
     d->meta->mark = t->mark | (nic && !nic->xdp ? cfg.mark_bit : 0);
@@ -276,46 +292,58 @@ DP_INLINE int dp_down_wrap(struct xdp_md *ctx, const struct dp_port_meta *meta)
     return 1;
 }
 
-static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_downcall *head,
-                                    struct dp_port_meta *meta, __u32 host)
+static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
 {
-    struct dp_down d = {.head = head, .meta = meta, .host = host, .scratch = dp_scratch()};
-    struct dp_packet p = {};
+    struct dp_downcall *head = &s->head;
+    struct dp_down d = {.head = head, .meta = &s->meta, .host = host, .scratch = s};
+    struct dp_packet *p = &s->packet;
 
-    if (!d.scratch) return XDP_DROP;
     d.bytes = ctx->data_end - ctx->data - sizeof *head;
     if (d.bytes) {
-        if (dp_parse_xdp(ctx, sizeof *head, &p))
+        if (dp_parse_xdp(ctx, sizeof *head, p))
             return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
-        if (head->key.protocol && !dp_down_fits(&p, &head->key, 0))
+        if (head->key.protocol && !dp_down_fits(s, &head->key))
             return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
     }
-    return head->key.protocol ? dp_down_flow(ctx, &d) : dp_down_ticket(&d, &p);
+    return head->key.protocol ? dp_down_flow(ctx, &d) : dp_down_ticket(&d, p);
+}
+
+/* A function of its own: a packet pointer cut to 32 bits may not be spilled. */
+static __noinline __u32 dp_down_bytes(struct xdp_md *ctx)
+{
+    return ctx->data_end - ctx->data;
+}
+
+DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
+{
+    struct dp_downcall *head = &s->head;
+    __u32 bytes = dp_down_bytes(ctx);
+    int action;
+
+    if (bpf_xdp_load_bytes(ctx, 0, head, sizeof *head) || head->magic != DP_DOWNCALL_MAGIC ||
+        head->version != DP_LAYOUT_VERSION || head->kind < DP_DOWNCALL_ANSWER ||
+        head->kind > DP_DOWNCALL_DISCARD) {
+        dp_count(DP_REASON_DOWNCALL_MALFORMED, bytes);
+        return XDP_DROP;
+    }
+    dp_count(DP_REASON_DOWNCALL, bytes);
+    __builtin_memset(&s->meta, 0, sizeof s->meta);
+    s->meta.magic = DP_DOWNCALL_MAGIC;
+    action = dp_down_apply(ctx, s, host);
+    if (action != XDP_PASS) return action;
+    if (dp_down_wrap(ctx, &s->meta)) return XDP_PASS;
+    dp_count(DP_REASON_INTERNAL, 0);
+    return XDP_DROP;
 }
 
 SEC("xdp") int dp_port_down(struct xdp_md *ctx)
 {
-    struct dp_downcall head;
-    struct dp_port_meta meta = {.magic = DP_DOWNCALL_MAGIC};
     __u32 ifindex = ctx->ingress_ifindex;
     struct dp_port *port = bpf_map_lookup_elem(&ports, &ifindex);
-    int action;
+    struct dp_scratch *s = dp_scratch();
 
-    if (!port) {
-        dp_count(DP_REASON_PORT_FOREIGN_FRAME, 0);
-        return XDP_DROP;
-    }
-    if (bpf_xdp_load_bytes(ctx, 0, &head, sizeof head) || head.magic != DP_DOWNCALL_MAGIC ||
-        head.version != DP_LAYOUT_VERSION || head.kind < DP_DOWNCALL_ANSWER ||
-        head.kind > DP_DOWNCALL_DISCARD) {
-        dp_count(DP_REASON_DOWNCALL_MALFORMED, ctx->data_end - ctx->data);
-        return XDP_DROP;
-    }
-    dp_count(DP_REASON_DOWNCALL, ctx->data_end - ctx->data);
-    action = dp_down_apply(ctx, &head, &meta, port->host);
-    if (action != XDP_PASS) return action;
-    if (dp_down_wrap(ctx, &meta)) return XDP_PASS;
-    dp_count(DP_REASON_INTERNAL, 0);
+    if (port && s) return dp_down(ctx, s, port->host);
+    dp_count(DP_REASON_PORT_FOREIGN_FRAME, 0);
     return XDP_DROP;
 }
 

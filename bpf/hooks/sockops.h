@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A connection that was held is established: its patience goes back to what it was, and the window
-   that the kernel cut for "lost" SYNs to the usual initial one. */
+   that the kernel cut for "lost" SYNs to the usual initial one. And ALE_AUTH_LISTEN. */
 #ifndef SLUICE_BPF_HOOKS_SOCKOPS_H
 #define SLUICE_BPF_HOOKS_SOCKOPS_H
 
@@ -8,20 +8,41 @@
 
 #define DP_INITIAL_WINDOW 10
 
-SEC("sockops") int dp_sockops(struct bpf_sock_ops *ctx)
+DP_INLINE void dp_sockops_established(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 {
-    struct bpf_sock *sk = ctx->sk;
-    struct dp_socket *s;
+    struct dp_socket *s = bpf_sk_storage_get(&sockets, sk, 0, 0);
     int value;
 
-    if (ctx->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB || !sk) return 1;
-    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
-    if (!s || !s->syncnt) return 1;
+    if (!s || !s->syncnt) return;
     value = s->syncnt;
     bpf_setsockopt(ctx, DP_SOL_TCP, DP_TCP_SYNCNT, &value, sizeof value);
     s->syncnt = 0;
     value = DP_INITIAL_WINDOW;
     bpf_setsockopt(ctx, DP_SOL_TCP, TCP_BPF_IW, &value, sizeof value);
+}
+
+/* listen() itself cannot be refused here: the verdict stands in the socket's storage, and the
+   daemon, which is told of it, destroys the socket. */
+DP_INLINE void dp_sockops_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+    struct dp_socket *s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+    struct dp_endpoint at = {.port = ctx->local_port, .v6 = ctx->family == 10};
+    __be32 words[4] = {ctx->local_ip6[0], ctx->local_ip6[1], ctx->local_ip6[2], ctx->local_ip6[3]};
+
+    if (!s) return;
+    dp_process_current(&s->process, &s->cgroups);
+    if (!dp_listen_has_rows()) return;
+    at.address = at.v6 ? dp_addr_v6(words) : dp_addr_v4(ctx->local_ip4);
+    dp_listen_judge(&at, s);
+}
+
+SEC("sockops") int dp_sockops(struct bpf_sock_ops *ctx)
+{
+    struct bpf_sock *sk = ctx->sk;
+
+    if (!sk || bpf_get_netns_cookie(ctx) != cfg.netns_cookie) return 1;
+    if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) dp_sockops_established(ctx, sk);
+    if (ctx->op == BPF_SOCK_OPS_TCP_LISTEN_CB) dp_sockops_listen(ctx, sk);
     return 1;
 }
 

@@ -1,25 +1,32 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* NIC and lo, TC ingress: INBOUND_IPPACKET where XDP does not judge it, and the inbound half of
- * flows. */
+/* NIC and lo, TC ingress: INBOUND_MAC_FRAME and INBOUND_IPPACKET where XDP does not judge them;
+   then, for what this machine itself receives, INBOUND_TRANSPORT (an ICMP error INBOUND_ICMP_ERROR)
+   and ALE. */
 #ifndef SLUICE_BPF_HOOKS_TC_INGRESS_H
 #define SLUICE_BPF_HOOKS_TC_INGRESS_H
 
-#include "hooks/tc_egress.h"
+#include "hooks/ale_inbound.h"
+#include "lib/packet_layers.h"
 
-DP_INLINE int dp_in_callout(struct __sk_buff *skb, const struct dp_packet *p, struct dp_scratch *s)
+#define DP_AF_INET 2
+#define DP_AF_INET6 10
+
+DP_INLINE int dp_in_callout(const struct dp_out *o)
 {
+    struct __sk_buff *skb = o->skb;
+    struct dp_scratch *s = o->scratch;
     struct dp_ticket *t = &s->ticket;
     __u64 number;
     __u32 reason;
     int action;
 
-    dp_ticket_begin(t, s, p);
+    dp_ticket_begin(t, s, o->packet);
     t->mark = skb->mark;
     t->priority = skb->priority;
     if (skb->vlan_present) t->vlan = 0x10000 | skb->vlan_tci;
-    number = dp_ticket_issue(t, p->bytes);
+    number = dp_ticket_issue(t, o->packet->bytes);
     if (!number) return TC_ACT_SHOT;
-    dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, p);
+    dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, o->packet);
     dp_upcall_ticket(&s->up, t, number);
     action = dp_upcall_skb(skb, &s->up, t->host, &reason);
     if (reason) bpf_map_delete_elem(&tickets, &number);
@@ -27,106 +34,101 @@ DP_INLINE int dp_in_callout(struct __sk_buff *skb, const struct dp_packet *p, st
 }
 
 /* DP_PASS: go on with the layers above. */
-DP_INLINE int dp_in_ippacket(struct __sk_buff *skb, const struct dp_packet *p, struct dp_scratch *s)
+DP_INLINE int dp_in_ippacket(const struct dp_out *o, const struct dp_view *v)
 {
+    struct dp_scratch *s = o->scratch;
     int r;
 
-    dp_key_from_ippacket(&s->key, p, skb->ifindex);
-    if (dp_addr_is_loopback(&s->key.remote)) s->key.condition_flags |= DP_CONDITION_IS_LOOPBACK;
+    dp_key_from_packet(&s->key, DP_LAYER_INBOUND_IPPACKET_V4, o->packet, o->ifindex, 1);
+    dp_key_ports(&s->key, o->packet, v->flow, 1);
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     r = dp_classify(&s->key, &s->eval);
-    dp_count_filter(r == DP_CLASSIFY_CALLOUT ? s->eval.asked_id : s->eval.filter_id);
-    if (r == DP_CLASSIFY_PERMIT) {
-        dp_count_layer(s->key.layer, DP_LAYER_PERMIT, p->bytes);
-        return DP_PASS;
-    }
-    if (r == DP_CLASSIFY_CALLOUT) {
-        dp_count_layer(s->key.layer, DP_LAYER_CALLOUT, p->bytes);
-        return dp_in_callout(skb, p, s);
-    }
-    dp_count_layer(s->key.layer, DP_LAYER_BLOCK, p->bytes);
-    dp_count(r == DP_CLASSIFY_DEFER       ? DP_REASON_FRAGMENT
-             : r == DP_CLASSIFY_NO_POLICY ? DP_REASON_POLICY_MISSING
-                                          : DP_REASON_FILTER_BLOCK,
-             p->bytes);
-    return TC_ACT_SHOT;
+    if (dp_report(&s->key, &s->eval, r, o->packet->bytes, 0)) return TC_ACT_SHOT;
+    return r == DP_CLASSIFY_CALLOUT ? dp_in_callout(o) : DP_PASS;
 }
 
-/* A datagram to a local socket begins an inbound flow, so that the answer is not taken for a
-   connect. TCP needs no entry here: the SYN-ACK makes it, so that a flood of SYNs to closed ports
-   leaves nothing behind. */
-DP_INLINE int dp_in_unknown(struct __sk_buff *skb, struct dp_packet *p, struct dp_flow_key *key,
-                            struct dp_scratch *s)
+/* Whether the packet is for this machine: the routing table knows. */
+static __noinline int dp_in_is_local(const struct dp_out *o)
 {
-    struct dp_out o = {.skb = skb, .packet = p, .key = key, .scratch = s};
+    const struct dp_packet *p = o->packet;
+    struct bpf_fib_lookup fib = {.ifindex = o->ifindex, .l4_protocol = p->protocol};
+    long r;
+
+    if (p->group) return 1;
+    if (p->version == 4) {
+        fib.family = DP_AF_INET;
+        fib.ipv4_src = bpf_htonl((__u32)p->source.lo);
+        fib.ipv4_dst = bpf_htonl((__u32)p->destination.lo);
+    } else {
+        fib.family = DP_AF_INET6;
+        fib.ipv6_src[0] = bpf_htonl(p->source.hi >> 32);
+        fib.ipv6_src[1] = bpf_htonl((__u32)p->source.hi);
+        fib.ipv6_src[2] = bpf_htonl(p->source.lo >> 32);
+        fib.ipv6_src[3] = bpf_htonl((__u32)p->source.lo);
+        fib.ipv6_dst[0] = bpf_htonl(p->destination.hi >> 32);
+        fib.ipv6_dst[1] = bpf_htonl((__u32)p->destination.hi);
+        fib.ipv6_dst[2] = bpf_htonl(p->destination.lo >> 32);
+        fib.ipv6_dst[3] = bpf_htonl((__u32)p->destination.lo);
+    }
+    r = bpf_fib_lookup(o->skb, &fib, sizeof fib, 0);
+    return r < 0 || r == BPF_FIB_LKUP_RET_NOT_FWDED || r == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+DP_INLINE int dp_ingress_local(const struct dp_out *o, const struct dp_view *v, int own)
+{
     struct dp_flow *f;
+    int loopback = dp_addr_is_loopback(&o->key->remote);
 
-    if (p->protocol != DP_PROTO_UDP || p->group || !dp_udp_socket_exists(skb, p)) return DP_PASS;
-    f = dp_out_prepare(&o, 0, DP_DIRECTION_INBOUND);
-    dp_count(dp_flow_insert(key, f) ? DP_REASON_FLOW_CREATED : DP_REASON_FLOWS_FULL, p->bytes);
-    return DP_PASS;
+    if (dp_is_icmp_error(o->packet))
+        return !own && dp_layer_icmp_error(v, o->scratch) ? TC_ACT_SHOT : DP_PASS;
+    f = dp_flow_find(o->key);
+    if (!f && !loopback && !dp_in_is_local(o)) return DP_PASS; /* forwarded: judged as it leaves */
+    if (!own && dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, o->scratch)) return TC_ACT_SHOT;
+    return f ? dp_in_known(o, f) : dp_in_unknown(o);
 }
 
-DP_INLINE int dp_in_known(struct __sk_buff *skb, struct dp_packet *p, struct dp_flow_key *key,
-                          struct dp_flow *f)
+DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const struct dp_nic *nic)
 {
-    int syn =
-        (p->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) == DP_TCP_SYN && p->protocol == DP_PROTO_TCP;
+    struct dp_out o = {.skb = skb,
+                       .packet = &s->packet,
+                       .key = &s->flow_key,
+                       .scratch = s,
+                       .ifindex = skb->ifindex,
+                       .inbound = 1};
+    struct dp_view v = {.ctx = skb,
+                        .packet = &s->packet,
+                        .flow = &s->flow_key,
+                        .ifindex = skb->ifindex,
+                        .inbound = 1,
+                        .vlan = skb->vlan_present ? 0x1000 | (skb->vlan_tci & 0xfff) : 0};
+    __u32 own = skb->mark & DP_OWN_BIT; /* our own RST or ICMP: no layer judges it */
+    int reason, action, judged = skb->mark & (cfg.mark_bit | DP_OWN_BIT);
 
-    switch (f->state) {
-    case DP_FLOW_PERMITTED:
-        if (syn && dp_flow_is_over(f)) {
-            dp_flow_delete(key); /* the peer begins a new connection on the old tuple */
-            return DP_PASS;
-        }
-        dp_flow_touch(f, p, 0);
-        return DP_PASS;
-    case DP_FLOW_BLOCKED:
-        /* A RST ends the local socket's wait, whoever sent it; ours comes this way. */
-        if (p->protocol == DP_PROTO_TCP && (p->tcp_flags & DP_TCP_RST)) return DP_PASS;
-        dp_count(DP_REASON_FLOW_BLOCKED, p->bytes);
+    reason = dp_parse_skb(skb, &s->packet);
+    if (reason) return dp_out_drop(&o, reason);
+    if (judged)
+        skb->mark &= ~(cfg.mark_bit | DP_OWN_BIT);
+    else if (!nic->xdp && dp_layer_mac(&v, 0, s))
         return TC_ACT_SHOT;
-    default:
-        if (f->flags & DP_FLOW_REAUTHORIZE)
-            return DP_PASS; /* an open connection that is asked about again */
-        dp_count(DP_REASON_HELD, p->bytes);
-        return TC_ACT_SHOT;
+    if (!s->packet.version) return DP_PASS;
+    reason = dp_flow_key_of(&s->flow_key, &s->packet, 0);
+    /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
+     */
+    if (reason) return dp_out_drop(&o, reason);
+    if (!judged && !nic->xdp) {
+        action = dp_in_ippacket(&o, &v);
+        if (action != DP_PASS) return action;
     }
+    return dp_ingress_local(&o, &v, own);
 }
 
 SEC("tc") int dp_tc_ingress(struct __sk_buff *skb)
 {
-    struct dp_packet packet;
-    struct dp_flow_key key;
     struct dp_scratch *s = dp_scratch();
     __u32 ifindex = skb->ifindex;
     struct dp_nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
-    struct dp_flow *f;
-    int reason, action;
 
-    if (!s || !nic) return TC_ACT_SHOT;
-    reason = dp_parse_skb(skb, &packet);
-    if (reason) {
-        dp_count(reason, skb->len);
-        return TC_ACT_SHOT;
-    }
-    if (!packet.version) return DP_PASS;
-    if (skb->mark & cfg.mark_bit) { /* judged, and back from its host */
-        skb->mark &= ~cfg.mark_bit;
-    } else if (!nic->xdp) {
-        action = dp_in_ippacket(skb, &packet, s);
-        if (action != DP_PASS) return action;
-    }
-    if (packet.protocol != DP_PROTO_TCP && packet.protocol != DP_PROTO_UDP) return DP_PASS;
-    reason = dp_flow_key_of(&key, &packet, 0);
-    /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
-     */
-    if (reason) {
-        dp_count(reason, packet.bytes);
-        return TC_ACT_SHOT;
-    }
-    f = dp_flow_find(&key);
-    return f ? dp_in_known(skb, &packet, &key, f) : dp_in_unknown(skb, &packet, &key, s);
+    return s && nic ? dp_ingress(skb, s, nic) : TC_ACT_SHOT;
 }
 
 #endif

@@ -19,6 +19,9 @@
 
 #define DP_V4_MAPPED 0x0000ffff00000000ULL
 
+/* The verifier knows nothing of what a global function returns; the compiler must not know more. */
+#define DP_FORGET(value) asm volatile("" : "+r"(value))
+
 DP_INLINE void dp_count(__u32 reason, __u64 bytes)
 {
     struct dp_reason_count *c = bpf_map_lookup_elem(&reasons, &reason);

@@ -6,6 +6,7 @@
 #define SLUICE_BPF_LIB_CLASSIFY_H
 
 #include "lib/base.h"
+#include "lib/text.h"
 
 /* In: the place; out: the match. */
 struct dp_match {
@@ -22,67 +23,124 @@ struct dp_search {
     struct dp_match *match;
     const struct dp_key *key;
     void *image;
-    __u32 first;
+    __u32 at; /* the cell to look at */
     __u32 found;
 };
 
-DP_INLINE int dp_addr_in(const struct dp_addr *a, const struct dp_addr *lo,
-                         const struct dp_addr *hi)
+DP_INLINE int dp_addr_below(const struct dp_addr *a, const struct dp_addr *b)
 {
-    if (a->hi < lo->hi || (a->hi == lo->hi && a->lo < lo->lo)) return 0;
-    return a->hi < hi->hi || (a->hi == hi->hi && a->lo <= hi->lo);
+    return a->hi < b->hi || (a->hi == b->hi && a->lo < b->lo);
 }
 
-/* 0: no. 1: yes. 2: everything known agrees, a field that is not known has a condition. */
-DP_INLINE int dp_row_matches(const struct dp_row *row, const struct dp_key *key)
+DP_INLINE int dp_test_number(const struct dp_cell *c, __u64 v)
 {
-    __u16 known = row->fields & ~key->unknown;
+    __u64 mask = c->test.low.lo;
 
-    if ((known & DP_FIELD_PROTOCOL) &&
-        (key->protocol < row->protocol_lo || key->protocol > row->protocol_hi))
-        return 0;
-    if ((known & DP_FIELD_LOCAL_PORT) &&
-        (key->local_port < row->local_port_lo || key->local_port > row->local_port_hi))
-        return 0;
-    if ((known & DP_FIELD_REMOTE_PORT) &&
-        (key->remote_port < row->remote_port_lo || key->remote_port > row->remote_port_hi))
-        return 0;
-    if ((known & DP_FIELD_LOCAL_ADDRESS) &&
-        !dp_addr_in(&key->local, &row->local_lo, &row->local_hi))
-        return 0;
-    if ((known & DP_FIELD_REMOTE_ADDRESS) &&
-        !dp_addr_in(&key->remote, &row->remote_lo, &row->remote_hi))
-        return 0;
-    return (row->fields & key->unknown) ? 2 : 1;
+    switch (c->op) {
+    case DP_OP_RANGE:
+        return v >= c->test.low.lo && v <= c->test.high.lo;
+    case DP_OP_NOT_RANGE:
+        return v < c->test.low.lo || v > c->test.high.lo;
+    case DP_OP_FLAGS_ALL:
+        return (v & mask) == mask;
+    case DP_OP_FLAGS_ANY:
+        return !!(v & mask);
+    case DP_OP_FLAGS_NONE:
+        return !(v & mask);
+    default:
+        return c->op == DP_OP_ALWAYS;
+    }
+}
+
+DP_INLINE int dp_test_wide(const struct dp_cell *c, const struct dp_addr *v)
+{
+    int inside = !dp_addr_below(v, &c->test.low) && !dp_addr_below(&c->test.high, v);
+
+    if (c->op == DP_OP_RANGE) return inside;
+    if (c->op == DP_OP_NOT_RANGE) return !inside;
+    return c->op == DP_OP_ALWAYS;
+}
+
+DP_INLINE int dp_test_cgroup(const struct dp_cell *c, const struct dp_key *key)
+{
+    int below = 0;
+
+    for (int i = 0; i < DP_CGROUP_LEVELS; i++)
+        below |= key->cgroup[i] == c->test.low.lo;
+    if (c->op == DP_OP_CGROUP) return below;
+    if (c->op == DP_OP_NOT_CGROUP) return !below;
+    return c->op == DP_OP_ALWAYS;
+}
+
+/* -1: the path is not known. */
+DP_INLINE int dp_test_text(const struct dp_search *s, const struct dp_cell *c)
+{
+    const struct dp_addr *app = &s->key->wide[DP_SLOT_APP - DP_SLOT_NUMBERS];
+    struct dp_exe_key key = {.inode = app->lo, .dev = app->hi};
+
+    return dp_text_holds(s->image, s->at + 1, c->length, c->compare, &key);
+}
+
+/* 1 or 0; unknown values are set aside: the row matches only if the rest does. */
+DP_INLINE int dp_cell_holds(struct dp_search *s, const struct dp_cell *c)
+{
+    const struct dp_key *key = s->key;
+    __u32 slot = c->slot, bit = 1u << (slot & 31);
+    int r;
+
+    if (key->unknown & bit) {
+        s->match->unknown = 1;
+        return 1;
+    }
+    if (key->empty & bit) return c->op == DP_OP_EMPTY;
+    if (c->op == DP_OP_TEXT) {
+        r = dp_test_text(s, c);
+        if (r < 0) s->match->unknown = 1;
+        return !!r;
+    }
+    if (slot < DP_SLOT_NUMBERS) return dp_test_number(c, key->number[slot]);
+    slot -= DP_SLOT_NUMBERS;
+    if (slot < DP_SLOT_WIDE_END - DP_SLOT_NUMBERS) return dp_test_wide(c, &key->wide[slot]);
+    return dp_test_cgroup(c, key);
+}
+
+/* The row's end: does it come after the place, and is it the match. */
+DP_INLINE int dp_match_take(struct dp_search *s, const struct dp_cell *c)
+{
+    struct dp_match *m = s->match;
+
+    if (c->row.rank <= m->after || c->row.sublayer < m->from) return 0;
+    m->flags = c->row.flags;
+    m->filter_id = c->row.filter_id;
+    m->rank = c->row.rank;
+    m->sublayer = c->row.sublayer;
+    m->action = c->row.action;
+    m->callout = c->row.callout;
+    s->found = 1;
+    return 1;
 }
 
 static long dp_search_step(__u32 i, struct dp_search *s)
 {
-    __u32 at = s->first + i;
-    struct dp_match *m = s->match;
-    struct dp_row *row = bpf_map_lookup_elem(s->image, &at);
-    int r;
+    __u32 at = s->at;
+    struct dp_cell *c = bpf_map_lookup_elem(s->image, &at);
 
-    if (!row) return 1;
-    if (row->rank <= m->after || row->sublayer < m->from) return 0;
-    r = dp_row_matches(row, s->key);
-    if (!r) return 0;
-    m->unknown = r == 2;
-    m->flags = row->flags;
-    m->filter_id = row->filter_id;
-    m->rank = row->rank;
-    m->sublayer = row->sublayer;
-    m->action = row->action;
-    m->callout = row->callout;
-    s->found = 1;
-    return 1;
+    if (!c) return 1;
+    if (c->flags & DP_CELL_FIRST) s->match->unknown = 0;
+    if (c->op == DP_OP_MATCH) {
+        if (dp_match_take(s, c)) return 1;
+        s->at = c->fail;
+    } else {
+        s->at = dp_cell_holds(s, c) ? c->pass : c->fail;
+    }
+    return !s->at;
 }
 
 /* The next row of the key's layer that matches after the given place: 1, none: 0, no policy: -1. */
 __noinline int dp_next_match(struct dp_key *key, struct dp_match *match)
 {
     struct dp_search s = {};
-    struct dp_layer_index *index;
+    struct dp_cell *index;
     __u32 layer, zero = 0;
 
     if (!key || !match) return -1;
@@ -92,20 +150,37 @@ __noinline int dp_next_match(struct dp_key *key, struct dp_match *match)
     if (!s.image) return -1;
     index = bpf_map_lookup_elem(s.image, &layer);
     if (!index) return -1;
-    match->generation = index->generation;
+    match->generation = index->layer.generation;
     s.match = match;
     s.key = key;
-    s.first = index->first;
-    bpf_loop(index->count, dp_search_step, &s, 0);
+    s.at = index->layer.first;
+    if (s.at) bpf_loop(index->layer.count, dp_search_step, &s, 0);
     return s.found;
+}
+
+/* What is said about the whole image; 0: no policy. */
+DP_INLINE struct dp_cell *dp_policy_head(void)
+{
+    __u32 zero = 0;
+    void *image = bpf_map_lookup_elem(&policy, &zero);
+
+    return image ? bpf_map_lookup_elem(image, &zero) : 0;
 }
 
 DP_INLINE __u64 dp_generation(void)
 {
-    __u32 zero = 0;
-    void *image = bpf_map_lookup_elem(&policy, &zero);
-    struct dp_layer_index *index = image ? bpf_map_lookup_elem(image, &zero) : 0;
-    return index ? index->generation : 0;
+    struct dp_cell *head = dp_policy_head();
+
+    return head ? head->layer.generation : 0;
+}
+
+/* Whether the layer must be classified at all. Without a policy: yes, which blocks. */
+DP_INLINE int dp_layer_has_rows(__u32 layer)
+{
+    struct dp_cell *head = dp_policy_head();
+
+    if (!head) return 1;
+    return (head->layer.present[(layer >> 6) & 1] >> (layer & 63)) & 1;
 }
 
 DP_INLINE void dp_eval_restart(struct dp_eval *e, __u64 generation)
@@ -241,6 +316,24 @@ __noinline int dp_classify(struct dp_key *key, struct dp_eval *eval)
     bpf_loop(4096, dp_walk_step, &w, 0);
     /* More matches than steps cannot be decided: closed. */
     return w.done ? w.result : DP_CLASSIFY_BLOCK;
+}
+
+/* Was this callout asked about the flow before? From now on it was. */
+DP_INLINE int dp_eval_asked_before(struct dp_eval *e)
+{
+    __u16 id = e->callout;
+
+    for (int i = 0; i < DP_HOPS_MAX; i++) {
+        if (e->asked[i] == id) return 1;
+        if (!e->asked[i]) {
+            e->asked[i] = id;
+            return 0;
+        }
+    }
+    for (int i = 0; i < DP_HOPS_MAX - 1; i++) /* the oldest goes */
+        e->asked[i] = e->asked[i + 1];
+    e->asked[DP_HOPS_MAX - 1] = id;
+    return 0;
 }
 
 /* Keeps the answer to the open question so that evaluation consumes it, in place of the oldest. 0:

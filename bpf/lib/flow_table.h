@@ -5,36 +5,61 @@
 
 #include "lib/parse.h"
 
+/* ICMP queries: the identifier, so that the answer is of the same flow; other messages by type and
+   code; other protocols by their addresses. */
+DP_INLINE void dp_flow_key_ports(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
+{
+    if (dp_is_icmp_query(p)) {
+        k->local_port = p->icmp_id;
+    } else if (p->protocol == DP_PROTO_ICMP || p->protocol == DP_PROTO_ICMPV6) {
+        k->local_port = p->source_port << 8 | p->destination_port;
+        k->remote_port = 0xffff;
+    } else {
+        k->local_port = outbound ? p->source_port : p->destination_port;
+        k->remote_port = outbound ? p->destination_port : p->source_port;
+    }
+}
+
 DP_INLINE void dp_flow_key_fill(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
 {
     __builtin_memset(k, 0, sizeof *k);
     k->local = outbound ? p->source : p->destination;
     k->remote = outbound ? p->destination : p->source;
-    k->local_port = outbound ? p->source_port : p->destination_port;
-    k->remote_port = outbound ? p->destination_port : p->source_port;
     k->protocol = p->protocol;
+    dp_flow_key_ports(k, p, outbound);
 }
 
-/* The flow key of a packet, with fragments judged like their first one. Returns why it has none. */
-DP_INLINE int dp_flow_key_of(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
+DP_INLINE int dp_fragment_later(struct dp_fragments *first, const struct dp_packet *p)
+{
+    if (!first) return DP_REASON_FRAGMENT;
+    if (p->fragment_at < first->first_end) first->refused = 1;
+    return first->refused ? DP_REASON_FRAGMENT_OVERLAP : DP_REASON_NONE;
+}
+
+/* The flow key of a packet, with fragments judged like their first one. Returns why it has none. A
+   function of its own for its stack. */
+static __noinline int dp_flow_key_of(struct dp_flow_key *k, const struct dp_packet *p, int outbound)
 {
     struct dp_fragment_key f = {
         .source = p->source,
         .destination = p->destination,
         .id = p->fragment_id,
         .protocol = p->protocol | (outbound ? 0x100 : 0)}; /* on lo a packet passes both ways */
-    struct dp_flow_key *first;
+    struct dp_fragments value = {.first_end = p->payload};
+    struct dp_fragments *first;
+    int reason;
 
     if (p->fragment == DP_FRAGMENT_LATER) {
         first = bpf_map_lookup_elem(&fragments, &f);
-        if (!first) return DP_REASON_FRAGMENT;
-        *k = *first;
-        return DP_REASON_NONE;
+        reason = dp_fragment_later(first, p);
+        if (!reason && first) *k = first->flow;
+        return reason;
     }
     dp_flow_key_fill(k, p, outbound);
-    if (p->fragment == DP_FRAGMENT_FIRST && bpf_map_update_elem(&fragments, &f, k, BPF_ANY))
-        return DP_REASON_FRAGMENT;
-    return DP_REASON_NONE;
+    if (p->fragment != DP_FRAGMENT_FIRST) return DP_REASON_NONE;
+    value.flow = *k;
+    return bpf_map_update_elem(&fragments, &f, &value, BPF_ANY) ? DP_REASON_FRAGMENT
+                                                                : DP_REASON_NONE;
 }
 
 DP_INLINE struct dp_flow *dp_flow_find(const struct dp_flow_key *k)

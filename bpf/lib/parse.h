@@ -12,27 +12,28 @@
 
 #include "lib/base.h"
 
-enum dp_fragment { DP_FRAGMENT_NONE = 0, DP_FRAGMENT_FIRST = 1, DP_FRAGMENT_LATER = 2 };
-
-struct dp_packet {
-    struct dp_addr source, destination;
-    __u32 bytes; /* from the Ethernet header */
-    __u32 fragment_id;
-    __u16 l3, l4;                        /* offsets; l4 0: no transport header here */
-    __u16 source_port, destination_port; /* host order; ICMP: type, code */
-    __u8 version;                        /* 4, 6; 0: not IP */
-    __u8 protocol;
-    __u8 tcp_flags; /* byte 13 of the TCP header */
-    __u8 fragment;  /* enum dp_fragment */
-    __u8 group;     /* to a multicast or broadcast link address */
-    __u8 gso;       /* lengths in the headers may be those of a super-packet */
-    __u8 pad[2];
-};
-
 #define DP_TCP_FIN 0x01
 #define DP_TCP_SYN 0x02
 #define DP_TCP_RST 0x04
 #define DP_TCP_ACK 0x10
+
+/* An error that quotes a packet: never of a flow of its own. */
+DP_INLINE int dp_is_icmp_error(const struct dp_packet *p)
+{
+    if (p->fragment == DP_FRAGMENT_LATER) return 0;
+    if (p->protocol == DP_PROTO_ICMPV6) return p->version == 6 && p->source_port < 128;
+    if (p->protocol != DP_PROTO_ICMP || p->version != 4) return 0;
+    return p->source_port == 3 || p->source_port == 4 || p->source_port == 5 ||
+           p->source_port == 11 || p->source_port == 12;
+}
+
+/* Messages whose identifier joins question and answer. */
+DP_INLINE int dp_is_icmp_query(const struct dp_packet *p)
+{
+    if (p->protocol == DP_PROTO_ICMPV6) return p->source_port == 128 || p->source_port == 129;
+    return p->protocol == DP_PROTO_ICMP && (p->source_port == 0 || p->source_port == 8 ||
+                                            p->source_port == 13 || p->source_port == 14);
+}
 
 #define DP_EXT_HEADERS_MAX 8
 #define DP_VLAN_TAGS_MAX 2
@@ -64,6 +65,7 @@ DP_INLINE int dp_parse_l4(void *ctx, int xdp, struct dp_packet *p, __u32 left)
     if (p->protocol == DP_PROTO_ICMP || p->protocol == DP_PROTO_ICMPV6) {
         p->source_port = bpf_ntohs(t.source) >> 8;        /* type */
         p->destination_port = bpf_ntohs(t.source) & 0xff; /* code */
+        p->icmp_id = bpf_ntohs((__be16)t.a);
         return DP_REASON_NONE;
     }
     p->source_port = bpf_ntohs(t.source);
@@ -95,6 +97,8 @@ DP_INLINE int dp_parse_ipv4(void *ctx, int xdp, struct dp_packet *p)
     p->fragment_id = bpf_ntohs(ip.id);
     left = total - header;
     offset = bpf_ntohs(ip.frag_off);
+    p->fragment_at = (offset & 0x1fff) * 8;
+    p->payload = left;
     if (offset & 0x1fff) {
         p->fragment = DP_FRAGMENT_LATER;
         /* A fragment that reaches into the first eight-byte unit's transport header is only ever an
@@ -137,6 +141,8 @@ DP_INLINE int dp_parse_ipv6_chain(void *ctx, int xdp, struct dp_packet *p, __u32
 
             length = 8;
             p->fragment_id = (__u32)ext[4] << 24 | ext[5] << 16 | ext[6] << 8 | ext[7];
+            p->fragment_at = field & 0xfff8;
+            p->payload = end > (__u32)p->l4 + 8 ? end - p->l4 - 8 : 0;
             if (field & 0xfff8) {
                 p->fragment = DP_FRAGMENT_LATER;
                 p->protocol = ext[0];
@@ -185,6 +191,7 @@ DP_INLINE int dp_parse(void *ctx, int xdp, __u32 base, __u32 bytes, int gso, str
     if (bytes < base + sizeof eth || dp_load(ctx, xdp, base, &eth, sizeof eth))
         return DP_REASON_TRUNCATED;
     p->group = eth.h_dest[0] & 1;
+    p->base = base;
     type = bpf_ntohs(eth.h_proto);
     p->l3 = base + sizeof eth;
     for (int i = 0; i <= DP_VLAN_TAGS_MAX; i++) {
@@ -193,9 +200,11 @@ DP_INLINE int dp_parse(void *ctx, int xdp, __u32 base, __u32 bytes, int gso, str
         if (type != 0x8100 && type != 0x88a8) break;
         if (i == DP_VLAN_TAGS_MAX) return DP_REASON_VLAN_DEPTH;
         if (dp_load(ctx, xdp, p->l3, tag, sizeof tag)) return DP_REASON_TRUNCATED;
+        if (!p->vlan) p->vlan = 0x1000 | (bpf_ntohs(tag[0]) & 0xfff);
         type = bpf_ntohs(tag[1]);
         p->l3 += sizeof tag;
     }
+    p->ether_type = type;
     if (type == DP_ETH_IPV4) return dp_parse_ipv4(ctx, xdp, p);
     if (type == DP_ETH_IPV6) return dp_parse_ipv6(ctx, xdp, p);
     return DP_REASON_NONE;

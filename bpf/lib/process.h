@@ -108,17 +108,36 @@ DP_INLINE void dp_exe_remember(const struct dp_process *p, struct file *file)
     if (total && dp_path_fill(exe, file, total)) exe->length = total;
 }
 
-DP_INLINE void dp_process_current(struct dp_process *p)
+/* The cgroups of a task by id, its own first. */
+DP_INLINE void dp_cgroups_of(struct task_struct *task, struct dp_process *p, struct dp_cgroups *out)
+{
+    struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+    struct cgroup_subsys_state *up;
+
+    p->cgroup = BPF_CORE_READ(cgroup, kn, id);
+    up = BPF_CORE_READ(cgroup, self.parent);
+    for (int i = 0; i < DP_CGROUP_LEVELS - 1; i++) {
+        struct cgroup *at;
+
+        out->above[i] = 0;
+        if (!up) continue;
+        at = BPF_CORE_READ(up, cgroup);
+        out->above[i] = BPF_CORE_READ(at, kn, id);
+        up = BPF_CORE_READ(up, parent);
+    }
+}
+
+/* Read from the task, not asked of helpers: those differ between program types. */
+DP_INLINE void dp_process_current(struct dp_process *p, struct dp_cgroups *cgroups)
 {
     struct task_struct *task = (void *)bpf_get_current_task();
     struct file *file = BPF_CORE_READ(task, mm, exe_file);
-    __u64 ids = bpf_get_current_uid_gid();
 
-    p->tgid = bpf_get_current_pid_tgid() >> 32;
-    p->uid = (__u32)ids;
-    p->gid = ids >> 32;
-    p->cgroup = bpf_get_current_cgroup_id();
+    p->tgid = BPF_CORE_READ(task, tgid);
+    p->uid = BPF_CORE_READ(task, cred, uid.val);
+    p->gid = BPF_CORE_READ(task, cred, gid.val);
     p->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+    dp_cgroups_of(task, p, cgroups);
     if (!file) return; /* a kernel thread */
     p->exe_inode = BPF_CORE_READ(file, f_inode, i_ino);
     p->exe_dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Turns an outbound packet that may not leave into what its sender should hear at once: TCP a RST,
-   UDP an ICMP unreachable, "administratively prohibited" (v4: 3/13, EHOSTUNREACH to a connected
+   others an ICMP unreachable, "administratively prohibited" (v4: 3/13, EHOSTUNREACH to a connected
    socket; v6: 1/1, EACCES: the codes that would be EHOSTUNREACH there are kept from sockets that
    did not ask for IPV6_RECVERR). Delivered by the interface the packet would have left by, so that
    reverse-path filters see the peer where its route leads. */
@@ -142,7 +142,7 @@ static __noinline int dp_reject_tcp6(struct __sk_buff *skb, const struct dp_pack
            !bpf_skb_store_bytes(skb, ETH_HLEN, &out, sizeof out, BPF_F_INVALIDATE_HASH);
 }
 
-static __noinline int dp_reject_udp4(struct __sk_buff *skb, const struct dp_packet *p)
+static __noinline int dp_reject_other4(struct __sk_buff *skb, const struct dp_packet *p)
 {
     struct {
         struct iphdr ip;
@@ -167,7 +167,7 @@ static __noinline int dp_reject_udp4(struct __sk_buff *skb, const struct dp_pack
            !bpf_skb_store_bytes(skb, ETH_HLEN, &out, sizeof out, BPF_F_INVALIDATE_HASH);
 }
 
-static __noinline int dp_reject_udp6(struct __sk_buff *skb, const struct dp_packet *p)
+static __noinline int dp_reject_other6(struct __sk_buff *skb, const struct dp_packet *p)
 {
     struct {
         struct ipv6hdr ip;
@@ -206,10 +206,10 @@ DP_INLINE int dp_reject(struct __sk_buff *skb, const struct dp_packet *p, __u32 
         return TC_ACT_SHOT;
     if (p->protocol == DP_PROTO_TCP)
         made = p->version == 4 ? dp_reject_tcp4(skb, p) : dp_reject_tcp6(skb, p);
-    else if (p->protocol == DP_PROTO_UDP)
-        made = p->version == 4 ? dp_reject_udp4(skb, p) : dp_reject_udp6(skb, p);
+    else if (!dp_is_icmp_error(p))
+        made = p->version == 4 ? dp_reject_other4(skb, p) : dp_reject_other6(skb, p);
     if (!made) return TC_ACT_SHOT;
-    skb->mark |= cfg.mark_bit; /* our own: no inbound layer judges it */
+    skb->mark |= DP_OWN_BIT; /* no inbound layer judges it */
     dp_count(DP_REASON_REJECT_SENT, skb->len);
     return bpf_redirect(ifindex, BPF_F_INGRESS);
 }

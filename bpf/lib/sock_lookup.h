@@ -30,32 +30,43 @@ DP_INLINE __u32 dp_sock_tuple(struct bpf_sock_tuple *t, __u8 version, const stru
     return sizeof t->ipv6;
 }
 
-/* p is outbound: does its own port have a listener? */
-DP_INLINE int dp_listener_exists(struct __sk_buff *skb, const struct dp_packet *p)
+/* The listener of the local side's port, to be released; 0: none. */
+DP_INLINE struct bpf_sock *dp_listener(struct __sk_buff *skb, const struct dp_packet *p,
+                                       int outbound)
 {
     struct bpf_sock_tuple t = {};
     /* Remote port 0: no established socket matches, only a listener. */
-    __u32 size = dp_sock_tuple(&t, p->version, &p->destination, 0, &p->source, p->source_port);
+    __u32 size =
+        outbound
+            ? dp_sock_tuple(&t, p->version, &p->destination, 0, &p->source, p->source_port)
+            : dp_sock_tuple(&t, p->version, &p->source, 0, &p->destination, p->destination_port);
     struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
-    int found;
 
-    if (!sk) return 0;
-    found = sk->state == BPF_TCP_LISTEN;
-    bpf_sk_release(sk);
-    return found;
+    if (sk && sk->state != BPF_TCP_LISTEN) {
+        bpf_sk_release(sk);
+        return 0;
+    }
+    return sk;
 }
 
-/* p is inbound. */
-DP_INLINE int dp_udp_socket_exists(struct __sk_buff *skb, const struct dp_packet *p)
+/* p is outbound: does its own port have a listener? */
+DP_INLINE int dp_listener_exists(struct __sk_buff *skb, const struct dp_packet *p)
 {
-    struct bpf_sock_tuple t = {};
-    __u32 size = dp_sock_tuple(&t, p->version, &p->source, p->source_port, &p->destination,
-                               p->destination_port);
-    struct bpf_sock *sk = bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
+    struct bpf_sock *sk = dp_listener(skb, p, 1);
 
     if (!sk) return 0;
     bpf_sk_release(sk);
     return 1;
+}
+
+/* The socket that a datagram is for, to be released; 0: none. */
+DP_INLINE struct bpf_sock *dp_udp_socket(struct __sk_buff *skb, const struct dp_packet *p)
+{
+    struct bpf_sock_tuple t = {};
+    __u32 size = dp_sock_tuple(&t, p->version, &p->source, p->source_port, &p->destination,
+                               p->destination_port);
+
+    return bpf_sk_lookup_udp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
 }
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <linux/pkt_cls.h>
 
-#include "lib/flow_table.h"
+#include "lib/key.h"
 
 DP_INLINE struct dp_host *dp_host_alive(__u32 id)
 {
@@ -91,11 +91,21 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     up->process = f->process;
     up->key = *k;
     if (f->flags & DP_FLOW_LOOPBACK) up->condition_flags |= DP_CONDITION_IS_LOOPBACK;
-    if (f->flags & DP_FLOW_REAUTHORIZE)
+    if (f->flags & (DP_FLOW_ASKED_BEFORE | DP_FLOW_MID_STREAM))
         up->condition_flags |= DP_CONDITION_IS_REAUTHORIZE;
-    else
-        up->flags |= DP_UPCALL_MAY_PEND;
+    if (!(f->flags & DP_FLOW_REAUTHORIZE)) up->flags |= DP_UPCALL_MAY_PEND;
     if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
+}
+
+/* A packet layer's key as the port's headers carry it. */
+DP_INLINE void dp_ticket_flow(struct dp_flow_key *k, const struct dp_key *key)
+{
+    __builtin_memset(k, 0, sizeof *k);
+    k->local = DP_WIDE(key, LOCAL_ADDRESS);
+    k->remote = DP_WIDE(key, REMOTE_ADDRESS);
+    k->local_port = DP_NUMBER(key, LOCAL_PORT);
+    k->remote_port = DP_NUMBER(key, REMOTE_PORT);
+    k->protocol = DP_NUMBER(key, PROTOCOL);
 }
 
 /* What scratch holds of a packet whose evaluation was suspended. */
@@ -106,7 +116,7 @@ DP_INLINE void dp_ticket_begin(struct dp_ticket *t, const struct dp_scratch *s,
     t->key = s->key;
     t->eval = s->eval;
     t->layer = s->key.layer;
-    t->ifindex = s->key.ifindex;
+    t->ifindex = DP_NUMBER(&s->key, INTERFACE);
     t->packet_bytes = p->bytes;
 }
 
@@ -128,17 +138,15 @@ DP_INLINE __u64 dp_ticket_issue(struct dp_ticket *t, __u64 bytes)
 
 DP_INLINE void dp_upcall_ticket(struct dp_upcall *up, const struct dp_ticket *t, __u64 number)
 {
+    const struct dp_key *key = &t->key;
+
     up->ticket = number;
     up->ifindex = t->ifindex;
     up->layer = t->layer;
     up->direction = DP_DIRECTION_INBOUND;
     up->created_ns = t->asked_ns;
-    up->condition_flags = t->key.condition_flags;
-    up->key.local = t->key.local;
-    up->key.remote = t->key.remote;
-    up->key.local_port = t->key.local_port;
-    up->key.remote_port = t->key.remote_port;
-    up->key.protocol = t->key.protocol;
+    up->condition_flags = DP_NUMBER(key, FLAGS);
+    dp_ticket_flow(&up->key, key);
     dp_upcall_eval(up, &t->eval);
 }
 

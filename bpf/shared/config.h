@@ -8,12 +8,15 @@
 struct dp_config {
     __u64 netns_cookie; /* cgroup programs run for every namespace; they act in this one */
     __u32 compartment;
-    __u32 mark_bit; /* set on re-injected inbound packets of per-packet layers, cleared when seen */
+    __u32 mark_bit; /* set on re-injected inbound packets of per-packet layers, cleared when seen;
+                       the next lower one on our own RST and ICMP */
 };
+#define DP_OWN_BIT (cfg.mark_bit >> 1)
 
 /* Map `nics`, hash by ifindex: interfaces that carry our programs. */
 struct dp_nic {
-    __u32 xdp; /* 1: INBOUND_IPPACKET is judged in XDP; 0: in TC ingress (generic mode, lo) */
+    __u32 xdp; /* 1: the inbound MAC and IP packet layers are judged in XDP; 0: in TC ingress
+                  (generic mode, lo) */
     __u32 loopback;
 };
 

@@ -45,6 +45,8 @@ enum dp_flow_flag {
     DP_FLOW_EXPIRED = 1 << 7,        /* ended by deadline or watchdog */
     DP_FLOW_PERMIT_ON_LOSS = 1 << 8, /* outcome of the filter whose callout was asked */
     DP_FLOW_LOOPBACK = 1 << 9,
+    DP_FLOW_ASKED_BEFORE = 1 << 11, /* the open question goes to a callout that knows the flow */
+    DP_FLOW_GROUP = 1 << 10, /* its first packet went to a multicast or broadcast link address */
 };
 
 /* Who opened the socket; taken in the cgroup hooks, kept in socket storage and copied into the
@@ -59,6 +61,11 @@ struct dp_process {
     __u32 gid;
 };
 DP_ASSERT(sizeof(struct dp_process) == 40, "layout");
+
+/* The cgroups above the process's own, nearest first; 0: no more. */
+struct dp_cgroups {
+    __u64 above[DP_CGROUP_LEVELS - 1];
+};
 
 struct dp_flow {
     struct bpf_spin_lock lock; /* state, flags, counters up and down; zero in user space */
@@ -81,10 +88,14 @@ struct dp_flow {
     __u16 layer;
     __u8 direction; /* enum dp_direction */
     __u8 reason;    /* enum dp_reason of a block */
+    __u16 icmp;     /* type << 8 | code of the first packet */
+    __u16 pad;
+    __u32 pad2;
     struct dp_process process;
+    struct dp_cgroups cgroups;
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 280, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 360, "layout");
 
 /* Map `exes`, LRU hash: path of an executable by identity, found while its process lived. */
 struct dp_exe_key {
@@ -100,21 +111,32 @@ struct dp_exe {
 };
 DP_ASSERT(sizeof(struct dp_exe) == 520, "layout");
 
-/* Map `fragments`, LRU hash: the flow of a fragmented packet, learned from its first fragment. */
+/* Map `fragments`, LRU hash: the flow of a fragmented packet, learned from its first fragment. A
+   later one that reaches into the first is refused, and all after it. */
 struct dp_fragment_key {
     struct dp_addr source, destination;
     __u32 id;
     __u32 protocol;
 };
 DP_ASSERT(sizeof(struct dp_fragment_key) == 40, "layout");
+struct dp_fragments {
+    struct dp_flow_key flow;
+    __u32 first_end; /* bytes of the packet's payload that the first fragment brought */
+    __u32 refused;
+};
+DP_ASSERT(sizeof(struct dp_fragments) == 48, "layout");
 
 /* Socket storage `sockets`. */
 struct dp_socket {
     struct dp_process process;
-    __u32 needs_user; /* a filter that needs user space matched in a cgroup hook */
-    __s32 syncnt;     /* TCP_SYNCNT to restore once established; 0: leave */
+    struct dp_cgroups cgroups;
+    __u32 needs_user;        /* a filter that needs user space matched in a cgroup hook */
+    __s32 syncnt;            /* TCP_SYNCNT to restore once established; 0: leave */
+    __u64 listen_generation; /* of the policy under which listening was judged; 0: not yet */
+    __u32 listen_blocked;
+    __u32 bind_judged; /* an implicit bind is judged once */
 };
-DP_ASSERT(sizeof(struct dp_socket) == 48, "layout");
+DP_ASSERT(sizeof(struct dp_socket) == 120, "layout");
 
 /* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
  */

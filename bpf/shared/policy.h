@@ -20,15 +20,16 @@ struct dp_addr {
     __u64 lo;
 };
 
-/* What a condition can look at. Below DP_SLOT_NUMBERS: dp_key.number[slot], above: dp_key.wide[]. */
+/* What a condition can look at. Below DP_SLOT_NUMBERS: dp_key.number[slot], above: dp_key.wide[].
+ */
 enum dp_slot {
     DP_SLOT_LOCAL_PORT = 0, /* ICMP: type */
     DP_SLOT_REMOTE_PORT,    /* ICMP: code */
     DP_SLOT_PROTOCOL,
-    DP_SLOT_FLAGS,             /* FWP_CONDITION_FLAG_*; at MAC layers FWP_CONDITION_L2_* */
-    DP_SLOT_INTERFACE,         /* interface indexes; IPFORWARD: source is ARRIVAL, destination NEXTHOP */
-    DP_SLOT_ARRIVAL_INTERFACE, /* where the packet came in */
-    DP_SLOT_NEXTHOP_INTERFACE, /* where it leaves */
+    DP_SLOT_FLAGS,     /* FWP_CONDITION_FLAG_*; at MAC layers FWP_CONDITION_L2_* */
+    DP_SLOT_INTERFACE, /* interface indexes; IPFORWARD: source is ARRIVAL, destination NEXTHOP */
+    DP_SLOT_ARRIVAL_INTERFACE,  /* where the packet came in */
+    DP_SLOT_NEXTHOP_INTERFACE,  /* where it leaves */
     DP_SLOT_LOCAL_ADDRESS_TYPE, /* NlatUnicast 1, anycast 2, multicast 3, broadcast 4 */
     DP_SLOT_REMOTE_ADDRESS_TYPE,
     DP_SLOT_USER,
@@ -65,12 +66,12 @@ enum dp_op {
     DP_OP_FLAGS_ALL, /* v & low.lo, numbers only */
     DP_OP_FLAGS_ANY,
     DP_OP_FLAGS_NONE,
-    DP_OP_EMPTY,      /* there is no value */
-    DP_OP_CGROUP,     /* low.lo is among dp_key.cgroup[] */
+    DP_OP_EMPTY,  /* there is no value */
+    DP_OP_CGROUP, /* low.lo is among dp_key.cgroup[] */
     DP_OP_NOT_CGROUP,
-    DP_OP_TEXT,       /* the executable's path against a text, dp_cell.compare */
-    DP_OP_NEVER,      /* never holds; an unknown value stays unknown */
-    DP_OP_ALWAYS,     /* holds for every value, not for an empty one */
+    DP_OP_TEXT,   /* the executable's path against a text, dp_cell.compare */
+    DP_OP_NEVER,  /* never holds; an unknown value stays unknown */
+    DP_OP_ALWAYS, /* holds for every value, not for an empty one */
 };
 
 /* How DP_OP_TEXT compares the path with the text of `length` bytes that begins in the cell behind
@@ -100,8 +101,8 @@ struct dp_cell {
     __u8 slot;  /* enum dp_slot */
     __u8 flags; /* enum dp_cell_flag */
     __u8 compare;
-    __u32 pass; /* entry to go on at */
-    __u32 fail; /* MATCH: the next row */
+    __u32 pass;   /* entry to go on at */
+    __u32 fail;   /* MATCH: the next row */
     __u32 length; /* of the text */
     union {
         struct {
@@ -120,15 +121,14 @@ struct dp_cell {
             __u64 generation; /* the same in every index entry of an image */
             __u32 first;      /* entry of the layer's first row; 0: it has none */
             __u32 count;      /* entries of the layer, which bounds every walk */
-            __u64 pad[2];
+            __u64 present[2]; /* a bit for each layer of the image that has rows; in all alike */
         } layer;
         __u8 text[DP_CELL_TEXT];
     };
 };
 DP_ASSERT(sizeof(struct dp_cell) == 48, "layout");
 
-#define DP_IMAGE_CELLS_MAX                                                                         \
-    262144 /* the search is linear; refuse more before anything changes */
+#define DP_IMAGE_CELLS_MAX 262144 /* the search is linear; refuse more before anything changes */
 
 /* Map `callouts`, array, index 1 .. DP_CALLOUTS_MAX-1. Who answers for a callout just now. */
 #define DP_CALLOUTS_MAX 4096
@@ -193,8 +193,9 @@ struct dp_eval {
     __u32 row_flags;      /* out: DP_ROW_* of that filter */
     __u32 answers;        /* given so far; the last DP_ANSWERS_MAX of them are in answer[] */
     struct dp_answer answer[DP_ANSWERS_MAX];
+    __u16 asked[DP_HOPS_MAX]; /* callouts that were asked about this flow, under any policy */
 };
-DP_ASSERT(sizeof(struct dp_eval) == 120, "layout");
+DP_ASSERT(sizeof(struct dp_eval) == 136, "layout");
 
 enum dp_classify_result {
     DP_CLASSIFY_PERMIT = 0,

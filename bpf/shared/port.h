@@ -96,7 +96,7 @@ struct dp_ticket {
     struct dp_key key;
     struct dp_eval eval;
 };
-DP_ASSERT(sizeof(struct dp_ticket) == 216, "layout");
+DP_ASSERT(sizeof(struct dp_ticket) == 512, "layout");
 #define DP_TICKETS_MAX 16384
 
 /* From the XDP to the TC program of a port's near end, in data_meta. */

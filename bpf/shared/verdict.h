@@ -49,7 +49,7 @@ enum dp_layer {
     DP_LAYER_INBOUND_MAC_FRAME_ETHERNET = 56, /* no V6 */
     DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET = 57,
 };
-#define DP_LAYER_V6 2 /* V6 of a layer: the V4 number and this */
+#define DP_LAYER_V6 2     /* V6 of a layer: the V4 number and this */
 #define DP_LAYERS_MAX 128 /* index rows at the head of an image */
 
 /* FWP_CONDITION_FLAG_* */
@@ -108,6 +108,14 @@ enum dp_reason {
     DP_REASON_DOWNCALL,
     DP_REASON_REJECT_SENT, /* RST or ICMP unreachable given to the local socket */
     DP_REASON_DISCARDED,   /* queued packet given up by its host */
+    /* refusals again: */
+    DP_REASON_VALUE_UNKNOWN,    /* a filter asks for what is not known about this packet */
+    DP_REASON_FRAGMENT_OVERLAP, /* a fragment that overwrites the first one */
+    DP_REASON_LISTEN_BLOCKED,   /* SYN to a socket that may not listen */
+    DP_REASON_WORK_FULL,        /* more calls at once on a CPU than there is room for */
+    /* not refusals: */
+    DP_REASON_EVENTS_LOST, /* the daemon did not fetch events in time */
+    DP_REASON_REAUTHORIZED,
     DP_REASONS
 };
 

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ALE_AUTH_LISTEN: judged at listen(), which a sockops program cannot refuse, and enforced on each
+   SYN to the socket; under a newer policy judged again there. */
+#ifndef SLUICE_BPF_LIB_LISTEN_H
+#define SLUICE_BPF_LIB_LISTEN_H
+
+#include "lib/report.h"
+#include "lib/work.h"
+
+DP_INLINE int dp_addr_is_any(const struct dp_addr *a)
+{
+    return !a->hi && (!a->lo || a->lo == DP_V4_MAPPED);
+}
+
+/* What binding and listening have in common: a local end, its owner, no peer. */
+__noinline int dp_key_endpoint(struct dp_key *key, __u32 layer, const struct dp_endpoint *at,
+                               const struct dp_process *who, const struct dp_cgroups *cgroups)
+{
+    if (!key || !at) return 0;
+    dp_key_begin(key, at->v6 ? layer + DP_LAYER_V6 : layer);
+    if (dp_addr_is_any(&at->address)) {
+        key->empty |= DP_SLOT_BIT(LOCAL_ADDRESS) | DP_SLOT_BIT(LOCAL_ADDRESS_TYPE);
+        DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_WILDCARD_BIND;
+    } else {
+        DP_WIDE(key, LOCAL_ADDRESS) = at->address;
+        DP_NUMBER(key, LOCAL_ADDRESS_TYPE) = dp_address_type(&at->address, 0);
+        if (dp_addr_is_loopback(&at->address)) DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_LOOPBACK;
+    }
+    DP_NUMBER(key, LOCAL_PORT) = at->port;
+    key->empty |= DP_SLOT_BIT(INTERFACE);
+    return dp_key_owner(key, who, cgroups);
+}
+
+DP_INLINE int dp_listen_has_rows(void)
+{
+    return dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V4) ||
+           dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V6);
+}
+
+/* Judges and remembers in the socket's storage. */
+__noinline int dp_listen_judge(const struct dp_endpoint *at, struct dp_socket *s)
+{
+    struct dp_work *w;
+    int r;
+
+    if (!at || !s) return 0;
+    w = dp_work_take();
+    if (!w) {
+        s->listen_blocked = 1;
+        return 0;
+    }
+    dp_key_endpoint(&w->key, DP_LAYER_ALE_AUTH_LISTEN_V4, at, &s->process, &s->cgroups);
+    DP_NUMBER(&w->key, PROTOCOL) = DP_PROTO_TCP;
+    if (s->listen_generation) {
+        DP_NUMBER(&w->key, FLAGS) |= DP_CONDITION_IS_REAUTHORIZE;
+        DP_NUMBER(&w->key, REAUTHORIZE_REASON) = DP_REAUTHORIZE_POLICY_CHANGE;
+    }
+    r = dp_classify(&w->key, &w->eval);
+    if (r == DP_CLASSIFY_CALLOUT) r = DP_CLASSIFY_BLOCK;
+    dp_report(&w->key, &w->eval, r, 0, &s->process);
+    s->listen_blocked = r != DP_CLASSIFY_PERMIT;
+    s->listen_generation = w->eval.generation;
+    dp_work_give(w);
+    return 0;
+}
+
+/* A SYN has come for the listener. */
+DP_INLINE int dp_listen_allowed(const struct bpf_sock *sk, struct dp_socket *s,
+                                struct dp_endpoint *at)
+{
+    if (s->listen_generation == dp_generation()) return !s->listen_blocked;
+    at->port = sk->src_port;
+    at->v6 = sk->family == 10;
+    if (at->v6) {
+        at->address.hi = (__u64)bpf_ntohl(sk->src_ip6[0]) << 32 | bpf_ntohl(sk->src_ip6[1]);
+        at->address.lo = (__u64)bpf_ntohl(sk->src_ip6[2]) << 32 | bpf_ntohl(sk->src_ip6[3]);
+    } else {
+        at->address = dp_addr_v4(sk->src_ip4);
+    }
+    dp_listen_judge(at, s);
+    return !s->listen_blocked;
+}
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who a packet's socket belongs to. TC only. */
+#ifndef SLUICE_BPF_LIB_OWNER_H
+#define SLUICE_BPF_LIB_OWNER_H
+
+#include "lib/sock_lookup.h"
+
+/* The storage of the socket that sends this packet; 0: it has none, or is older than we are. */
+DP_INLINE struct dp_socket *dp_socket_of(struct __sk_buff *skb)
+{
+    struct bpf_sock *sk = skb->sk;
+
+    if (!sk) return 0;
+    sk = bpf_sk_fullsock(sk);
+    return sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : 0;
+}
+
+DP_INLINE void dp_owner_copy(struct dp_flow *f, const struct dp_socket *s)
+{
+    if (!s) return;
+    f->process = s->process;
+    f->cgroups = s->cgroups;
+}
+
+/* p is outbound, of a connection that a peer began: its owner is the listener's. */
+DP_INLINE void dp_owner_of_listener(struct dp_flow *f, struct __sk_buff *skb,
+                                    const struct dp_packet *p)
+{
+    struct bpf_sock *sk;
+
+    if (f->process.start_ns) return; /* inherited by the accepted socket */
+    sk = dp_listener(skb, p, 1);
+    if (!sk) return;
+    dp_owner_copy(f, bpf_sk_storage_get(&sockets, sk, 0, 0));
+    bpf_sk_release(sk);
+}
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the daemon hands to dp_judge, as the packet of a BPF_PROG_TEST_RUN. */
+#ifndef SLUICE_BPF_SHARED_JUDGE_H
+#define SLUICE_BPF_SHARED_JUDGE_H
+
+#include "flow.h"
+
+struct dp_judge_request {
+    __u8 pad[16]; /* where a packet's Ethernet header is */
+    struct dp_flow_key key;
+};
+DP_ASSERT(sizeof(struct dp_judge_request) == 56, "layout");
+
+/* Return value of the run. */
+enum dp_judge_result {
+    DP_JUDGE_CURRENT = 0, /* the newest policy has judged it */
+    DP_JUDGE_PERMIT = 1,  /* judged now: goes on */
+    DP_JUDGE_BLOCK = 2,   /* judged now: blocked, its ends have not heard of it */
+    DP_JUDGE_ASK = 3,     /* a callout decides, at the next packet */
+    DP_JUDGE_OTHER = 4,   /* not there, or not permitted in the first place */
+};
+
+#endif
