@@ -117,6 +117,15 @@ void append(Plan &plan, std::uint16_t layer, std::vector<dp_cell> row, bool last
     plan.image.insert(plan.image.end(), row.begin(), row.end());
 }
 
+// Every index cell says which layers have rows, so that one look-up tells a program for all.
+void mark_present(Plan &plan) {
+    std::uint64_t present[2] = {};
+    for (std::size_t layer = 0; layer < DP_LAYERS_MAX; ++layer)
+        if (plan.image[layer].layer.count != 0) present[layer / 64] |= 1ull << layer % 64;
+    for (std::size_t layer = 0; layer < DP_LAYERS_MAX; ++layer)
+        std::copy(std::begin(present), std::end(present), plan.image[layer].layer.present);
+}
+
 } // namespace
 
 Result<Plan> compile(const Policy &policy, std::uint64_t generation,
@@ -143,6 +152,7 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
         append(plan, filter.layer, std::move(row).value(), last);
         plan.filter_ids.push_back(filter.id);
     }
+    mark_present(plan);
     std::sort(plan.filter_ids.begin(), plan.filter_ids.end());
     return plan;
 }

@@ -23,6 +23,9 @@ constexpr Hook hooks[] = {
     {"dp_connect6", BPF_CGROUP_INET6_CONNECT, "l_connect6_cgroup"},
     {"dp_sendmsg4", BPF_CGROUP_UDP4_SENDMSG, "l_sendmsg4_cgroup"},
     {"dp_sendmsg6", BPF_CGROUP_UDP6_SENDMSG, "l_sendmsg6_cgroup"},
+    {"dp_post_bind4", BPF_CGROUP_INET4_POST_BIND, "l_bind4_cgroup"},
+    {"dp_post_bind6", BPF_CGROUP_INET6_POST_BIND, "l_bind6_cgroup"},
+    {"dp_sock_create", BPF_CGROUP_INET_SOCK_CREATE, "l_create_cgroup"},
     {"dp_sockops", BPF_CGROUP_SOCK_OPS, "l_sockops_cgroup"},
     {"dp_skb_egress", BPF_CGROUP_INET_EGRESS, "l_skb_egress_cgroup"},
 };

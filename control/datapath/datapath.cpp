@@ -74,6 +74,10 @@ Result<void> Datapath::State::open_pins() {
     open_program(done, port_down, pins.at("p_dp_port_down"));
     open_program(done, port_apply, pins.at("p_dp_port_apply"));
     open_program(done, port_guard, pins.at("p_dp_port_guard"));
+    open_program(done, judge, pins.at("p_dp_judge"));
+    open_program(done, sockets, pins.at("sockets")); // no sizes to check: the key is a descriptor
+    open_map(done, event_options, dir, "options");
+    if (done) done = open_events();
     if (done) config = state.find(0).value_or(StateRecord{}).config;
     return done;
 }

@@ -15,7 +15,9 @@
 #include "datapath/netns.h"
 #include "datapath/port_device.h"
 #include "shared/config.h"
+#include "shared/event.h"
 #include "shared/flow.h"
+#include "shared/judge.h"
 #include "shared/port.h"
 
 namespace sluice::datapath {
@@ -94,6 +96,18 @@ public:
     void delete_ticket(std::uint64_t ticket);
     // Empty: unknown.
     [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const;
+
+    // Judges a flow by the policy in force, as its next packet would; a blocked one is marked so.
+    Result<dp_judge_result> judge(const dp_flow_key &key);
+
+    // Which verdicts are told: bits 1 << dp_event_type. None at first.
+    Result<void> tell(std::uint32_t types);
+    // Takes out what has been told since the last call, at most DP_EVENTS_BYTES' worth.
+    void each_event(const std::function<void(const dp_event &)> &visit);
+    // Gives sockets that were opened before the programs were attached their owner: by the
+    // descriptors of all processes. Returns how many. Where a descriptor may not be looked at, the
+    // owner stays unknown.
+    std::size_t adopt_sockets();
 
     [[nodiscard]] std::vector<Counter> counters() const;
     [[nodiscard]] std::map<std::uint64_t, std::uint64_t> filter_hits() const;

@@ -169,6 +169,8 @@ void Datapath::State::detach(std::uint32_t ifindex, const DeviceRecord &record) 
 Result<NicInfo> Datapath::attach_nic(const std::string &name, XdpMode mode, std::string &note) {
     forget_missing_devices();
     std::optional<NicInfo> info;
+    const bool first = nics().empty();
+    if (first) adopt_sockets(); // before their packets are judged
     auto done = state_->ns.enter([&]() -> Result<void> {
         auto attached = state_->attach(name, mode, note);
         if (!attached) return attached.error();
@@ -176,6 +178,7 @@ Result<NicInfo> Datapath::attach_nic(const std::string &name, XdpMode mode, std:
         return {};
     });
     if (!done) return done.error();
+    if (first) adopt_sockets(); // and those of the moments between
     return std::move(*info);
 }
 

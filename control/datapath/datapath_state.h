@@ -29,9 +29,15 @@ struct Datapath::State {
     PerCpuMap<std::uint32_t, dp_reason_count> reasons;
     PerCpuMap<std::uint32_t, dp_layer_count> layers;
     PerCpuMap<std::uint64_t, std::uint64_t> filter_hits;
+    BpfMap<std::uint32_t, dp_options> event_options;
     Fd port_down, port_apply, port_guard; // programs of the near ends of ports
+    Fd judge;                             // run by BPF_PROG_TEST_RUN only
+    Fd sockets;                           // socket storage: keys are descriptors of sockets
+    std::unique_ptr<ring_buffer, void (*)(ring_buffer *)> events{nullptr, ring_buffer__free};
+    std::function<void(const dp_event &)> on_event; // while each_event runs
 
     Result<void> open_pins();
+    Result<void> open_events();
 
     // Inside the namespace:
     Result<void> attach_shared(); // lo and the cgroup programs
