@@ -206,8 +206,8 @@ std::vector<Command> change_commands() {
 
 std::vector<Command> all_commands() {
     auto all = query_commands();
-    for (const auto &more : {change_commands(), boot_commands()})
-        all.insert(all.end(), more.begin(), more.end());
+    const auto more = change_commands();
+    all.insert(all.end(), more.begin(), more.end());
     return all;
 }
 
