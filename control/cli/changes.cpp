@@ -206,8 +206,8 @@ std::vector<Command> change_commands() {
 
 std::vector<Command> all_commands() {
     auto all = query_commands();
-    const auto more = change_commands();
-    all.insert(all.end(), more.begin(), more.end());
+    for (const auto &more : {change_commands(), boot_commands()})
+        all.insert(all.end(), more.begin(), more.end());
     return all;
 }
 

@@ -28,6 +28,7 @@ struct Command {
 
 std::vector<Command> query_commands();
 std::vector<Command> change_commands();
+std::vector<Command> boot_commands();
 std::vector<Command> all_commands();
 Vocabulary vocabulary();
 

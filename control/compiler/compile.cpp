@@ -126,16 +126,6 @@ void mark_present(Plan &plan) {
         std::copy(std::begin(present), std::end(present), plan.image[layer].layer.present);
 }
 
-void mark_present(Plan &plan) {
-    std::uint64_t present[2] = {0, 0};
-    for (std::size_t layer = 0; layer < DP_LAYERS_MAX; ++layer) {
-        if (plan.image[layer].layer.count != 0)
-            present[layer / 64] |= std::uint64_t{1} << layer % 64;
-    }
-    for (std::size_t layer = 0; layer < DP_LAYERS_MAX; ++layer)
-        std::copy(std::begin(present), std::end(present), plan.image[layer].layer.present);
-}
-
 } // namespace
 
 Result<Plan> compile(const Policy &policy, std::uint64_t generation,
@@ -162,7 +152,6 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
         append(plan, filter.layer, std::move(row).value(), last);
         plan.filter_ids.push_back(filter.id);
     }
-    mark_present(plan);
     mark_present(plan);
     std::sort(plan.filter_ids.begin(), plan.filter_ids.end());
     return plan;
