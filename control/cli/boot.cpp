@@ -21,7 +21,7 @@ namespace {
 
 struct Given {
     std::vector<std::string> nics;
-    std::string store, state, pin_root, program;
+    std::string database, state, pin_root, program;
 };
 
 std::string program_of(const Given &given) {
@@ -43,7 +43,7 @@ std::vector<std::string> words_of(const Given &given, const Context &context) {
     };
     // A socket elsewhere is another instance, whose files are beside it.
     if (context.socket != protocol::default_socket) add("--socket", context.socket);
-    add("--store", given.store);
+    add("--database", given.database);
     add("--state", given.state);
     add("--pin-root", given.pin_root);
     for (const auto &nic : given.nics)
@@ -89,7 +89,7 @@ std::string run(const std::vector<std::string> &words) {
 void boot(CLI::App &app, Context &context) {
     auto given = std::make_shared<Given>();
     app.add_option("--nic", given->nics, "interfaces to load (those that sluiced had loaded)");
-    app.add_option("--store", given->store, "the store (/var/lib/sluice/policy.db)");
+    app.add_option("--database", given->database, "persistent objects (/var/lib/sluice/policy.db)");
     app.add_option("--state", given->state, "state file of sluiced (/run/sluice/state)");
     app.add_option("--pin-root", given->pin_root, "where pins are (/sys/fs/bpf/sluice)");
     app.add_option("--sluiced", given->program, "the program that does it (beside this one)");

@@ -172,6 +172,9 @@ void filter_add(CLI::App &app, Context &context) {
                    "auto (default), 0-15 for a range of weights, or a weight of 64 bits");
     app.add_option("--sublayer", words->sublayer, "name or GUID (the universal sublayer)");
     app.add_option("--name", words->name, "text for lists");
+    app.add_option("--lifetime", words->lifetime,
+                   "static (default, until sluiced's state is lost), persistent (over reboots) or "
+                   "boot-time (`sluice boot`, until sluiced runs)");
     app.add_flag("--permit-if-unregistered", words->permit_if_unregistered,
                  "permit while nobody answers for the callout");
     app.add_flag("--clear-action-right", words->clear_action_right,

@@ -230,6 +230,17 @@ Result<protocol::Value> parse_weight(const std::string &word) {
     return value;
 }
 
+namespace {
+
+Result<std::uint32_t> lifetime_flag(const std::string &word) {
+    if (word == "static") return 0u;
+    if (word == "persistent") return std::uint32_t{FWPM_FILTER_FLAG_PERSISTENT};
+    if (word == "boot-time") return std::uint32_t{FWPM_FILTER_FLAG_BOOTTIME};
+    return Error(0, "lifetime '" + word + "': one of static, persistent, boot-time");
+}
+
+} // namespace
+
 Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &names) {
     protocol::Filter filter;
     auto layer = parse_layer(words.layer);
@@ -239,8 +250,10 @@ Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &nam
     filter.set_layer(*layer);
     *filter.mutable_weight() = *weight;
     filter.set_name(words.name.empty() ? "sluice filter add" : words.name);
+    auto lifetime = lifetime_flag(words.lifetime);
+    if (!lifetime) return lifetime.error();
     filter.set_flags(
-        (words.clear_action_right ? FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT : 0u) |
+        *lifetime | (words.clear_action_right ? FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT : 0u) |
         (words.permit_if_unregistered ? FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED : 0u));
     if (!words.sublayer.empty()) {
         auto key = sublayer_key(words.sublayer, names);

@@ -13,7 +13,7 @@ namespace sluice::cli {
 
 struct FilterWords {
     std::string layer, action, callout, callout_type = "terminating", sublayer, weight = "auto",
-                                        name;
+                                        name, lifetime = "static";
     std::vector<std::string> remote, local, remote_port, local_port, protocol;
     bool permit_if_unregistered = false, clear_action_right = false;
 };

@@ -106,6 +106,21 @@ TEST(Filter, FindsCalloutsByNameAndRefusesUnknownAndAmbiguousOnes) {
     refuses(parse_filter(w, names), "odd");
 }
 
+TEST(Filter, HasALifetime) {
+    auto w = words();
+    const std::pair<const char *, unsigned> lifetimes[] = {
+        {"static", 0},
+        {"persistent", FWPM_FILTER_FLAG_PERSISTENT},
+        {"boot-time", FWPM_FILTER_FLAG_BOOTTIME}};
+    for (const auto &[word, flag] : lifetimes) {
+        w.lifetime = word;
+        const auto filter = parse_filter(w, {});
+        ASSERT_TRUE(filter) << filter.error().text();
+        EXPECT_EQ(filter->flags(), flag) << word;
+    }
+    w.lifetime = "forever";
+    refuses(parse_filter(w, {}), "forever");
+}
 TEST(Filter, RefusesActionsThatDoNotFitTheirOptions) {
     refuses(parse_filter(words("ale_auth_connect_v4", "drop"), {}), "drop");
     refuses(parse_filter(words("ale_auth_connect_v4", "callout"), {}), "--callout");
