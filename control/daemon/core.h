@@ -4,20 +4,26 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "daemon/notices.h"
 #include "daemon/options.h"
 #include "daemon/rights.h"
 #include "daemon/turn.h"
-#include "store/state_file.h"
+#include "store/store.h"
 
 namespace sluice::daemon {
 
 class Engine;
+class EventPump;
 class Hosts;
+class NetEvents;
 class Planes;
 class Plugins;
+class PolicyApplier;
+class Reauthorizer;
 class Sessions;
+class Subscriptions;
 class Sweeper;
 
 struct Core {
@@ -27,7 +33,7 @@ struct Core {
     Options options;
     Loop &loop;
     RightsRules rights;
-    store::StateFile file;
+    std::optional<store::Store> store; // from restore() on
     Notices notices;
     WriterTurn turn;
     std::uint64_t started_ns = monotonic_ns();
@@ -36,11 +42,18 @@ struct Core {
     std::unique_ptr<Hosts> hosts;
     std::unique_ptr<Sessions> sessions;
     std::unique_ptr<Plugins> plugins;
+    std::unique_ptr<Subscriptions> subscriptions;
+    std::unique_ptr<NetEvents> net_events;
+    std::unique_ptr<PolicyApplier> policy_files;
+    std::unique_ptr<Reauthorizer> reauthorizer;
     std::unique_ptr<Sweeper> sweeper;
+    std::unique_ptr<EventPump> events;
 
-    Result<void> restore(); // reads the state and takes over what is pinned
-    Result<void> save(bool publishing = false);
-    void save_or_warn(); // where there is nobody to tell
+    Result<void> restore(); // opens the store, reads it and takes over what is pinned
+    // last_good: as of store::Store::commit.
+    Result<void> save(bool publishing = false, const protocol::Objects *last_good = nullptr);
+    void note_boot_nics(); // what `sluice boot` is to load: what is loaded now
+    void save_or_warn();   // where there is nobody to tell
 };
 
 } // namespace sluice::daemon

@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
+#include "daemon/event_pump.h"
 #include "daemon/instance.h"
 #include "daemon/requests.h"
 #include "daemon/sweep.h"
@@ -30,6 +31,7 @@ Result<std::unique_ptr<Daemon>> Daemon::start(Options options, Loop &loop) {
                         [d = self.get()](std::uint32_t) { d->accept_clients(); });
     if (!r) return r.error();
     self->core_->sweeper->start();
+    self->core_->events->start();
     return self;
 }
 

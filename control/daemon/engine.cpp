@@ -7,8 +7,10 @@
 #include "daemon/core.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
+#include "daemon/reauthorize.h"
+#include "daemon/subscriptions.h"
 #include "policy/edit.h"
-#include "store/snapshot.h"
+#include "sluice/fwp.h"
 
 namespace sluice::daemon {
 
@@ -22,33 +24,104 @@ std::vector<const policy::Filter *> missing_in(const policy::Policy &a, const po
     return out;
 }
 
-} // namespace
-
-Engine::Engine(Core &core) : core_(core), policy_(policy::initial()) {}
-
-Result<compiler::Plan> Engine::plan() const {
-    return compiler::compile(policy_, policy_.generation);
+// Boot-time filters hold until the engine runs, and this is the engine.
+bool is_boot_time(const policy::Filter &filter) {
+    return filter.flags & FWPM_FILTER_FLAG_BOOTTIME;
 }
 
-Result<void> Engine::commit(policy::Policy next) {
-    next.generation = policy_.generation + 1;
-    auto plan = compiler::compile(next, next.generation);
+Result<compiler::Plan> compile_running(const policy::Policy &policy,
+                                       const compiler::Environment &environment) {
+    const bool any = std::any_of(policy.filters.begin(), policy.filters.end(),
+                                 [](const auto &f) { return is_boot_time(f.second); });
+    if (!any) return compiler::compile(policy, policy.generation, environment);
+    policy::Policy running = policy;
+    std::erase_if(running.filters, [](const auto &f) { return is_boot_time(f.second); });
+    return compiler::compile(running, running.generation, environment);
+}
+
+} // namespace
+
+Engine::Engine(Core &core)
+    : core_(core), policy_(policy::initial()),
+      watch_(EnvironmentWatch::of_system(core.options.cgroup_root, [&core](std::uint32_t number) {
+          return core.planes->interfaces(number);
+      })) {}
+
+// ---- compiling ----
+
+Result<Plans> Engine::compile(const policy::Policy &policy) {
+    Plans out;
+    out.names = compiler::names_of(policy);
+    for (const auto &[compartment, plane] : core_.planes->all()) {
+        auto environment = watch_.look(out.names, compartment);
+        auto plan = compile_running(policy, environment);
+        if (!plan) return plan.error();
+        out.plans[compartment] = std::move(*plan);
+        out.environments[compartment] = std::move(environment);
+    }
+    // Without any data plane a policy must still be one that a data plane would take.
+    if (out.plans.empty())
+        if (auto plan = compile_running(policy, {}); !plan) return plan.error();
+    return out;
+}
+
+Result<void> Engine::check(const policy::Policy &next) {
+    auto plans = compile(next);
+    if (!plans) return plans.error();
+    return {};
+}
+
+Result<Plans> Engine::plan_for(std::uint32_t compartment) {
+    Plans out;
+    out.names = compiler::names_of(policy_);
+    out.environments[compartment] = watch_.look(out.names, compartment);
+    auto plan = compile_running(policy_, out.environments[compartment]);
     if (!plan) return plan.error();
+    out.plans[compartment] = std::move(*plan);
+    return out;
+}
+
+void Engine::kept(Plans plans) {
+    for (auto &[compartment, environment] : plans.environments)
+        watch_.keep(compartment, plans.names, std::move(environment));
+}
+
+// ---- putting in force ----
+
+Result<void> Engine::publish(Plans plans) {
+    if (auto r = core_.planes->publish(plans.plans); !r) return r;
+    kept(std::move(plans));
+    core_.reauthorizer->start(policy_.generation);
+    return {};
+}
+
+Result<void> Engine::commit(policy::Policy next, std::uint64_t by,
+                            const protocol::Objects *last_good) {
+    next.generation = policy_.generation + 1;
+    auto plans = compile(next);
+    if (!plans) return plans.error();
     policy::Policy old = std::exchange(policy_, std::move(next));
-    if (auto r = core_.save(true); !r) {
+    if (auto r = core_.save(true, last_good); !r) {
         policy_ = std::move(old);
         return r.error();
     }
     // Before the kernel can ask about a new filter its host should know it.
     tell_hosts(old);
-    if (auto r = core_.planes->publish(*plan); !r) {
+    if (auto r = publish(std::move(*plans)); !r) {
         go_back(std::move(old));
         return r.error();
     }
     core_.save_or_warn();
+    tell_of_the_change(old, by);
+    return {};
+}
+
+void Engine::tell_of_the_change(const policy::Policy &old, std::uint64_t by) {
     for (const auto *filter : missing_in(old, policy_))
         core_.hosts->filter_deleted(*filter);
-    return {};
+    for (const auto *filter : missing_in(policy_, old))
+        core_.hosts->filter_committed(*filter);
+    core_.subscriptions->changed(old, policy_, by);
 }
 
 void Engine::go_back(policy::Policy old) {
@@ -57,8 +130,8 @@ void Engine::go_back(policy::Policy old) {
     // A generation names one content only: the old objects come back under a new number.
     policy_.generation = failed.generation + 1;
     tell_hosts(failed);
-    if (auto plan = compiler::compile(policy_, policy_.generation)) {
-        if (auto r = core_.planes->publish(*plan); !r)
+    if (auto plans = compile(policy_)) {
+        if (auto r = publish(std::move(*plans)); !r)
             spdlog::error("could not put the old policy back: {}", r.error().text());
     }
     core_.save_or_warn();
@@ -76,10 +149,10 @@ void Engine::tell_hosts(const policy::Policy &old) {
 
 void Engine::republish() {
     policy_.generation += 1;
-    auto plan = compiler::compile(policy_, policy_.generation);
-    if (!plan) return spdlog::error("policy in force does not compile: {}", plan.error().text());
+    auto plans = compile(policy_);
+    if (!plans) return spdlog::error("policy in force does not compile: {}", plans.error().text());
     if (auto r = core_.save(true); !r) spdlog::error("{}", r.error().text());
-    if (auto r = core_.planes->publish(*plan); !r) spdlog::error("publish: {}", r.error().text());
+    if (auto r = publish(std::move(*plans)); !r) spdlog::error("publish: {}", r.error().text());
     core_.save_or_warn();
 }
 
@@ -90,6 +163,14 @@ void Engine::republish_soon() {
         republish();
     });
 }
+
+void Engine::look_at_environment() {
+    if (!watch_.changed()) return;
+    spdlog::info("a name in the policy stands for something else now: published again");
+    republish();
+}
+
+// ---- numbers ----
 
 Result<std::uint32_t> Engine::callout_id(const Guid &key, policy::Policy *open) {
     auto id = policy::callout_id(open != nullptr ? *open : policy_, key);
@@ -102,17 +183,8 @@ Result<std::uint32_t> Engine::callout_id(const Guid &key, policy::Policy *open) 
 void Engine::keep_numbers(const policy::Policy &abandoned) {
     policy_.next_filter_id = std::max(policy_.next_filter_id, abandoned.next_filter_id);
     policy_.next_callout_id = std::max(policy_.next_callout_id, abandoned.next_callout_id);
-}
-
-Result<void> Engine::load(const store::State &state) {
-    auto policy = store::read_policy(state);
-    if (!policy) return policy.error();
-    policy_ = std::move(*policy);
-    return {};
-}
-
-void Engine::save(store::State &state) const {
-    store::write_policy(policy_, state);
+    policy_.next_provider_context_id =
+        std::max(policy_.next_provider_context_id, abandoned.next_provider_context_id);
 }
 
 } // namespace sluice::daemon

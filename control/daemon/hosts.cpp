@@ -20,8 +20,6 @@ namespace sluice::daemon {
 
 namespace {
 
-constexpr std::uint32_t keep_pended_data_flag = 0x80000000u; // SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA
-
 protocol::Reply welcome(std::uint32_t id, bool kept) {
     protocol::Reply reply;
     reply.mutable_host_welcome()->set_host_id(id);
@@ -31,12 +29,12 @@ protocol::Reply welcome(std::uint32_t id, bool kept) {
 
 } // namespace
 
-const char *word_of(Host::State state) {
-    switch (state) {
+const char *word_of(const Host &host) {
+    switch (host.state) {
     case Host::State::awaited:
         return "awaited";
     case Host::State::live:
-        return "live";
+        return host.hung || host.behind ? "hung" : "live";
     default:
         return "ending";
     }
@@ -187,114 +185,6 @@ void Hosts::plane_made(std::uint32_t compartment) {
         for (const auto &[key, registered] : host->callouts)
             set_callout(key, host.get());
     }
-}
-
-// ---- callouts ----
-
-void Hosts::register_callout(Host &host, const protocol::CalloutRegister &message,
-                             const Responder &to) {
-    const auto key = Guid::from_bytes(message.key());
-    if (!key || key->is_null()) return to.fail(Error(EINVAL, "callout key is not a GUID"));
-    if (const auto *other = of_callout(*key))
-        return to.fail(Error::status(static_cast<std::uint32_t>(STATUS_FWP_ALREADY_EXISTS),
-                                     "callout is registered by host " + std::to_string(other->id),
-                                     key->text()));
-    auto id = core_.engine->callout_id(*key, core_.sessions->open_policy());
-    if (!id) return to.fail(id.error());
-    host.callouts[*key] = {message.local_id(), message.flags(), message.version(),
-                           message.has_flow_delete()};
-    core_.save_or_warn();
-    const auto &filters = core_.engine->policy().filters;
-    const bool named = std::any_of(filters.begin(), filters.end(),
-                                   [&](const auto &f) { return f.second.callout == *key; });
-    if (named) send_table(host.id); // before the kernel begins to ask
-    set_callout(*key, &host);
-    if (named) core_.engine->republish_soon();
-    protocol::Reply reply;
-    reply.set_callout_id(*id);
-    to.done(std::move(reply));
-    core_.plugins->callout_registered(host);
-}
-
-void Hosts::unregister_callout(Host &host, const protocol::CalloutUnregister &message,
-                               const Responder &to) {
-    const auto key = Guid::from_bytes(message.key());
-    const auto it = key ? host.callouts.find(*key) : host.callouts.end();
-    if (it == host.callouts.end())
-        return to.fail(Error::status(static_cast<std::uint32_t>(STATUS_FWP_CALLOUT_NOT_FOUND),
-                                     "host " + std::to_string(host.id) + " has no such callout"));
-    set_callout(*key, nullptr);
-    host.callouts.erase(it);
-    send_table(host.id);
-    core_.engine->republish_soon();
-    to.done();
-}
-
-void Hosts::set_callout(const Guid &key, const Host *host) {
-    const auto &ids = core_.engine->policy().callout_ids;
-    const auto id = ids.find(key);
-    if (id == ids.end()) return;
-    for (const auto &[compartment, plane] : core_.planes->all()) {
-        dp_callout record = plane->callout(id->second).value_or(dp_callout{}); // keeps its counter
-        record.host = host != nullptr ? host->id : 0;
-        record.local_id = host != nullptr ? host->callouts.at(key).local_id : 0;
-        const bool keep = host != nullptr && (host->callouts.at(key).flags & keep_pended_data_flag);
-        record.flags = keep ? DP_CALLOUT_KEEP_PENDED_DATA : 0;
-        if (auto r = plane->set_callout(id->second, record); !r)
-            spdlog::error("callout {} in compartment {}: {}", key.text(), compartment,
-                          r.error().text());
-    }
-}
-
-protocol::Filter Hosts::filter_message(const policy::Filter &filter,
-                                       const policy::Policy &policy) const {
-    auto m = store::to_message(filter);
-    m.set_layer_name(store::layer_name(filter.layer));
-    m.set_lifetime(filter.owner != 0 ? "dynamic" : "static");
-    if (const auto s = policy.sublayers.find(filter.sublayer); s != policy.sublayers.end()) {
-        m.set_sublayer_weight(s->second.weight);
-        m.set_sublayer_name(s->second.name);
-    }
-    if (filter.callout.is_null()) return m;
-    if (const auto id = policy.callout_ids.find(filter.callout); id != policy.callout_ids.end())
-        m.set_callout_id(id->second);
-    if (const auto c = policy.callouts.find(filter.callout); c != policy.callouts.end())
-        m.set_callout_name(c->second.name);
-    if (const auto *host = of_callout(filter.callout))
-        m.set_callout_local_id(host->callouts.at(filter.callout).local_id);
-    return m;
-}
-
-void Hosts::send_table(std::uint32_t id) {
-    const auto *host = of(id);
-    const auto client = host != nullptr ? host->client.lock() : nullptr;
-    if (!client) return;
-    protocol::Notice notice;
-    notice.mutable_filter_table()->set_generation(core_.engine->policy().generation);
-    for (const auto &[filter_id, filter] : core_.engine->policy().filters) {
-        if (!host->callouts.contains(filter.callout)) continue;
-        if (notice.filter_table().filters_size() == static_cast<int>(protocol::list_page)) {
-            notice.mutable_filter_table()->set_more(true);
-            client->notice(notice);
-            notice.mutable_filter_table()->clear_filters();
-            notice.mutable_filter_table()->set_more(false);
-        }
-        *notice.mutable_filter_table()->add_filters() =
-            filter_message(filter, core_.engine->policy());
-    }
-    client->notice(std::move(notice));
-}
-
-void Hosts::filter_deleted(const policy::Filter &filter) {
-    const auto *host = of_callout(filter.callout);
-    const auto client = host != nullptr ? host->client.lock() : nullptr;
-    if (!client) return;
-    protocol::Notice notice;
-    notice.mutable_filter_notify()->set_type(protocol::FilterNotify::DELETE);
-    notice.mutable_filter_notify()->set_callout_key(filter.callout.bytes());
-    *notice.mutable_filter_notify()->mutable_filter() =
-        filter_message(filter, core_.engine->policy());
-    client->notice(std::move(notice));
 }
 
 } // namespace sluice::daemon

@@ -36,8 +36,13 @@ struct Host {
     State state = State::live;
     std::map<std::uint32_t, std::unique_ptr<datapath::PortDevice>> ports; // by compartment
     std::map<Guid, Registered> callouts;
+    bool hung = false; // left a notification unanswered; until it answers one
+    // Filter tables sent, and whether the last one was not acknowledged in time: its callouts then
+    // count as unregistered until it is.
+    std::uint64_t tables = 0;
+    bool behind = false;
 };
-const char *word_of(Host::State state);
+const char *word_of(const Host &host);
 
 class Hosts {
 public:
@@ -62,8 +67,17 @@ public:
     void plane_ending(
         std::uint32_t compartment); // ends what is open, tells hosts to let go of their ports
     void forget_ports(std::uint32_t compartment);
+    // Its answer is awaited, nobody waits for it.
     void send_table(std::uint32_t id);
     void filter_deleted(const policy::Filter &filter);
+    void filter_committed(const policy::Filter &filter); // to callouts that want to hear of it
+    [[nodiscard]] protocol::Notice notify_message(protocol::FilterNotify::Type type,
+                                                  const policy::Filter &filter,
+                                                  const policy::Policy &policy) const;
+    // A notice that wants an answer. A host that gives none in time is shown as hung.
+    void ask(const Host &host, protocol::Notice notice, Milliseconds wait,
+             std::function<void(bool answered, std::uint32_t status)> done,
+             std::function<void()> late = {});
     [[nodiscard]] protocol::Filter
     filter_message(const policy::Filter &filter,
                    const policy::Policy &policy) const; // with what sluiced fills
@@ -85,6 +99,8 @@ private:
                                const std::shared_ptr<Client> &client);
     void clear_callouts(std::uint32_t host);
     void set_callout(const Guid &key, const Host *host);
+    void set_callouts(const Host &host);
+    void table_answered(std::uint32_t id, std::uint64_t table, bool in_time);
     void set_alive(const Host &host, bool alive);
     void bury(std::uint32_t id);
     void remember(const Guid &key);

@@ -11,6 +11,7 @@
 #include "daemon/process.h"
 #include "daemon/routes.h"
 #include "daemon/settle.h"
+#include "policy/edit.h"
 #include "store/wire.h"
 
 namespace sluice::daemon {
@@ -72,7 +73,7 @@ void host_list(Core &core, const Responder &to) {
         for (const auto &[compartment, plane] : core.planes->all())
             if (const auto record = plane->host(id))
                 m.set_upcalls_total(m.upcalls_total() + record->upcalls_total);
-        m.set_state(word_of(host->state));
+        m.set_state(word_of(*host));
     }
     send_pages(all, to, [](protocol::Reply &reply, const protocol::Host *entry) {
         auto *list = reply.mutable_hosts();
@@ -103,7 +104,7 @@ protocol::CalloutInfo callout_info(Core &core, const Guid &key, std::uint32_t id
         m.add_layers(store::layer_name(layer));
     if (const auto *host = core.hosts->of_callout(key)) {
         m.set_host(host->id);
-        m.set_registered(true);
+        m.set_registered(!host->behind);
         m.set_flags(host->callouts.at(key).flags);
         m.set_local_id(host->callouts.at(key).local_id);
     }
@@ -156,7 +157,7 @@ void sublayer_list(Core &core, const Responder &to) {
         auto *list = reply.mutable_sublayers();
         if (entry == nullptr) return;
         auto m = store::to_message(**entry);
-        m.set_lifetime((*entry)->owner != 0 ? "dynamic" : "static");
+        m.set_lifetime(policy::lifetime_name(policy::lifetime(**entry)));
         *list->add_sublayers() = std::move(m);
     });
 }

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "daemon/boot_time.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 
@@ -19,6 +20,7 @@ void add_options(CLI::App &app, Options &options) {
     };
     app.add_option("--socket", options.socket, "control socket")->capture_default_str();
     app.add_option("--state", options.state, "state file (beside the socket)");
+    app.add_option("--database", options.database, "persistent objects (beside the socket)");
     app.add_option("--pin-root", options.pin_root, "where pins are")->capture_default_str();
     app.add_option("--host-program", options.host_program, "sluice-host (beside sluiced)");
     app.add_option("--frames", options.frames, "frames of a port")
@@ -27,6 +29,8 @@ void add_options(CLI::App &app, Options &options) {
     milliseconds("--watchdog-ms", options.watchdog, "an unanswered upcall ends after this (5000)");
     milliseconds("--linger-ms", options.linger,
                  "a dynamic session outlives its connection by this (2000)");
+    milliseconds("--txn-hold-ms", options.txn_hold,
+                 "a transaction that may write is aborted after this, 0: never (3600000)");
     milliseconds("--sweep-ms", options.sweep, "time between rounds (250)");
     milliseconds("--reclaim-ms", options.reclaim,
                  "after a start, hosts and sessions must be back within this (10000)");
@@ -38,20 +42,28 @@ void add_options(CLI::App &app, Options &options) {
 
 int main(int argc, char **argv) {
     Options options;
+    bool boot = false;
+    std::vector<std::string> nics;
     CLI::App app("sluiced: owns Sluice's policy, programs and maps; hosts and `sluice` talk to it");
     add_options(app, options);
+    app.add_flag("--boot", boot, "pin the store's boot-time filters and end, for `sluice boot`");
+    app.add_option("--nic", nics, "with --boot: load this interface, not those of the store");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError &e) {
         return app.exit(e) == 0 ? 0 : 2;
     }
     // A socket elsewhere is another instance: it keeps its state there too.
-    if (app.count("--socket") != 0 && app.count("--state") == 0)
-        options.state = options.socket.substr(0, options.socket.find_last_of('/') + 1) + "state";
+    if (app.count("--socket") != 0) {
+        const auto beside = options.socket.substr(0, options.socket.find_last_of('/') + 1);
+        if (app.count("--state") == 0) options.state = beside + "state";
+        if (app.count("--database") == 0) options.database = beside + "policy.db";
+    }
     spdlog::set_default_logger(spdlog::stderr_color_mt("sluiced"));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e sluiced %l: %v");
     spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
     ::signal(SIGPIPE, SIG_IGN);
+    if (boot) return pin_boot_time(options, nics);
 
     auto loop = Loop::make();
     if (!loop) {

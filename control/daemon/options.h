@@ -13,7 +13,9 @@ using Milliseconds = std::chrono::milliseconds;
 struct Options {
     std::string socket = "/run/sluice/control.sock";
     std::string state = "/run/sluice/state";
+    std::string database = "/var/lib/sluice/policy.db"; // what is persistent
     std::string pin_root = "/sys/fs/bpf/sluice";
+    std::string cgroup_root;     // cgroup2; empty: found in mountinfo
     std::string host_program;    // sluice-host; empty: looked for beside sluiced
     std::uint32_t frames = 4096; // UMEM chunks of a port
     Milliseconds watchdog{5000}; // an upcall unanswered for longer ends as its filter says
@@ -21,8 +23,13 @@ struct Options {
     Milliseconds sweep{250};
     Milliseconds reclaim{
         10000}; // after a start: hosts and sessions of before must be back within this
-    Milliseconds notify{5000};    // a host's answer to a filter notification
-    Milliseconds txn_wait{15000}; // for the writer's turn, unless the session says otherwise
+    Milliseconds acknowledge{1000}; // a host's, of its new filter table
+    // For the writer's turn and for a host's answer to a notification, unless the session says
+    // otherwise.
+    Milliseconds txn_wait{15000};
+    Milliseconds txn_hold{3600000}; // a transaction that may write is aborted after this
+    Milliseconds events{100};       // between two looks at what the kernel dropped and allowed
+    Milliseconds slice{20};         // work that is done in pieces leaves the thread after this
     std::uint32_t queue_bytes_max = 64 * 1024; // behind one held packet
     bool verbose = false;
 };

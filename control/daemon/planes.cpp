@@ -9,6 +9,8 @@
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
+#include "daemon/look_up.h"
+#include "daemon/reauthorize.h"
 
 namespace sluice::daemon {
 
@@ -71,10 +73,13 @@ Result<Datapath *> Planes::obtain(NetNs ns, const std::string &cgroup, bool &mad
     const std::uint32_t compartment = compartment_of(ns.inode());
     auto options = options_for(compartment);
     options.cgroup_root = cgroup;
-    auto plan = core_.engine->plan();
-    if (!plan) return plan.error();
-    auto plane = Datapath::create(std::move(ns), options, *plan);
+    being_made_ = &ns;
+    auto plans = core_.engine->plan_for(compartment);
+    being_made_ = nullptr;
+    if (!plans) return plans.error();
+    auto plane = Datapath::create(std::move(ns), options, plans->plans.at(compartment));
     if (!plane) return plane.error();
+    core_.engine->kept(std::move(*plans));
     made = true;
     return (planes_[compartment] = std::move(*plane)).get();
 }
@@ -84,15 +89,34 @@ Result<void> Planes::remove(std::uint32_t compartment) {
     if (plane == nullptr) return {};
     // The inode may be given to another namespace later; the number may not.
     numbers_.erase(plane->ns().inode());
+    core_.engine->forget(compartment);
+    core_.reauthorizer->forget(compartment);
     auto r = plane->remove();
     planes_.erase(compartment);
     return r;
 }
 
-Result<void> Planes::publish(const compiler::Plan &plan) {
-    for (const auto &[compartment, plane] : planes_)
-        if (auto r = plane->publish(plan); !r) return r.error();
+Result<void> Planes::publish(const std::map<std::uint32_t, compiler::Plan> &plans) {
+    for (const auto &[compartment, plan] : plans)
+        if (auto *plane = of(compartment))
+            if (auto r = plane->publish(plan); !r) return r.error();
     return {};
+}
+
+std::vector<compiler::Interface> Planes::interfaces(std::uint32_t compartment) const {
+    std::vector<compiler::Interface> out;
+    const auto *plane = of(compartment);
+    const NetNs *ns = plane != nullptr ? &plane->ns() : being_made_;
+    if (ns == nullptr) return out;
+    const auto r = ns->enter([&]() -> Result<void> {
+        auto links = datapath::netlink::links();
+        if (!links) return links.error();
+        for (const auto &link : *links)
+            out.push_back(interface_of(link));
+        return {};
+    });
+    if (!r) spdlog::warn("compartment {}: {}", compartment, r.error().text());
+    return out;
 }
 
 void Planes::load(const store::State &state) {

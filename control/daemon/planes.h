@@ -4,7 +4,9 @@
 
 #include <map>
 #include <memory>
+#include <vector>
 
+#include "compiler/environment.h"
 #include "datapath/datapath.h"
 #include "store/state.pb.h"
 
@@ -26,7 +28,10 @@ public:
     Result<datapath::Datapath *> obtain(datapath::NetNs ns, const std::string &cgroup, bool &made);
     Result<void> remove(std::uint32_t compartment); // everything of ours in it goes
 
-    Result<void> publish(const compiler::Plan &plan); // stops at the first that fails
+    // Stops at the first that fails.
+    Result<void> publish(const std::map<std::uint32_t, compiler::Plan> &plans);
+    // Of a compartment's namespace, also while its plane is being made.
+    [[nodiscard]] std::vector<compiler::Interface> interfaces(std::uint32_t compartment) const;
 
     void load(const store::State &state);
     void save(store::State &state) const;
@@ -41,6 +46,7 @@ private:
     std::map<std::uint32_t, std::unique_ptr<datapath::Datapath>> planes_;
     std::map<std::uint64_t, std::uint32_t> numbers_; // compartment by inode
     std::uint32_t next_ = 2;
+    const datapath::NetNs *being_made_ = nullptr;
 };
 
 // A descriptor of the namespace with this inode: sluiced's own, a named one, or some process's.

@@ -4,10 +4,13 @@
 #include <cerrno>
 
 #include "daemon/core.h"
+#include "daemon/enumeration.h"
 #include "daemon/hosts.h"
 #include "daemon/lists.h"
 #include "daemon/plugins.h"
+#include "daemon/policy_apply.h"
 #include "daemon/sessions.h"
+#include "daemon/subscriptions.h"
 
 namespace sluice::daemon {
 
@@ -19,7 +22,9 @@ using R = protocol::Request;
 // up.
 bool is_policy(R::BodyCase body) {
     return body == R::kCalloutRegister || body == R::kCalloutUnregister ||
-           (body >= R::kEngineOpen && body <= R::kFilterDelete);
+           (body >= R::kEngineOpen && body <= R::kFilterDelete) ||
+           (body >= R::kProviderAdd && body <= R::kNetEventEnum) ||
+           (body >= R::kEngineOptionGet && body <= R::kSessionEnum);
 }
 
 bool is_allowed(const Client &client, R::BodyCase body) {
@@ -36,6 +41,34 @@ void host_request(Core &core, const R &request, const Responder &to) {
         core.hosts->register_callout(*host, request.callout_register(), to);
     else
         core.hosts->unregister_callout(*host, request.callout_unregister(), to);
+}
+
+void object_request(Core &core, const R &request, const Responder &to) {
+    auto &sessions = *core.sessions;
+    switch (request.body_case()) {
+    case R::kProviderAdd:
+        return sessions.add_provider(request.provider_add(), to);
+    case R::kProviderContextAdd:
+        return sessions.add_provider_context(request.provider_context_add(), to);
+    case R::kObjectDelete:
+        return sessions.delete_object(request.object_delete(), to);
+    case R::kObjectGet:
+        return object_get(core, request.object_get(), to);
+    case R::kObjectEnum:
+        return object_enum(core, request.object_enum(), to);
+    case R::kSubscribe:
+        return sessions.subscribe(request.subscribe(), to);
+    case R::kUnsubscribe:
+        return sessions.unsubscribe(request.unsubscribe(), to);
+    case R::kNetEventEnum:
+        return net_event_enum(core, request.net_event_enum(), to);
+    case R::kEngineOptionGet:
+        return engine_option_get(core, request.engine_option_get(), to);
+    case R::kEngineOptionSet:
+        return engine_option_set(core, request.engine_option_set(), to);
+    default:
+        return sessions.list(request.session_enum().session(), to);
+    }
 }
 
 void policy_request(Core &core, const R &request, const Responder &to) {
@@ -58,8 +91,10 @@ void policy_request(Core &core, const R &request, const Responder &to) {
         return sessions.add_callout(request.callout_add(), to);
     case R::kFilterAdd:
         return sessions.add_filter(request.filter_add(), to);
-    default:
+    case R::kFilterDelete:
         return sessions.delete_filter(request.filter_delete(), to);
+    default:
+        return object_request(core, request, to);
     }
 }
 
@@ -93,6 +128,12 @@ void admin_request(Core &core, const R &request, std::vector<Fd> &fds, const Res
         return hold_decide(core, request.hold_decide(), to);
     case R::kStatsGet:
         return stats_get(core, to);
+    case R::kPolicyApply:
+        return core.policy_files->apply(request.policy_apply(), to);
+    case R::kPolicyConfirm:
+        return core.policy_files->confirm(to);
+    case R::kPolicyRollback:
+        return core.policy_files->rollback(to);
     default:
         return to.fail(Error(EINVAL, "this sluiced does not know the request"));
     }
@@ -128,6 +169,8 @@ void handle(Core &core, const std::shared_ptr<Client> &client, protocol::ToDaemo
 
 void client_gone(Core &core, const std::shared_ptr<Client> &client) {
     core.notices.client_gone(client->id);
+    core.subscriptions->client_gone(client->id);
+    core.policy_files->client_gone(client->id);
     core.sessions->client_gone(client->id);
     if (client->host != 0) core.hosts->end(client->host, "its connection closed");
 }

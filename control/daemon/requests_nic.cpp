@@ -58,6 +58,7 @@ void remove_plane(Core &core, std::uint32_t compartment,
         core.hosts->forget_ports(compartment);
         auto r = core.planes->remove(compartment);
         core.save_or_warn();
+        core.note_boot_nics();
         then(std::move(r));
     });
 }
@@ -87,6 +88,7 @@ void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds
         return remove_plane(core, compartment, [to, error](Result<void>) { to.fail(error); });
     }
     core.save_or_warn();
+    core.note_boot_nics();
     spdlog::info("'{}' loaded in compartment {}: {}, {}", nic->name, compartment, nic->mode,
                  nic->attach);
     protocol::Reply reply;
@@ -107,6 +109,7 @@ void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> 
     if (!last) {
         if (auto r = plane->detach_nic(message.name()); !r)
             return to.fail(nic_error(message.name(), r.error(), "cannot unload"));
+        core.note_boot_nics();
         spdlog::info("'{}' unloaded in compartment {}", message.name(), compartment);
         return to.done();
     }

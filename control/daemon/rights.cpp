@@ -51,6 +51,13 @@ Access access_needed(protocol::Request::BodyCase body) {
     case R::kSublayerList:
     case R::kHoldList:
     case R::kStatsGet:
+    case R::kObjectGet:
+    case R::kObjectEnum:
+    case R::kSubscribe:
+    case R::kUnsubscribe:
+    case R::kNetEventEnum:
+    case R::kEngineOptionGet:
+    case R::kSessionEnum:
         return Access::read;
     default:
         return Access::change;

@@ -1,15 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operations of sessions on objects.
+// What sessions do to objects other than filters, and how they read them.
 #include "daemon/core.h"
 #include "daemon/engine.h"
 #include "daemon/hosts.h"
 #include "daemon/sessions.h"
+#include "daemon/subscriptions.h"
 #include "policy/edit.h"
+#include "policy/wfp.h"
 #include "sluice/fwp.h"
 #include "sluice/fwp_status.h"
 #include "store/wire.h"
 
 namespace sluice::daemon {
+
+namespace {
+
+policy::SessionId owner_of(const Session &session) {
+    return session.dynamic ? session.id : 0;
+}
+
+Result<Guid> key_in(const std::string &bytes) {
+    if (bytes.empty()) return Guid{};
+    if (auto key = Guid::from_bytes(bytes)) return *key;
+    return policy::refuse(STATUS_INVALID_PARAMETER, "an object's key is not a GUID");
+}
+
+// By key if there is one, else by run-time id, which providers and sublayers do not have.
+Result<void> delete_from(policy::Policy &policy, const protocol::ObjectDelete &m, const Guid &key,
+                         policy::SessionId owner) {
+    const bool by_id = key.is_null();
+    switch (m.kind()) {
+    case protocol::PROVIDER:
+        return policy::delete_provider(policy, key, owner);
+    case protocol::PROVIDER_CONTEXT:
+        return by_id ? policy::delete_provider_context(policy, m.id(), owner)
+                     : policy::delete_provider_context(policy, key, owner);
+    case protocol::SUBLAYER:
+        return policy::delete_sublayer(policy, key, owner);
+    case protocol::CALLOUT:
+        return by_id ? policy::delete_callout(policy, static_cast<std::uint32_t>(m.id()), owner)
+                     : policy::delete_callout(policy, key, owner);
+    case protocol::FILTER:
+        return by_id ? policy::delete_filter(policy, m.id(), owner)
+                     : policy::delete_filter(policy, key, owner);
+    default:
+        return policy::refuse(STATUS_INVALID_PARAMETER, "no such kind of object",
+                              std::to_string(m.kind()));
+    }
+}
+
+} // namespace
+
+void Sessions::change(std::uint64_t id, const Responder &to, Change change) {
+    in_order(id, to, [this, to, change = std::move(change)](Session &session) {
+        with_writable(session, to, [this, to, change](Session &s) {
+            conclude(s, change(s.transaction->policy, s), to);
+        });
+    });
+}
+
+void Sessions::add_provider(const protocol::Provider &message, const Responder &to) {
+    auto object = store::from_message(message);
+    if (!object) return to.fail(object.error());
+    change(message.session(), to,
+           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
+               auto added = object;
+               added.owner = owner_of(s);
+               if (auto r = policy::add_provider(policy, std::move(added)); !r) return r.error();
+               return Reply();
+           });
+}
+
+void Sessions::add_provider_context(const protocol::ProviderContext &message, const Responder &to) {
+    auto object = store::from_message(message);
+    if (!object) return to.fail(object.error());
+    change(message.session(), to,
+           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
+               auto added = object;
+               added.owner = owner_of(s);
+               auto id = policy::add_provider_context(policy, std::move(added));
+               if (!id) return id.error();
+               Reply reply;
+               reply.set_provider_context_id(*id);
+               return reply;
+           });
+}
 
 void Sessions::add_sublayer(const protocol::SubLayer &message, const Responder &to) {
     auto object = store::from_message(message);
@@ -17,7 +92,7 @@ void Sessions::add_sublayer(const protocol::SubLayer &message, const Responder &
     change(message.session(), to,
            [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
                auto added = object;
-               added.owner = s.dynamic ? s.id : 0;
+               added.owner = owner_of(s);
                if (auto r = policy::add_sublayer(policy, std::move(added)); !r) return r.error();
                return Reply();
            });
@@ -29,7 +104,7 @@ void Sessions::add_callout(const protocol::Callout &message, const Responder &to
     change(message.session(), to,
            [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
                auto added = object;
-               added.owner = s.dynamic ? s.id : 0;
+               added.owner = owner_of(s);
                auto id = policy::add_callout(policy, std::move(added));
                if (!id) return id.error();
                Reply reply;
@@ -41,68 +116,62 @@ void Sessions::add_callout(const protocol::Callout &message, const Responder &to
 void Sessions::delete_filter(const protocol::FilterDelete &message, const Responder &to) {
     change(message.session(), to,
            [id = message.id()](policy::Policy &policy, const Session &s) -> Result<Reply> {
-               if (auto r = policy::delete_filter(policy, id, s.dynamic ? s.id : 0); !r)
-                   return r.error();
+               if (auto r = policy::delete_filter(policy, id, owner_of(s)); !r) return r.error();
                return Reply();
            });
 }
 
-void Sessions::add_filter(const protocol::Filter &message, const Responder &to) {
-    auto object = store::from_message(message);
-    if (!object) return to.fail(object.error());
-    in_order(message.session(), to, [this, to, object = std::move(*object)](Session &session) {
-        with_writable(session, to, [this, to, object](Session &s) {
-            auto added = object;
-            added.owner = s.dynamic ? s.id : 0;
-            auto id = policy::add_filter(s.transaction->policy, std::move(added));
-            if (!id) return conclude(s, id.error(), to);
-            notify_filter(s, *id, to);
-        });
+void Sessions::delete_object(const protocol::ObjectDelete &message, const Responder &to) {
+    const auto key = key_in(message.key());
+    if (!key) return to.fail(key.error());
+    change(message.session(), to,
+           [message, key = *key](policy::Policy &policy, const Session &s) -> Result<Reply> {
+               if (auto r = delete_from(policy, message, key, owner_of(s)); !r) return r.error();
+               return Reply();
+           });
+}
+
+void Sessions::read(std::uint64_t id, const Responder &to,
+                    const std::function<void(const policy::Policy &)> &use) {
+    if (id == 0) return use(core_.engine->policy());
+    const Session *session = named(id, to);
+    if (session == nullptr) return;
+    use(session->transaction ? session->transaction->policy : core_.engine->policy());
+}
+
+void Sessions::subscribe(const protocol::Subscribe &message, const Responder &to) {
+    in_order(message.session(), to, [this, message, to](Session &s) {
+        if (s.transaction)
+            return refuse(s,
+                          policy::refuse(STATUS_FWP_TXN_IN_PROGRESS,
+                                         "nobody subscribes inside a transaction"),
+                          to);
+        const auto client = to.client();
+        if (!client) return finished(s);
+        const auto id = core_.subscriptions->add(s.id, client, message);
+        if (!id) return refuse(s, id.error(), to);
+        Reply reply;
+        reply.set_subscription_id(*id);
+        to.done(std::move(reply));
+        finished(s);
     });
 }
 
-// The host of the filter's callout is asked first, if there is one: it may refuse the filter.
-void Sessions::notify_filter(Session &session, std::uint64_t id, const Responder &to) {
-    const auto &policy = session.transaction->policy;
-    const auto &filter = policy.filters.at(id);
-    const auto *host = filter.callout.is_null() ? nullptr : core_.hosts->of_callout(filter.callout);
-    const auto client = host != nullptr ? host->client.lock() : nullptr;
-    if (!client) {
-        Reply reply;
-        reply.set_filter_id(id);
-        return conclude(session, std::move(reply), to);
-    }
-    protocol::Notice notice;
-    notice.mutable_filter_notify()->set_type(protocol::FilterNotify::ADD);
-    notice.mutable_filter_notify()->set_callout_key(filter.callout.bytes());
-    *notice.mutable_filter_notify()->mutable_filter() = core_.hosts->filter_message(filter, policy);
-    core_.notices.send(
-        client, std::move(notice), core_.options.notify,
-        [this, session_id = session.id, id, to](bool answered, std::uint32_t status) {
-            filter_answered(session_id, id, answered && status == 0, to);
-        });
-}
-
-void Sessions::filter_answered(std::uint64_t id, std::uint64_t filter_id, bool accepted,
-                               const Responder &to) {
-    Session *session = find(id);
-    // The session, or the transaction that this belonged to, may have ended meanwhile.
-    if (session == nullptr || !session->transaction) return;
-    auto &transaction = *session->transaction;
-    const auto it = transaction.policy.filters.find(filter_id);
-    if (it == transaction.policy.filters.end()) return;
-    if (!accepted) {
-        transaction.policy.filters.erase(it);
-        return conclude(
-            *session,
-            Error::status(static_cast<std::uint32_t>(STATUS_FWP_CALLOUT_NOTIFICATION_FAILED),
-                          "the callout's host did not accept the filter"),
-            to);
-    }
-    transaction.notified.push_back(it->second);
-    Reply reply;
-    reply.set_filter_id(filter_id);
-    conclude(*session, std::move(reply), to);
+void Sessions::unsubscribe(const protocol::Unsubscribe &message, const Responder &to) {
+    in_order(message.session(), to, [this, id = message.subscription(), to](Session &s) {
+        if (s.transaction)
+            return refuse(s,
+                          policy::refuse(STATUS_FWP_TXN_IN_PROGRESS,
+                                         "nobody ends a subscription inside a transaction"),
+                          to);
+        if (!core_.subscriptions->remove(s.id, id))
+            return refuse(s,
+                          policy::refuse(STATUS_INVALID_HANDLE, "the session has no subscription",
+                                         std::to_string(id)),
+                          to);
+        to.done();
+        finished(s);
+    });
 }
 
 } // namespace sluice::daemon

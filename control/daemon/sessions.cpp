@@ -7,6 +7,7 @@
 #include "daemon/core.h"
 #include "daemon/engine.h"
 #include "daemon/hosts.h"
+#include "daemon/subscriptions.h"
 #include "policy/edit.h"
 #include "sluice/fwp.h"
 #include "sluice/fwp_status.h"
@@ -39,6 +40,7 @@ Session &Sessions::make(const std::shared_ptr<Client> &client) {
     session->id = next_id_++;
     session->key = Guid::random();
     session->uid = client->peer.uid;
+    session->pid = client->peer.pid;
     session->client = client->id;
     session->wait = core_.options.txn_wait;
     return *(sessions_[session->id] = std::move(session));
@@ -74,6 +76,7 @@ void Sessions::open(const protocol::EngineOpen &message, const Responder &to) {
     if (session == nullptr) session = &make(client);
     core_.loop.cancel(session->linger);
     session->client = client->id;
+    session->pid = client->peer.pid;
     session->key = key;
     session->name = message.name();
     session->dynamic = session->dynamic || message.dynamic();
@@ -95,28 +98,34 @@ void Sessions::in_order(std::uint64_t id, const Responder &to,
                         std::function<void(Session &)> work) {
     Session *session = named(id, to);
     if (session == nullptr) return;
-    if (session->busy) {
-        session->queue.push_back([this, id = session->id, work = std::move(work)] {
-            if (auto *s = find(id)) work(*s);
+    auto checked = [this, to, work = std::move(work)](Session &s) {
+        if (!std::exchange(s.aborted, false)) return work(s);
+        refuse(s, refusal(STATUS_FWP_TXN_ABORTED, "the session held its transaction for too long"),
+               to, 5);
+    };
+    if (session->busy != 0 && session->serving == 0) {
+        session->queue.push_back([this, id = session->id, checked = std::move(checked)] {
+            if (auto *s = find(id)) checked(*s);
         });
         return;
     }
-    session->busy = true;
-    work(*session);
+    ++session->busy;
+    checked(*session);
 }
 
 void Sessions::finished(Session &session) {
-    session.busy = false;
-    if (session.queue.empty()) return;
-    session.busy = true;
+    if (session.busy != 0) --session.busy;
+    if (session.busy != 0 || session.queue.empty()) return;
+    session.busy = 1;
     auto next = std::move(session.queue.front());
     session.queue.pop_front();
     // From the loop: a long queue must not become a deep stack.
     core_.loop.after(Milliseconds(0), std::move(next));
 }
 
-void Sessions::refuse(Session &session, const Error &error, const Responder &to) {
-    to.fail(error);
+void Sessions::refuse(Session &session, const Error &error, const Responder &to,
+                      std::uint32_t exit_code) {
+    to.fail(error, exit_code);
     finished(session);
 }
 
@@ -128,9 +137,7 @@ void Sessions::begin(std::uint64_t id, bool read_only, const Responder &to) {
             return refuse(
                 s, refusal(STATUS_FWP_TXN_IN_PROGRESS, "the session has a transaction open"), to);
         const auto start = [this, read_only, to](Session &session) {
-            session.transaction.emplace();
-            session.transaction->read_only = read_only;
-            session.transaction->policy = core_.engine->policy();
+            open_transaction(session, read_only, false);
             to.done();
             finished(session);
         };
@@ -144,6 +151,28 @@ void Sessions::begin(std::uint64_t id, bool read_only, const Responder &to) {
                    to);
         });
     });
+}
+
+void Sessions::open_transaction(Session &session, bool read_only, bool implicit) {
+    auto &transaction = session.transaction.emplace();
+    transaction.number = next_transaction_++;
+    transaction.read_only = read_only;
+    transaction.implicit = implicit;
+    transaction.policy = core_.engine->policy();
+    if (read_only || implicit || core_.options.txn_hold.count() == 0) return;
+    transaction.hold =
+        core_.loop.after(core_.options.txn_hold, [this, id = session.id, n = transaction.number] {
+            abort_by_force(id, n);
+        });
+}
+
+void Sessions::abort_by_force(std::uint64_t id, std::uint64_t number) {
+    auto *session = find(id);
+    if (session == nullptr || !session->transaction || session->transaction->number != number)
+        return;
+    spdlog::warn("session {} '{}' held its transaction for too long: aborted", id, session->name);
+    session->aborted = true;
+    abandon(*session);
 }
 
 void Sessions::commit(std::uint64_t id, const Responder &to) {
@@ -176,9 +205,12 @@ void Sessions::abort(std::uint64_t id, const Responder &to) {
 Result<void> Sessions::commit_now(Session &session) {
     Session::Transaction transaction = std::move(*session.transaction);
     session.transaction.reset();
+    core_.loop.cancel(transaction.hold);
     core_.engine->keep_numbers(transaction.policy);
     Result<void> r;
-    if (transaction.changed) r = core_.engine->commit(std::move(transaction.policy));
+    if (transaction.changed)
+        r = core_.engine->commit(std::move(transaction.policy), session.id,
+                                 transaction.last_good ? &*transaction.last_good : nullptr);
     if (!r)
         for (const auto &filter : transaction.notified)
             core_.hosts->filter_deleted(filter);
@@ -189,6 +221,7 @@ Result<void> Sessions::commit_now(Session &session) {
 void Sessions::abandon(Session &session) {
     const Session::Transaction transaction = std::move(*session.transaction);
     session.transaction.reset();
+    core_.loop.cancel(transaction.hold);
     core_.engine->keep_numbers(transaction.policy);
     for (const auto &filter : transaction.notified)
         core_.hosts->filter_deleted(filter);
@@ -203,25 +236,26 @@ policy::Policy *Sessions::open_policy() {
 // ---- changes ----
 
 void Sessions::with_writable(Session &session, const Responder &to,
-                             std::function<void(Session &)> work) {
+                             std::function<void(Session &)> work, std::function<void()> refused) {
     if (session.transaction && session.transaction->read_only)
         return refuse(
             session, refusal(STATUS_FWP_INCOMPATIBLE_TXN, "the session's transaction is read-only"),
             to);
     if (session.transaction) return work(session);
     core_.turn.take(session.id, session.wait,
-                    [this, id = session.id, work = std::move(work), to](bool granted) {
+                    [this, id = session.id, work = std::move(work), refused = std::move(refused),
+                     to](bool granted) {
                         auto *s = find(id);
                         if (s == nullptr) return;
-                        if (!granted)
+                        if (!granted) {
+                            if (refused) refused();
                             return refuse(
                                 *s,
                                 refusal(STATUS_FWP_TIMEOUT,
                                         "another session's transaction did not end in time"),
                                 to);
-                        s->transaction.emplace();
-                        s->transaction->implicit = true;
-                        s->transaction->policy = core_.engine->policy();
+                        }
+                        open_transaction(*s, false, true);
                         work(*s);
                     });
 }
@@ -239,14 +273,6 @@ void Sessions::conclude(Session &session, Result<Reply> result, const Responder 
     finished(session);
 }
 
-void Sessions::change(std::uint64_t id, const Responder &to, Change change) {
-    in_order(id, to, [this, to, change = std::move(change)](Session &session) {
-        with_writable(session, to, [this, to, change](Session &s) {
-            conclude(s, change(s.transaction->policy, s), to);
-        });
-    });
-}
-
 void Sessions::client_gone(std::uint64_t client) {
     unnamed_.erase(client);
     std::vector<std::uint64_t> ids;
@@ -255,8 +281,9 @@ void Sessions::client_gone(std::uint64_t client) {
     for (std::uint64_t id : ids) {
         Session &s = *find(id);
         s.client = 0;
+        ++s.connections;
         s.queue.clear();
-        s.busy = false;
+        s.busy = s.serving = 0;
         if (s.transaction) abandon(s);
         core_.turn.forget(id);
         if (!s.dynamic || core_.options.linger.count() == 0)
@@ -272,6 +299,7 @@ void Sessions::end(std::uint64_t id, std::function<void()> then) {
     core_.loop.cancel(session->linger);
     if (session->transaction) abandon(*session);
     core_.turn.forget(id);
+    core_.subscriptions->session_ended(id);
     const bool dynamic = session->dynamic;
     for (auto it = unnamed_.begin(); it != unnamed_.end();)
         it = it->second == id ? unnamed_.erase(it) : std::next(it);
@@ -280,45 +308,11 @@ void Sessions::end(std::uint64_t id, std::function<void()> then) {
     core_.turn.take(id, std::chrono::hours(1), [this, id, then = std::move(then)](bool) {
         policy::Policy next = core_.engine->policy();
         policy::delete_owned(next, id);
-        if (auto r = core_.engine->commit(std::move(next)); !r)
+        if (auto r = core_.engine->commit(std::move(next), id); !r)
             spdlog::error("objects of session {} could not be deleted: {}", id, r.error().text());
         core_.turn.give_back(id);
         then();
     });
-}
-
-// ---- state ----
-
-void Sessions::load(const store::State &state) {
-    next_id_ = std::max<std::uint64_t>(1, state.next_session_id());
-    for (const auto &record : state.sessions()) {
-        auto session = std::make_unique<Session>();
-        session->id = record.id();
-        session->key = Guid::from_bytes(record.key()).value_or(Guid::random());
-        session->uid = record.uid();
-        session->name = record.name();
-        session->dynamic = true;
-        session->wait = core_.options.txn_wait;
-        sessions_[session->id] = std::move(session);
-    }
-}
-
-void Sessions::save(store::State &state) const {
-    state.set_next_session_id(next_id_);
-    for (const auto &[id, session] : sessions_) {
-        if (!session->dynamic) continue;
-        auto *record = state.add_sessions();
-        record->set_id(id);
-        record->set_key(session->key.bytes());
-        record->set_uid(session->uid);
-        record->set_name(session->name);
-    }
-}
-
-void Sessions::await_return() {
-    for (const auto &[id, session] : sessions_)
-        session->linger =
-            core_.loop.after(core_.options.reclaim, [this, gone = id] { end(gone, [] {}); });
 }
 
 } // namespace sluice::daemon

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "daemon/core.h"
+#include "daemon/engine.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
 #include "daemon/settle.h"
@@ -42,6 +43,7 @@ std::uint64_t Sweeper::watchdog_ns() const {
 
 void Sweeper::round() {
     core_.hosts->look_after();
+    core_.engine->look_at_environment();
     const bool check_devices = ++rounds_ % rounds_between_device_checks == 0;
     const std::uint64_t began = monotonic_ns();
     for (const auto &[compartment, plane] : core_.planes->all()) {

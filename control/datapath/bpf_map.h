@@ -24,6 +24,12 @@ Result<Fd> open_pinned(const std::string &path);
 std::uint32_t map_entries(int fd);
 std::size_t possible_cpus();
 
+// Where a walk over a map has come to.
+struct MapPlace {
+    std::uint32_t bucket = 0;
+    bool begun = false;
+};
+
 template <typename Key, typename Value>
 class BpfMap {
 public:
@@ -59,27 +65,35 @@ public:
         return {};
     }
 
+    using Visit = std::function<bool(const Key &, const Value &)>;
+
     // Hash maps only. Goes bucket by bucket, so that entries that come and go meanwhile neither end
     // the walk nor start it again; `visit` may delete, and stops the walk by returning false.
-    void each(const std::function<bool(const Key &, const Value &)> &visit) const {
+    void each(const Visit &visit) const {
+        MapPlace place;
+        while (each_some(place, visit)) {}
+    }
+
+    // The next few hundred entries of such a walk. False: it is over.
+    bool each_some(MapPlace &place, const Visit &visit) const {
         std::vector<Key> keys(256);
         std::vector<Value> values(keys.size());
-        std::uint32_t place = 0, next = 0;
-        for (bool first = true, last = false; !last;) {
+        for (;;) {
+            std::uint32_t next = 0;
             auto count = std::uint32_t(keys.size());
-            const int error = -bpf_map_lookup_batch(fd(), first ? nullptr : &place, &next,
-                                                    keys.data(), values.data(), &count, nullptr);
+            const int error = -bpf_map_lookup_batch(fd(), place.begun ? &place.bucket : nullptr,
+                                                    &next, keys.data(), values.data(), &count,
+                                                    nullptr);
             if (error == ENOSPC) { // a bucket with more entries than fit
                 keys.resize(keys.size() * 2);
                 values.resize(keys.size());
                 continue;
             }
-            if (error != 0 && error != ENOENT) return;
+            if (error != 0 && error != ENOENT) return false;
             for (std::uint32_t i = 0; i < count; i++)
-                if (!visit(keys[i], values[i])) return;
-            last = error == ENOENT;
-            first = false;
-            place = next;
+                if (!visit(keys[i], values[i])) return false;
+            place = {next, true};
+            return error == 0;
         }
     }
 

@@ -90,6 +90,14 @@ public:
 
     // Stops when visit returns false. The value is a copy; it may be older than the next call.
     void each_flow(const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const;
+    // The next few hundred flows of such a walk; `place` begins as 0 and is where it has come to.
+    // False: it is over.
+    struct FlowPlace {
+        std::uint32_t bucket = 0;
+        bool begun = false;
+    };
+    bool some_flows(FlowPlace &place,
+                    const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const;
     [[nodiscard]] std::optional<dp_flow> flow(const dp_flow_key &key) const;
     void delete_flow(const dp_flow_key &key);
     void each_ticket(const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const;

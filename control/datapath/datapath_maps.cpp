@@ -126,6 +126,14 @@ void Datapath::each_flow(
     state_->flows.each(visit);
 }
 
+bool Datapath::some_flows(
+    FlowPlace &place, const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const {
+    MapPlace at{place.bucket, place.begun};
+    const bool more = state_->flows.each_some(at, visit);
+    place = {at.bucket, at.begun};
+    return more;
+}
+
 std::optional<dp_flow> Datapath::flow(const dp_flow_key &key) const {
     return state_->flows.find(key);
 }

@@ -83,6 +83,13 @@ int parse_attribute(const nlattr *attr, void *data) {
     case IFLA_LINK:
         link.peer = mnl_attr_get_u32(attr);
         break;
+    case IFLA_IFALIAS:
+        link.alias = mnl_attr_get_str(attr);
+        break;
+    case IFLA_ADDRESS:
+        if (mnl_attr_get_payload_len(attr) == 6)
+            std::memcpy(link.mac.emplace().data(), mnl_attr_get_payload(attr), 6);
+        break;
     default:
         break;
     }
@@ -94,6 +101,7 @@ Link parse_link(const nlmsghdr *message) {
     const auto *info = static_cast<const ifinfomsg *>(mnl_nlmsg_get_payload(message));
     link.ifindex = std::uint32_t(info->ifi_index);
     link.flags = info->ifi_flags;
+    link.type = info->ifi_type;
     mnl_attr_parse(message, sizeof(ifinfomsg), parse_attribute, &link);
     return link;
 }
@@ -125,6 +133,15 @@ Result<Link> link(std::uint32_t ifindex) {
 Result<Link> link(const std::string &name) {
     if (name.empty() || name.size() >= IFNAMSIZ) return Error{ENODEV, "find interface", name};
     return ask_link(0, name);
+}
+
+Result<std::vector<Link>> links() {
+    Request request(RTM_GETLINK, NLM_F_DUMP);
+    request.extra<ifinfomsg>();
+    std::vector<Link> all;
+    const int error = request.send([&](const nlmsghdr *m) { all.push_back(parse_link(m)); });
+    if (error != 0) return Error{error, "list interfaces"};
+    return all;
 }
 
 Result<void> make_veth(const Veth &veth) {

@@ -3,8 +3,11 @@
 // thread.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/result.h"
 
@@ -15,7 +18,9 @@ struct Link {
     std::uint32_t peer = 0; // veth: ifindex of the other end, in its namespace
     std::uint32_t mtu = 0;
     std::uint32_t flags = 0; // IFF_*
-    std::string name;
+    std::uint16_t type = 0;  // ARPHRD_*
+    std::string name, alias; // alias: as `ip link set ... alias`
+    std::optional<std::array<std::uint8_t, 6>> mac;
 };
 
 struct Veth {
@@ -26,6 +31,7 @@ struct Veth {
 
 Result<Link> link(std::uint32_t ifindex); // ENODEV
 Result<Link> link(const std::string &name);
+Result<std::vector<Link>> links(); // all of them
 Result<void> make_veth(const Veth &veth); // one queue each way, both ends down, NOARP
 Result<void> set_up(std::uint32_t ifindex);
 Result<void> delete_link(std::uint32_t ifindex);

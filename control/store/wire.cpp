@@ -128,6 +128,14 @@ Result<policy::Callout> from_message(const protocol::Callout &m) {
     return object;
 }
 
+Result<policy::Condition> from_message(const protocol::Condition &m) {
+    auto field = key_of(m.field(), "condition field");
+    if (!field) return field.error();
+    auto value = from_message(m.value());
+    if (!value) return value.error();
+    return policy::Condition{*field, m.match(), std::move(*value)};
+}
+
 Result<policy::Filter> from_message(const protocol::Filter &m) {
     policy::Filter object;
     auto key = key_of(m.key(), "filter key");
@@ -159,11 +167,9 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
               .provider_data = m.provider_data(),
               .provider_context = *context};
     for (const auto &c : m.conditions()) {
-        auto field = key_of(c.field(), "condition field");
-        if (!field) return field.error();
-        auto value = from_message(c.value());
-        if (!value) return value.error();
-        object.conditions.push_back({*field, c.match(), std::move(*value)});
+        auto condition = from_message(c);
+        if (!condition) return condition.error();
+        object.conditions.push_back(std::move(*condition));
     }
     return object;
 }

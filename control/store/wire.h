@@ -17,6 +17,7 @@ Result<policy::ProviderContext> from_message(const protocol::ProviderContext &me
 Result<policy::SubLayer> from_message(const protocol::SubLayer &message);
 Result<policy::Callout> from_message(const protocol::Callout &message);
 Result<policy::Filter> from_message(const protocol::Filter &message);
+Result<policy::Condition> from_message(const protocol::Condition &message);
 Result<policy::Value> from_message(const protocol::Value &message);
 
 protocol::Provider to_message(const policy::Provider &object);

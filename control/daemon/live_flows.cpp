@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/live_flows.h"
+
+#include <memory>
+#include <netinet/in.h>
+
+#include "daemon/planes.h"
+#include "daemon/socket_destroy.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+Judged judge(datapath::Datapath &plane, const dp_flow_key &key) {
+    const auto result = plane.judge(key);
+    if (!result) return Judged::left; // its next packet is judged all the same
+    if (*result == DP_JUDGE_BLOCK) return Judged::blocked;
+    return *result == DP_JUDGE_ASK ? Judged::left : Judged::permitted;
+}
+
+// Datagrams have no connection to cut: what is sent from now on is refused.
+Result<void> cut(datapath::Datapath &plane, const dp_flow_key &key) {
+    if (key.protocol != IPPROTO_TCP) return {};
+    const auto flow = plane.flow(key);
+    return plane.ns().enter([&] { return destroy_connection(key, flow ? flow->ifindex : 0); });
+}
+
+bool look(const datapath::Datapath &plane, datapath::Datapath::FlowPlace &place,
+          std::uint64_t generation, std::vector<dp_flow_key> &older) {
+    return plane.some_flows(place, [&](const dp_flow_key &key, const dp_flow &flow) {
+        if (flow.state == DP_FLOW_PERMITTED && flow.generation < generation) older.push_back(key);
+        return true;
+    });
+}
+
+} // namespace
+
+std::vector<LiveFlows> live_flows(const Planes &planes) {
+    std::vector<LiveFlows> out;
+    for (const auto &[compartment, owned] : planes.all()) {
+        auto *plane = owned.get(); // ends with forget() before it ends itself
+        auto place = std::make_shared<datapath::Datapath::FlowPlace>();
+        out.push_back({.compartment = compartment,
+                       .look =
+                           [plane, place](std::uint64_t generation, auto &older) {
+                               return look(*plane, *place, generation, older);
+                           },
+                       .judge = [plane](const dp_flow_key &key) { return judge(*plane, key); },
+                       .cut = [plane](const dp_flow_key &key) { return cut(*plane, key); },
+                       .cut_listeners = {}});
+    }
+    return out;
+}
+
+} // namespace sluice::daemon

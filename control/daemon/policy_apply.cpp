@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/policy_apply.h"
+
+#include <cerrno>
+#include <spdlog/spdlog.h>
+
+#include "daemon/core.h"
+#include "daemon/engine.h"
+#include "daemon/policy_file.h"
+#include "daemon/sessions.h"
+#include "sluice/fwp.h"
+#include "sluice/fwp_status.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+constexpr std::size_t pieces_bytes_max = 256 * 1024 * 1024;
+
+std::uint64_t wall_clock_ms() {
+    using namespace std::chrono;
+    return static_cast<std::uint64_t>(
+        duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+} // namespace
+
+void PolicyApplier::apply(const protocol::PolicyApply &message, const Responder &to) {
+    const auto client = to.client();
+    if (!client) return;
+    auto &gathered = pieces_[client->id];
+    gathered.objects.MergeFrom(message.objects());
+    gathered.bytes += message.ByteSizeLong();
+    if (gathered.bytes > pieces_bytes_max) {
+        pieces_.erase(client->id);
+        return to.fail(Error(E2BIG, "take a policy of more than 256 MiB"));
+    }
+    if (message.more()) return;
+    auto objects = std::move(gathered.objects);
+    pieces_.erase(client->id);
+    if (confirm_until_ms_ != 0 && !message.check_only())
+        return to.fail(Error(EBUSY, "apply a policy while another waits for `sluice policy apply` "
+                                    "to be confirmed or rolled back"));
+    auto last_good = policy_file_objects(core_.engine->policy());
+    Sessions::Replacement replacement{
+        .objects = std::move(objects), .last_good = last_good, .check_only = message.check_only()};
+    replacement.committed = [this, last_good, confirm_ms = message.confirm_ms()] {
+        last_good_ = last_good;
+        if (confirm_ms != 0) expect_confirmation(wall_clock_ms() + confirm_ms);
+        core_.save_or_warn();
+    };
+    core_.sessions->replace_policy_file(message.session(), std::move(replacement), to);
+}
+
+void PolicyApplier::confirm(const Responder &to) {
+    if (confirm_until_ms_ == 0) return to.fail(Error(0, "no policy waits for a confirmation"));
+    expect_confirmation(0);
+    core_.save_or_warn();
+    to.done();
+}
+
+void PolicyApplier::rollback(const Responder &to) {
+    if (!last_good_) return to.fail(Error(0, "no policy file was applied yet"));
+    Sessions::Replacement replacement{.objects = *last_good_,
+                                      .last_good = *last_good_, // going back again changes nothing
+                                      .vetoes = false};
+    replacement.committed = [this] {
+        expect_confirmation(0);
+        core_.save_or_warn();
+    };
+    core_.sessions->replace_policy_file(0, std::move(replacement), to);
+}
+
+void PolicyApplier::expect_confirmation(std::uint64_t until_ms) {
+    core_.loop.cancel(timer_);
+    confirm_until_ms_ = until_ms;
+    if (until_ms == 0) return;
+    const std::uint64_t now = wall_clock_ms();
+    timer_ = core_.loop.after(Milliseconds(until_ms > now ? until_ms - now : 0),
+                              [this] { go_back_by_itself(); });
+}
+
+void PolicyApplier::go_back_by_itself() {
+    spdlog::warn("the applied policy was not confirmed in time: going back to the one before");
+    Sessions::Replacement replacement{.objects = last_good_.value_or(protocol::Objects()),
+                                      .last_good = last_good_.value_or(protocol::Objects()),
+                                      .vetoes = false};
+    replacement.committed = [this] {
+        confirm_until_ms_ = 0;
+        core_.save_or_warn();
+    };
+    core_.sessions->replace_policy_file(std::move(replacement));
+}
+
+void PolicyApplier::load(const store::State *state, std::optional<protocol::Objects> last_good) {
+    last_good_ = std::move(last_good);
+    if (state != nullptr) expect_confirmation(state->policy_confirm_until_ms());
+}
+
+void PolicyApplier::save(store::State &state) const {
+    state.set_policy_confirm_until_ms(confirm_until_ms_);
+}
+
+} // namespace sluice::daemon

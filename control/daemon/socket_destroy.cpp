@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/socket_destroy.h"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <endian.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/fd.h"
+
+namespace sluice::daemon {
+
+namespace {
+
+struct Order {
+    nlmsghdr header;
+    inet_diag_req_v2 body;
+};
+
+bool is_v4(const dp_addr &address) {
+    return address.hi == 0 && address.lo >> 32 == 0xffff;
+}
+
+void put_address(__be32 *out, const dp_addr &address, bool v6) {
+    if (!v6) {
+        out[0] = htobe32(static_cast<std::uint32_t>(address.lo));
+        return;
+    }
+    const std::uint64_t halves[2] = {htobe64(address.hi), htobe64(address.lo)};
+    std::memcpy(out, halves, sizeof halves);
+}
+
+Order order_for(bool v6) {
+    Order order{};
+    order.header.nlmsg_len = sizeof order;
+    order.header.nlmsg_type = SOCK_DESTROY;
+    order.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    order.body.sdiag_family = v6 ? AF_INET6 : AF_INET;
+    order.body.sdiag_protocol = IPPROTO_TCP;
+    order.body.idiag_states = ~0u;
+    order.body.id.idiag_cookie[0] = order.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
+    return order;
+}
+
+Result<void> carry_out(const Order &order) {
+    const char *tried = "destroy a socket";
+    const Fd sock(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+    if (!sock) return Error(errno, tried);
+    if (::send(sock.get(), &order, sizeof order, 0) < 0) return Error(errno, tried);
+    alignas(nlmsghdr) std::array<char, 512> answer{};
+    const ssize_t n = ::recv(sock.get(), answer.data(), answer.size(), 0);
+    if (n < static_cast<ssize_t>(sizeof(nlmsghdr) + sizeof(int))) return Error(EPROTO, tried);
+    const auto *header = reinterpret_cast<const nlmsghdr *>(answer.data());
+    const int error = header->nlmsg_type == NLMSG_ERROR
+                          ? -static_cast<const nlmsgerr *>(NLMSG_DATA(header))->error
+                          : EPROTO;
+    if (error != 0 && error != ENOENT) return Error(error, tried);
+    return {};
+}
+
+} // namespace
+
+Result<void> destroy_connection(const dp_flow_key &key, std::uint32_t ifindex) {
+    const bool v6 = !is_v4(key.remote);
+    Order order = order_for(v6);
+    order.body.id.idiag_sport = htons(key.local_port);
+    order.body.id.idiag_dport = htons(key.remote_port);
+    put_address(order.body.id.idiag_src, key.local, v6);
+    put_address(order.body.id.idiag_dst, key.remote, v6);
+    order.body.id.idiag_if = ifindex; // a socket that is bound to its device is found only so
+    return carry_out(order);
+}
+
+Result<void> destroy_listener(const dp_addr &local, std::uint16_t port, bool v6) {
+    Order order = order_for(v6);
+    order.body.id.idiag_sport = htons(port);
+    put_address(order.body.id.idiag_src, local, v6);
+    return carry_out(order);
+}
+
+} // namespace sluice::daemon
