@@ -21,11 +21,12 @@
  * STATUS_FWP_NULL_DISPLAY_NAME   no displayData.name, or an empty one
  * STATUS_FWP_INVALID_FLAGS       an unknown flag, or both PERSISTENT and BOOTTIME
  * STATUS_FWP_INVALID_PARAMETER   PERMIT_IF_CALLOUT_UNREGISTERED with an action that is no terminating
- *                                or unknown callout
+ *                                or unknown callout; an application id that is no UTF-16
  * STATUS_FWP_LAYER_NOT_FOUND, STATUS_FWP_SUBLAYER_NOT_FOUND, STATUS_FWP_PROVIDER_NOT_FOUND,
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  a key names none
  * STATUS_FWP_CALLOUT_NOT_FOUND   no management object has action.calloutKey
  * STATUS_FWP_INCOMPATIBLE_LAYER  that callout is for another layer
+ * STATUS_FWP_OUT_OF_BOUNDS       a path of more bytes than the engine compares
  * STATUS_FWP_INVALID_ACTION_TYPE the action is none of permit, block and the callout actions
  * STATUS_FWP_ACTION_INCOMPATIBLE_WITH_LAYER, STATUS_FWP_ACTION_INCOMPATIBLE_WITH_SUBLAYER
  *                                the action cannot be taken there
@@ -104,9 +105,13 @@ SLUICE_API NTSTATUS NTAPI FwpmFilterGetByKey0(HANDLE engineHandle, const GUID *k
  * STATUS_FWP_NULL_POINTER  enumHandle is NULL
  *                          or conditions are counted but absent
  * STATUS_FWP_INVALID_ENUMERATOR  enumType, a match or a data type is not one of its enumeration
- * STATUS_FWP_INVALID_FLAGS       an unknown flag
+ * STATUS_FWP_INVALID_FLAGS       an unknown flag, or both BOOTTIME_ONLY and INCLUDE_BOOTTIME
+ * STATUS_FWP_INVALID_PARAMETER   conditions or BEST_TERMINATING_MATCH without a layerKey
  * STATUS_FWP_LAYER_NOT_FOUND     layerKey names none
- * Windows: layerKey must be given where there are conditions
+ * STATUS_FWP_DUPLICATE_CONDITION two conditions on one field
+ * STATUS_FWP_CONDITION_NOT_FOUND, STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                as in FwpmFilterAdd0
+ * Windows: layerKey is always needed
  * Page: FwpmFilterCreateEnumHandle0. */
 SLUICE_API NTSTATUS NTAPI FwpmFilterCreateEnumHandle0(
     HANDLE engineHandle, const FWPM_FILTER_ENUM_TEMPLATE0 *enumTemplate, HANDLE *enumHandle);

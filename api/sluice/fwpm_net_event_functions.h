@@ -23,6 +23,8 @@
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_TXN_IN_PROGRESS      the session has an open transaction
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has
+ * STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                 a value or comparison that the field does not have
  * Windows: allowed traffic only in events of version 2 and later. Page: FwpmNetEventSubscribe0. */
 SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe0(HANDLE engineHandle,
                                                  const FWPM_NET_EVENT_SUBSCRIPTION0 *subscription,
@@ -42,6 +44,8 @@ SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe0(HANDLE engineHandle,
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_TXN_IN_PROGRESS      the session has an open transaction
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has
+ * STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                 a value or comparison that the field does not have
  * Windows: allowed traffic only in events of version 2 and later. Page: FwpmNetEventSubscribe1. */
 SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe1(HANDLE engineHandle,
                                                  const FWPM_NET_EVENT_SUBSCRIPTION0 *subscription,
@@ -61,6 +65,8 @@ SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe1(HANDLE engineHandle,
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_TXN_IN_PROGRESS      the session has an open transaction
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has
+ * STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                 a value or comparison that the field does not have
  * Windows: allowed traffic only in events of version 2 and later. Page: FwpmNetEventSubscribe2. */
 SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe2(HANDLE engineHandle,
                                                  const FWPM_NET_EVENT_SUBSCRIPTION0 *subscription,
@@ -80,6 +86,8 @@ SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe2(HANDLE engineHandle,
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_TXN_IN_PROGRESS      the session has an open transaction
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has
+ * STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                 a value or comparison that the field does not have
  * Windows: allowed traffic only in events of version 2 and later. Page: FwpmNetEventSubscribe3. */
 SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe3(HANDLE engineHandle,
                                                  const FWPM_NET_EVENT_SUBSCRIPTION0 *subscription,
@@ -99,6 +107,8 @@ SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe3(HANDLE engineHandle,
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_TXN_IN_PROGRESS      the session has an open transaction
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has
+ * STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                 a value or comparison that the field does not have
  * Windows: allowed traffic only in events of version 2 and later. Page: FwpmNetEventSubscribe4. */
 SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscribe4(HANDLE engineHandle,
                                                  const FWPM_NET_EVENT_SUBSCRIPTION0 *subscription,
@@ -134,6 +144,8 @@ SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscriptionsGet0(HANDLE engineHandle,
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_INVALID_INTERVAL     startTime is after endTime
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has
+ * STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
+ *                                 a value or comparison that the field does not have
  * STATUS_FWP_NET_EVENTS_DISABLED  FWPM_ENGINE_COLLECT_NET_EVENTS is 0
  * Page: FwpmNetEventCreateEnumHandle0. */
 SLUICE_API NTSTATUS NTAPI FwpmNetEventCreateEnumHandle0(

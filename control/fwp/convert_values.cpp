@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "fwp/convert.h"
+#include "runtime/callouts.h"
 #include "runtime/text.h"
 
 namespace sluice::fwp {

@@ -4,8 +4,13 @@
 if(TARGET sluice_runtime AND TARGET GTest::gtest)
   file(GLOB fwp_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/control/fwp/*.cpp)
   set(runtime_tests ${PROJECT_SOURCE_DIR}/tests/unit/runtime)
-  add_executable(api_status_test status_test.cpp ${runtime_tests}/fake_sluiced.cpp ${fwp_sources})
+  add_executable(api_status_test
+    status_test.cpp status_world.cpp status_sessions.cpp status_objects.cpp status_filters.cpp
+    status_enumerations.cpp status_subscriptions.cpp ${runtime_tests}/fake_sluiced.cpp ${fwp_sources})
   target_include_directories(api_status_test PRIVATE ${runtime_tests})
   target_link_libraries(api_status_test PRIVATE sluice_runtime sluice_guids spdlog::spdlog GTest::gtest)
+  set_target_properties(api_status_test PROPERTIES UNITY_BUILD OFF)
   gtest_discover_tests(api_status_test TEST_PREFIX api. PROPERTIES LABELS api)
+  api_test(status_pairs ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/status_pairs_test.py ${api}
+    $<TARGET_FILE:api_status_test>)
 endif()

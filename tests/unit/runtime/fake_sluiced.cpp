@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "sluice/fwp.h"
+
 namespace sluice::test {
 
 std::string FakeSluiced::unique_path() {
@@ -71,6 +73,50 @@ void FakeSluiced::serve(const std::shared_ptr<protocol::Channel> &channel) {
     }
 }
 
+namespace {
+
+// One object of the kind that was asked for, named as it was asked for.
+void objects(protocol::ObjectKind kind, const std::string &key, std::uint64_t id,
+             protocol::Objects &out) {
+    const auto named = [&](auto &object) {
+        object.set_key(key.empty() ? std::string(16, 'o') : key);
+        object.set_name("object");
+    };
+    switch (kind) {
+    case protocol::PROVIDER:
+        return named(*out.add_providers());
+    case protocol::PROVIDER_CONTEXT:
+        out.add_provider_contexts()->set_id(id);
+        return named(*out.mutable_provider_contexts(0));
+    case protocol::SUBLAYER:
+        return named(*out.add_sublayers());
+    case protocol::CALLOUT:
+        return named(*out.add_callouts());
+    default:
+        out.add_filters()->set_id(id);
+        return named(*out.mutable_filters(0));
+    }
+}
+
+// What sluiced would answer if it had whatever is asked for.
+void by_default(const protocol::Request &request, protocol::Reply &reply) {
+    if (request.has_host_hello()) reply.mutable_host_welcome()->set_host_id(3);
+    if (request.has_engine_open()) reply.set_session_id(100);
+    if (request.has_filter_add()) reply.set_filter_id(1000);
+    if (request.has_provider_context_add()) reply.set_provider_context_id(2000);
+    if (request.has_subscribe()) reply.set_subscription_id(request.id());
+    if (request.has_engine_option_get())
+        reply.mutable_engine_option()->mutable_value()->set_type(FWP_UINT32);
+    if (request.has_session_enum()) reply.mutable_sessions()->add_sessions()->set_pid(1);
+    if (request.has_net_event_enum()) reply.mutable_net_events()->add_events()->set_id(1);
+    if (const auto &get = request.object_get(); request.has_object_get())
+        objects(get.kind(), get.key(), get.id(), *reply.mutable_objects());
+    if (const auto &all = request.object_enum(); request.has_object_enum())
+        objects(all.kind(), {}, 1, *reply.mutable_objects());
+}
+
+} // namespace
+
 void FakeSluiced::handle(protocol::Channel &channel, const protocol::Request &request) {
     Answer answer;
     {
@@ -81,9 +127,7 @@ void FakeSluiced::handle(protocol::Channel &channel, const protocol::Request &re
     protocol::FromDaemon message;
     auto &reply = *message.mutable_reply();
     reply.set_id(request.id());
-    if (request.has_host_hello()) reply.mutable_host_welcome()->set_host_id(3);
-    if (request.has_engine_open()) reply.set_session_id(100);
-    if (request.has_filter_add()) reply.set_filter_id(1000);
+    by_default(request, reply);
     if (answer) answer(request, reply);
     send(channel, message);
 }
