@@ -69,7 +69,7 @@ protected:
         LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
         const auto rows = static_cast<std::uint32_t>(plan->image.size());
         const int image =
-            bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, sizeof(dp_row), rows, &options);
+            bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, sizeof(dp_cell), rows, &options);
         ASSERT_GE(image, 0);
         for (std::uint32_t i = 0; i < rows; ++i)
             ASSERT_EQ(bpf_map_update_elem(image, &i, &plan->image[i], 0), 0);
@@ -378,11 +378,11 @@ TEST_F(PortDown, PacketTicketIsRedeemedOnce) {
     t.ifindex = 6;
     t.layer = DP_LAYER_INBOUND_IPPACKET_V4;
     t.key.layer = t.layer;
-    t.key.protocol = 6;
-    t.key.local = {0, 0x0000ffffc0000202};
-    t.key.remote = {0, 0x0000ffffc0000201};
-    t.key.local_port = 80;
-    t.key.remote_port = 1000;
+    t.key.number[DP_SLOT_PROTOCOL] = 6;
+    t.key.wide[DP_SLOT_LOCAL_ADDRESS - DP_SLOT_NUMBERS] = {0, 0x0000ffffc0000202};
+    t.key.wide[DP_SLOT_REMOTE_ADDRESS - DP_SLOT_NUMBERS] = {0, 0x0000ffffc0000201};
+    t.key.number[DP_SLOT_LOCAL_PORT] = 80;
+    t.key.number[DP_SLOT_REMOTE_PORT] = 1000;
     t.eval.generation = generation;
     t.eval.asked_id = packet_filter_;
     t.eval.action = DP_ACTION_NONE;

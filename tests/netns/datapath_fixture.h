@@ -130,10 +130,8 @@ inline compiler::Plan plan(std::uint64_t generation, std::vector<std::uint64_t> 
     made.generation = generation;
     made.filter_ids = std::move(ids);
     made.image.resize(DP_LAYERS_MAX + rows);
-    for (std::size_t i = 0; i < DP_LAYERS_MAX; i++) {
-        const dp_layer_index index{generation, DP_LAYERS_MAX, 0, {}};
-        std::memcpy(&made.image[i], &index, sizeof index);
-    }
+    for (std::size_t i = 0; i < DP_LAYERS_MAX; i++)
+        made.image[i].layer.generation = generation;
     return made;
 }
 

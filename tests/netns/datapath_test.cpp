@@ -290,7 +290,7 @@ TEST_F(DatapathTest, SweepsANamespaceThatWent) {
 
 TEST_F(DatapathTest, PublishesImagesOfAnySize) {
     create();
-    for (const std::size_t rows : {0, 1, 5000, DP_IMAGE_ROWS_MAX})
+    for (const std::size_t rows : {0, 1, 5000, DP_IMAGE_CELLS_MAX})
         ASSERT_TRUE(plane_->publish(plan(rows + 2, {}, rows))) << rows;
     EXPECT_FALSE(plane_->publish(compiler::Plan{}));
 }
