@@ -246,6 +246,7 @@ def tables_header(layers, fields, conditions, guids, own_rows, constants):
         count[row["fields"]] = count.get(row["fields"], 0) + 1
     own = [r for r in conditions if r["alias_of"] == "-"]
     place_of = {r["name"]: i for i, r in enumerate(own)}
+    place_of |= {r["name"]: place_of[r["alias_of"]] for r in conditions if r["alias_of"] in place_of}
 
     def array(type_name, name, rows):
         return [f"inline constexpr std::array<{type_name}, {len(rows)}> {name}{{{{"] + rows + ["}};", ""]

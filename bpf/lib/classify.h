@@ -58,7 +58,7 @@ DP_INLINE int dp_test_wide(const struct dp_cell *c, const struct dp_addr *v)
 
     if (c->op == DP_OP_RANGE) return inside;
     if (c->op == DP_OP_NOT_RANGE) return !inside;
-    return c->op == DP_OP_ALWAYS;
+    return dp_test_number(c, v->lo); /* flags of an IPv4 address */
 }
 
 DP_INLINE int dp_test_cgroup(const struct dp_cell *c, const struct dp_key *key)

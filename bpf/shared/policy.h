@@ -63,7 +63,7 @@ enum dp_op {
     DP_OP_MATCH = 1, /* no test: the row's end, dp_cell.row */
     DP_OP_RANGE,     /* low <= v <= high */
     DP_OP_NOT_RANGE,
-    DP_OP_FLAGS_ALL, /* v & low.lo, numbers only */
+    DP_OP_FLAGS_ALL, /* v & low.lo; of an address its low half */
     DP_OP_FLAGS_ANY,
     DP_OP_FLAGS_NONE,
     DP_OP_EMPTY,  /* there is no value */

@@ -146,7 +146,7 @@ TEST_F(Classify, DefersWhereAnUnknownFieldDecides) {
     policy::Packet packet = packet_at(connect_v4);
     EXPECT_EQ(run(packet), blocks);
     eval = {};
-    packet.local_known = false;
+    hide(hide(packet, local_port), local_address);
     EXPECT_EQ(run(packet), defers);
 }
 
@@ -157,11 +157,11 @@ TEST_F(Classify, DoesNotDeferWhereAKnownFieldSaysNoAlready) {
                     .when(equal(remote_port, std::uint16_t{9})));
     publish(1);
     policy::Packet packet = packet_at(connect_v4);
-    packet.local_known = false;
+    hide(hide(packet, local_port), local_address);
     EXPECT_EQ(run(packet), permits);
 }
 
-TEST_F(Classify, FindsTheLastOfAFullImage) {
+TEST_F(Classify, FindsTheLastOfManyAlternatives) {
     policy::Filter many = block(connect_v4).in(top);
     for (const char *field : {local_port, remote_port})
         for (std::uint16_t i = 0; i < 256; ++i)
@@ -169,11 +169,34 @@ TEST_F(Classify, FindsTheLastOfAFullImage) {
     add(policy, many);
     publish(1);
     policy::Packet packet = packet_at(connect_v4);
-    packet.local_port = packet.remote_port = 510;
+    show(show(packet, local_port, std::uint16_t{510}), remote_port, std::uint16_t{510});
     EXPECT_EQ(run(packet), blocks);
     eval = {};
-    packet.local_port = 511;
+    show(packet, local_port, std::uint16_t{511});
     EXPECT_EQ(run(packet), permits);
+}
+
+TEST_F(Classify, FindsTheLastRowOfAFullImage) {
+    // Rows of four cells; one of three tests more than fit are refused.
+    policy::Filter row = block(connect_v4).in(top);
+    for (const std::uint16_t port : {1, 3, 5})
+        row.conditions.push_back(equal(remote_port, port));
+    constexpr int rows = (DP_IMAGE_CELLS_MAX - DP_LAYERS_MAX) / 4;
+    for (int i = 1; i < rows; ++i) {
+        row.id = i;
+        row.effective_weight = 9;
+        policy.filters.emplace(i, row);
+    }
+    policy.next_filter_id = rows;
+    row.conditions = {equal(remote_port, std::uint16_t{7}), equal(remote_port, std::uint16_t{9}),
+                      equal(remote_port, std::uint16_t{1000})};
+    row.weight = policy::Scalar{std::uint64_t{0}};
+    const auto last = add(policy, row);
+    publish(1);
+    EXPECT_EQ(run(), blocks);
+    EXPECT_EQ(eval.filter_id, last);
+    policy.filters.emplace(rows + 1, policy.filters.at(1));
+    EXPECT_FALSE(compiler::compile(policy, 2));
 }
 
 } // namespace

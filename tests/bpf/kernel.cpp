@@ -6,9 +6,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <numeric>
 #include <stdexcept>
 
-#include "bpf/classify_probe.h"
+#include "policy/field.h"
 #include "shared/config.h"
 #include "shared/flow.h"
 #include "shared/port.h"
@@ -22,6 +23,12 @@ namespace {
 
 void check(int result, const char *what) {
     if (result < 0) throw std::runtime_error(std::string(what) + ": " + std::strerror(-result));
+}
+
+std::vector<__u32> first_keys(__u32 count) {
+    std::vector<__u32> keys(count);
+    std::iota(keys.begin(), keys.end(), 0u);
+    return keys;
 }
 
 template <typename Value, typename Count>
@@ -58,12 +65,13 @@ Skeleton *loaded(Skeleton *skeleton, const char *name) {
 
 void Maps::publish(const compiler::Plan &plan) {
     LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-    const auto entries = static_cast<__u32>(plan.image.size());
-    Fd image(
-        bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(__u32), sizeof(dp_row), entries, &opts));
+    auto entries = static_cast<__u32>(plan.image.size());
+    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(__u32), sizeof(dp_cell), entries,
+                            &opts));
     check(image.valid() ? 0 : -errno, "make an image");
-    for (__u32 i = 0; i < entries; ++i)
-        check(bpf_map_update_elem(image.get(), &i, &plan.image[i], BPF_ANY), "write a row");
+    const std::vector<__u32> keys = first_keys(entries);
+    check(bpf_map_update_batch(image.get(), keys.data(), plan.image.data(), &entries, nullptr),
+          "write an image");
     const __u32 slot = 0;
     const int fd = image.get();
     check(bpf_map_update_elem(policy_, &slot, &fd, BPF_ANY), "publish an image");
@@ -88,31 +96,48 @@ void Maps::set_alive(std::uint32_t host, bool alive) {
 }
 
 compiler::Plan plan_of(const policy::Policy &policy, std::uint64_t generation) {
-    Result<compiler::Plan> plan = compiler::compile(policy, generation);
+    Result<compiler::Plan> plan = compiler::compile(policy, generation, harness::environment());
     if (!plan) throw std::runtime_error(plan.error().text());
     return std::move(plan).value();
 }
 
+namespace {
+
+void put(dp_key &key, dp_slot slot, const policy::Scalar &value) {
+    std::visit(
+        [&](const auto &v) {
+            using T = std::decay_t<decltype(v)>;
+            if constexpr (std::is_same_v<T, policy::Bytes16>) {
+                dp_addr &a = key.wide[slot - DP_SLOT_NUMBERS];
+                for (int i = 0; i < 8; ++i) {
+                    a.hi = a.hi << 8 | v[i];
+                    a.lo = a.lo << 8 | v[8 + i];
+                }
+            } else if constexpr (std::is_integral_v<T>) {
+                if (slot < DP_SLOT_NUMBERS)
+                    key.number[slot] = v;
+                else
+                    key.wide[slot - DP_SLOT_NUMBERS] = {0, 0xffff00000000ull | v};
+            } else {
+                throw std::runtime_error("key_of takes numbers and addresses");
+            }
+        },
+        value);
+}
+
+} // namespace
+
 dp_key key_of(const policy::Packet &p) {
-    const auto halves = [](const policy::Bytes16 &bytes) {
-        dp_addr a{};
-        for (int i = 0; i < 8; ++i) {
-            a.hi = a.hi << 8 | bytes[i];
-            a.lo = a.lo << 8 | bytes[8 + i];
-        }
-        return a;
-    };
     dp_key key{};
     key.layer = p.layer;
-    key.protocol = p.protocol;
-    key.local_port = p.local_port;
-    key.remote_port = p.remote_port;
-    key.local = p.v6 ? halves(p.local6) : dp_addr{0, 0xffff00000000ull | p.local4};
-    key.remote = p.v6 ? halves(p.remote6) : dp_addr{0, 0xffff00000000ull | p.remote4};
-    if (!p.local_known) {
-        key.unknown = DP_FIELD_LOCAL_ADDRESS | DP_FIELD_LOCAL_PORT;
-        key.local = {};
-        key.local_port = 0;
+    key.empty = (1u << DP_SLOTS) - 1;
+    for (const Guid &name : policy::fields_at(p.layer)) {
+        const policy::Field field = *policy::field_at(p.layer, name);
+        if (p.unknown.contains(name)) key.unknown |= 1u << field.slot;
+        const auto value = p.values.find(name);
+        if (value == p.values.end()) continue;
+        key.empty &= ~(1u << field.slot);
+        put(key, field.slot, value->second);
     }
     return key;
 }
@@ -181,25 +206,47 @@ std::uint64_t Xdp::take_hit() {
 Classifier::Classifier()
     : skeleton_(loaded(classify_probe_bpf__open_and_load(), "classify_probe")),
       maps_(bpf_map__fd(skeleton_->maps.policy), bpf_map__fd(skeleton_->maps.callouts),
-            bpf_map__fd(skeleton_->maps.hosts)) {}
+            bpf_map__fd(skeleton_->maps.hosts)) {
+    for (const harness::Executable &exe : harness::executables()) {
+        const dp_exe_key key{exe.id.inode, exe.id.device, 0};
+        dp_exe value{};
+        exe.path.copy(value.path, DP_EXE_PATH_MAX - 1);
+        value.length = static_cast<__u32>(exe.path.size());
+        check(bpf_map_update_elem(bpf_map__fd(skeleton_->maps.exes), &key, &value, BPF_ANY),
+              "write an executable");
+    }
+}
 
 Classifier::~Classifier() {
     classify_probe_bpf__destroy(skeleton_);
 }
 
-std::uint32_t Classifier::run(const dp_key &key, dp_eval &eval) {
+void Classifier::run(std::vector<dp_probe> &probes) {
+    if (probes.size() > DP_PROBES_MAX) throw std::runtime_error("too many probes for one run");
     const int map = bpf_map__fd(skeleton_->maps.probes);
-    const __u32 zero = 0;
-    dp_probe probe{};
-    probe.key = key;
-    probe.eval = eval;
-    check(bpf_map_update_elem(map, &zero, &probe, BPF_ANY), "write the question");
+    probes.resize(DP_PROBES_MAX); // the rest is closed
+    const std::vector<__u32> keys = first_keys(DP_PROBES_MAX);
+    __u32 count = DP_PROBES_MAX;
+    check(bpf_map_update_batch(map, keys.data(), probes.data(), &count, nullptr),
+          "write the questions");
     const harness::Bytes frame(64, 0);
-    if (test_run(skeleton_->progs.dp_classify_probe, frame.data(), frame.size()) != 0)
-        throw std::runtime_error("the probe found no question");
-    check(bpf_map_lookup_elem(map, &zero, &probe), "read the result");
-    eval = probe.eval;
-    return probe.result;
+    test_run(skeleton_->progs.dp_classify_probe, frame.data(), frame.size());
+    std::vector<__u32> read(DP_PROBES_MAX);
+    __u32 next = 0;
+    count = DP_PROBES_MAX;
+    const int r =
+        bpf_map_lookup_batch(map, nullptr, &next, read.data(), probes.data(), &count, nullptr);
+    check(r == -ENOENT ? 0 : r, "read the results"); // it was the last of the map
+}
+
+std::uint32_t Classifier::run(const dp_key &key, dp_eval &eval) {
+    std::vector<dp_probe> probes(1);
+    probes[0].key = key;
+    probes[0].eval = eval;
+    probes[0].open = 1;
+    run(probes);
+    eval = probes[0].eval;
+    return probes[0].result;
 }
 
 void keep_answer(dp_eval &eval, std::uint32_t action, bool clear_right) {

@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
+#include "bpf/classify_probe.h"
 #include "compiler/compile.h"
 #include "core/fd.h"
 #include "harness/packet.h"
+#include "harness/world.h"
 #include "policy/arbitrate.h"
 #include "shared/policy.h"
 
@@ -36,7 +38,9 @@ private:
     Fd image_;
 };
 
+// On the machine of harness::world.
 compiler::Plan plan_of(const policy::Policy &policy, std::uint64_t generation = 1);
+// Of a packet that shows numbers and addresses only.
 dp_key key_of(const policy::Packet &packet);
 
 // dp_xdp_nic. `why_not` says why programs cannot be loaded here; empty: they can.
@@ -59,13 +63,15 @@ private:
     std::map<std::uint64_t, std::uint64_t> hits_;
 };
 
-// dp_classify by itself.
+// dp_classify by itself; the executables of harness::world are known to it.
 class Classifier {
 public:
     Classifier();
     ~Classifier();
     Maps &maps() { return maps_; }
     std::uint32_t run(const dp_key &key, dp_eval &eval); // DP_CLASSIFY_*
+    // All open ones at once; on return DP_PROBES_MAX entries.
+    void run(std::vector<dp_probe> &probes);
 
 private:
     classify_probe_bpf *skeleton_;

@@ -117,17 +117,25 @@ Guid new_callout(Policy &policy, std::uint16_t layer, policy::SessionId owner) {
 }
 
 policy::Packet packet_at(std::uint16_t layer) {
+    const bool is_v6 = policy::layer_is_v6(layer);
     policy::Packet p;
     p.layer = layer;
-    p.v6 = policy::layer_is_v6(layer);
-    p.remote4 = v4("192.0.2.1");
-    p.local4 = v4("192.0.2.2");
-    p.remote6 = v6("2001:db8::1");
-    p.local6 = v6("2001:db8::2");
-    p.protocol = 6;
-    p.remote_port = 1000;
-    p.local_port = 80;
+    show(p, remote_address, is_v6 ? policy::Scalar{v6("2001:db8::1")} : v4("192.0.2.1"));
+    show(p, local_address, is_v6 ? policy::Scalar{v6("2001:db8::2")} : v4("192.0.2.2"));
+    show(p, protocol, std::uint8_t{6});
+    show(p, remote_port, std::uint16_t{1000});
+    show(p, local_port, std::uint16_t{80});
     return p;
+}
+
+policy::Packet &show(policy::Packet &packet, const char *field, policy::Scalar value) {
+    packet.values[policy::table_key(field)] = std::move(value);
+    return packet;
+}
+
+policy::Packet &hide(policy::Packet &packet, const char *field) {
+    packet.unknown.insert(policy::table_key(field));
+    return packet;
 }
 
 } // namespace sluice::harness

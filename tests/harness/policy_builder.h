@@ -14,7 +14,7 @@
 namespace sluice::harness {
 
 inline constexpr std::uint16_t in_v4 = 0, in_v6 = 2, connect_v4 = 48, connect_v6 = 50;
-inline constexpr std::uint16_t transport_v4 = 12; // a layer without filters in this release
+inline constexpr std::uint16_t stream_v4 = 20; // a layer without filters in this release
 
 inline const char *const local_address = "FWPM_CONDITION_IP_LOCAL_ADDRESS";
 inline const char *const remote_address = "FWPM_CONDITION_IP_REMOTE_ADDRESS";
@@ -55,7 +55,10 @@ std::uint64_t add(policy::Policy &policy, policy::Filter filter);
 Guid new_sublayer(policy::Policy &policy, std::uint16_t weight, policy::SessionId owner = 0);
 Guid new_callout(policy::Policy &policy, std::uint16_t layer, policy::SessionId owner = 0);
 
-// 192.0.2.1:1000 -> us, or the same in 2001:db8::/32; protocol TCP, local port 80.
+// 192.0.2.1:1000 -> us, or the same in 2001:db8::/32; protocol TCP, local port 80. No other field
+// has a value.
 policy::Packet packet_at(std::uint16_t layer);
+policy::Packet &show(policy::Packet &packet, const char *field, policy::Scalar value);
+policy::Packet &hide(policy::Packet &packet, const char *field); // it is unknown from now on
 
 } // namespace sluice::harness

@@ -19,55 +19,64 @@ Filter with(std::uint16_t layer, std::vector<Condition> conditions) {
 }
 
 bool takes(const Condition &c, const Packet &p) {
-    return matches(with(p.layer, {c}), p);
+    return matches(with(p.layer, {c}), p) == Match::yes;
+}
+bool fits(const Filter &f, const Packet &p) {
+    return matches(f, p) == Match::yes;
 }
 
 Packet from(const char *remote) {
     Packet p = packet_at(in_v4);
-    p.remote4 = v4(remote);
-    return p;
+    return show(p, remote_address, v4(remote));
 }
 Packet from6(const char *remote) {
     Packet p = packet_at(in_v6);
-    p.remote6 = v6(remote);
-    return p;
+    return show(p, remote_address, v6(remote));
 }
 Packet to_port(std::uint16_t port) {
     Packet p = packet_at(connect_v4);
-    p.remote_port = port;
-    return p;
+    return show(p, remote_port, port);
 }
 
+// What one condition, or the first group of a filter, admits.
+Intervals admitted(const Filter &filter) {
+    const auto groups = understand(filter);
+    EXPECT_TRUE(groups) << (groups ? "" : groups.error().text());
+    const auto in = groups ? admitted_by(groups->front()) : std::nullopt;
+    EXPECT_TRUE(in);
+    return in.value_or(Intervals{});
+}
+Intervals admitted(const Condition &c, std::uint16_t layer) {
+    const auto test = understand(c, layer);
+    EXPECT_TRUE(test) << (test ? "" : test.error().text());
+    return test ? std::get<IsIn>(test->question).admitted : Intervals{};
+}
 Intervals port_intervals(std::uint32_t match, std::uint16_t port) {
-    const auto r = admitted_by(condition(remote_port, match, Scalar{port}), connect_v4);
-    EXPECT_TRUE(r) << (r ? "" : r.error().text());
-    return r ? *r : Intervals{};
+    return admitted(condition(remote_port, match, Scalar{port}), connect_v4);
 }
 
 TEST(Conditions, B3_NoneMatchEverything) {
     for (const std::uint16_t layer : {in_v4, in_v6, connect_v4, connect_v6})
-        EXPECT_TRUE(matches(with(layer, {}), packet_at(layer)));
+        EXPECT_TRUE(fits(with(layer, {}), packet_at(layer)));
 }
 
 TEST(Conditions, B1_DifferentFieldsMustAllHold) {
     const Filter f = with(
         connect_v4, {equal(remote_port, std::uint16_t{443}), equal(protocol, std::uint8_t{6})});
     Packet p = to_port(443);
-    EXPECT_TRUE(matches(f, p));
-    p.protocol = 17;
-    EXPECT_FALSE(matches(f, p));
+    EXPECT_TRUE(fits(f, p));
+    show(p, protocol, std::uint8_t{17});
+    EXPECT_FALSE(fits(f, p));
 }
 
 TEST(Conditions, B1_NeighboursOnOneFieldAreAlternatives) {
     const Filter f = with(connect_v4, {equal(remote_port, std::uint16_t{80}),
                                        equal(remote_port, std::uint16_t{443}),
                                        equal(protocol, std::uint8_t{6})});
-    EXPECT_TRUE(matches(f, to_port(80)));
-    EXPECT_TRUE(matches(f, to_port(443)));
-    EXPECT_FALSE(matches(f, to_port(81)));
-    const auto admitted = admitted_by(f);
-    ASSERT_TRUE(admitted);
-    EXPECT_EQ((*admitted)[static_cast<int>(Field::remote_port)], (Intervals{{80, 80}, {443, 443}}));
+    EXPECT_TRUE(fits(f, to_port(80)));
+    EXPECT_TRUE(fits(f, to_port(443)));
+    EXPECT_FALSE(fits(f, to_port(81)));
+    EXPECT_EQ(admitted(f), (Intervals{{80, 80}, {443, 443}}));
 }
 
 TEST(Conditions, B1_GroupsOfOneFieldThatStandApartMustAllHold) {
@@ -75,11 +84,11 @@ TEST(Conditions, B1_GroupsOfOneFieldThatStandApartMustAllHold) {
         with(connect_v4, {between(remote_port, std::uint16_t{80}, std::uint16_t{100}),
                           equal(protocol, std::uint8_t{6}),
                           between(remote_port, std::uint16_t{90}, std::uint16_t{200})});
-    EXPECT_FALSE(matches(f, to_port(80)));
-    EXPECT_TRUE(matches(f, to_port(95)));
-    const auto admitted = admitted_by(f);
-    ASSERT_TRUE(admitted);
-    EXPECT_EQ((*admitted)[static_cast<int>(Field::remote_port)], (Intervals{{90, 100}}));
+    EXPECT_FALSE(fits(f, to_port(80)));
+    EXPECT_TRUE(fits(f, to_port(95)));
+    const auto groups = understand(f);
+    ASSERT_TRUE(groups);
+    EXPECT_EQ(groups->size(), 3u);
 }
 
 TEST(Conditions, B5_OrderComparisons) {
@@ -137,53 +146,143 @@ TEST(Conditions, V4MasksArePrefixes) {
     EXPECT_TRUE(takes(c, from("10.1.0.0")));
     EXPECT_TRUE(takes(c, from("10.1.255.255")));
     EXPECT_FALSE(takes(c, from("10.2.0.0")));
-    const auto in = admitted_by(c, in_v4);
-    ASSERT_TRUE(in);
-    EXPECT_EQ(*in, (Intervals{{0x0a010000, 0x0a01ffff}}));
-    const auto all = admitted_by(equal(remote_address, V4Mask{v4("10.1.2.3"), 0}), in_v4);
-    ASSERT_TRUE(all);
-    EXPECT_EQ(*all, (Intervals{{0, 0xffffffff}}));
+    EXPECT_EQ(admitted(c, in_v4), (Intervals{{0x0a010000, 0x0a01ffff}}));
+    EXPECT_EQ(admitted(equal(remote_address, V4Mask{v4("10.1.2.3"), 0}), in_v4),
+              (Intervals{{0, 0xffffffff}}));
 }
 
 TEST(Conditions, V6PrefixesOfEveryLengthAgreeWithTheOracle) {
     const Bytes16 net = v6("2001:db8:aaaa:5555:1234:5678:9abc:def0");
     for (unsigned length = 0; length <= 128; ++length) {
         const Condition c = equal(remote_address, V6Prefix{net, static_cast<std::uint8_t>(length)});
-        const auto in = admitted_by(c, in_v6);
-        ASSERT_TRUE(in);
-        ASSERT_EQ(in->size(), 1u);
+        const Intervals in = admitted(c, in_v6);
+        ASSERT_EQ(in.size(), 1u);
         Packet p = packet_at(in_v6);
         for (int flipped = -1; flipped < 128; ++flipped) {
-            p.remote6 = net;
+            Bytes16 address = net;
             if (flipped >= 0)
-                p.remote6[flipped / 8] ^= static_cast<std::uint8_t>(0x80 >> flipped % 8);
+                address[flipped / 8] ^= static_cast<std::uint8_t>(0x80 >> flipped % 8);
+            show(p, remote_address, address);
             Number n = 0;
-            for (const std::uint8_t byte : p.remote6)
+            for (const std::uint8_t byte : address)
                 n = n << 8 | byte;
-            const bool inside = n >= in->front().low && n <= in->front().high;
+            const bool inside = n >= in.front().low && n <= in.front().high;
             EXPECT_EQ(inside, flipped < 0 || flipped >= static_cast<int>(length));
             EXPECT_EQ(takes(c, p), inside);
         }
     }
 }
 
-TEST(Conditions, B9_AnUnknownLocalEndMeetsNoCondition) {
+TEST(Conditions, B9_NoValueMeetsNothingButTheTestForNone) {
     Packet p = packet_at(connect_v4);
-    p.local_known = false;
-    EXPECT_FALSE(takes(equal(local_port, p.local_port), p));
+    p.values.erase(table_key(local_port));
+    EXPECT_FALSE(takes(equal(local_port, std::uint16_t{80}), p));
     EXPECT_FALSE(takes(condition(local_port, FWP_MATCH_NOT_EQUAL, Scalar{std::uint16_t{1}}), p));
-    EXPECT_FALSE(takes(equal(local_address, p.local4), p));
-    EXPECT_TRUE(takes(equal(remote_port, p.remote_port), p));
+    EXPECT_FALSE(
+        takes(condition(local_port, FWP_MATCH_FLAGS_NONE_SET, Scalar{std::uint16_t{1}}), p));
+    EXPECT_TRUE(takes(equal(local_port, std::monostate{}), p));
+    EXPECT_FALSE(takes(equal(remote_port, std::monostate{}), p));
+}
+
+TEST(Conditions, WhatIsUnknownIsNeitherYesNorNo) {
+    Packet p = packet_at(connect_v4);
+    hide(p, local_port);
+    const Condition port = equal(local_port, std::uint16_t{80});
+    EXPECT_EQ(matches(with(connect_v4, {port}), p), Match::unknown);
+    EXPECT_EQ(matches(with(connect_v4, {equal(local_port, std::monostate{})}), p), Match::unknown);
+    EXPECT_EQ(matches(with(connect_v4, {port, equal(protocol, std::uint8_t{6})}), p),
+              Match::unknown);
+    EXPECT_EQ(matches(with(connect_v4, {port, equal(protocol, std::uint8_t{17})}), p), Match::no);
 }
 
 TEST(Conditions, AlternativesThatTouchBecomeOne) {
-    const auto admitted =
-        admitted_by(with(connect_v4, {between(remote_port, std::uint16_t{10}, std::uint16_t{20}),
-                                      equal(remote_port, std::uint16_t{21}),
-                                      between(remote_port, std::uint16_t{15}, std::uint16_t{30}),
-                                      equal(remote_port, std::uint16_t{32})}));
-    ASSERT_TRUE(admitted);
-    EXPECT_EQ((*admitted)[static_cast<int>(Field::remote_port)], (Intervals{{10, 30}, {32, 32}}));
+    EXPECT_EQ(admitted(with(connect_v4, {between(remote_port, std::uint16_t{10}, std::uint16_t{20}),
+                                         equal(remote_port, std::uint16_t{21}),
+                                         between(remote_port, std::uint16_t{15}, std::uint16_t{30}),
+                                         equal(remote_port, std::uint16_t{32})})),
+              (Intervals{{10, 30}, {32, 32}}));
+}
+
+bool flags_take(std::uint32_t match, std::uint32_t wanted, std::uint32_t seen) {
+    Packet p = packet_at(in_v4);
+    show(p, "FWPM_CONDITION_FLAGS", seen);
+    return takes(condition("FWPM_CONDITION_FLAGS", match, Scalar{wanted}), p);
+}
+
+TEST(Conditions, B5_Flags) {
+    EXPECT_TRUE(flags_take(FWP_MATCH_FLAGS_ALL_SET, 0x5, 0x7));
+    EXPECT_FALSE(flags_take(FWP_MATCH_FLAGS_ALL_SET, 0x5, 0x4));
+    EXPECT_TRUE(flags_take(FWP_MATCH_FLAGS_ANY_SET, 0x5, 0x4));
+    EXPECT_FALSE(flags_take(FWP_MATCH_FLAGS_ANY_SET, 0x5, 0x2));
+    EXPECT_TRUE(flags_take(FWP_MATCH_FLAGS_ALL_SET, 0, 0));
+}
+
+TEST(Conditions, B14_FlagsNoneSetExcludes) {
+    EXPECT_TRUE(flags_take(FWP_MATCH_FLAGS_NONE_SET, 0x20, 0x1));
+    EXPECT_FALSE(flags_take(FWP_MATCH_FLAGS_NONE_SET, 0x20, 0x21));
+}
+
+bool path_takes(std::uint32_t match, const Scalar &wanted, const char *seen = "/usr/bin/curl") {
+    Packet p = packet_at(connect_v4);
+    show(p, "FWPM_CONDITION_ALE_APP_ID", Text{seen});
+    return takes(condition("FWPM_CONDITION_ALE_APP_ID", match, wanted), p);
+}
+
+TEST(Conditions, B7_PrefixTestsTheEnd) {
+    EXPECT_TRUE(path_takes(FWP_MATCH_PREFIX, Text{"/curl"}));
+    EXPECT_FALSE(path_takes(FWP_MATCH_PREFIX, Text{"/usr/bin"}));
+    EXPECT_TRUE(path_takes(FWP_MATCH_NOT_PREFIX, Text{"/usr/bin"}));
+    EXPECT_FALSE(path_takes(FWP_MATCH_NOT_PREFIX, Text{"/curl"}));
+    EXPECT_FALSE(path_takes(FWP_MATCH_PREFIX, Text{"/very/long/usr/bin/curl"}));
+}
+
+TEST(Conditions, B5_CaseInsensitiveAndOrderOfText) {
+    EXPECT_TRUE(path_takes(FWP_MATCH_EQUAL_CASE_INSENSITIVE, Text{"/USR/bin/CURL"}));
+    EXPECT_FALSE(path_takes(FWP_MATCH_EQUAL, Text{"/USR/bin/CURL"}));
+    EXPECT_TRUE(path_takes(FWP_MATCH_LESS, Text{"/usr/bin/curl0"}));
+    EXPECT_TRUE(path_takes(FWP_MATCH_GREATER, Text{"/usr/bin/Curl"}));
+    EXPECT_FALSE(path_takes(FWP_MATCH_GREATER, Text{"/usr/bin/curl"}));
+    EXPECT_TRUE(path_takes(FWP_MATCH_GREATER_OR_EQUAL, Text{"/usr/bin/curl"}));
+}
+
+TEST(Conditions, B12_AnApplicationIdIsThePathInUtf16) {
+    const Blob id{std::string("/\0x\0\0\0", 6)};
+    EXPECT_TRUE(path_takes(FWP_MATCH_EQUAL, id, "/x"));
+    EXPECT_FALSE(path_takes(FWP_MATCH_EQUAL, id, "/y"));
+}
+
+Sid unix_sid(char kind, char id) {
+    std::string bytes("\x01\x02\0\0\0\0\0\x16\0\0\0\0\0\0\0\0", 16);
+    bytes[8] = kind;
+    bytes[12] = id;
+    return {bytes};
+}
+
+TEST(Conditions, B12_AUserIsANumberOrASid) {
+    Packet p = packet_at(connect_v4);
+    show(p, "FWPM_CONDITION_ALE_USER_ID", std::uint32_t{7});
+    show(p, "SLUICE_CONDITION_ALE_GROUP_ID", std::uint32_t{9});
+    const char *const user = "FWPM_CONDITION_ALE_USER_ID";
+    EXPECT_TRUE(takes(equal(user, std::uint32_t{7}), p));
+    EXPECT_TRUE(takes(equal(user, unix_sid(1, 7)), p));
+    EXPECT_FALSE(takes(equal(user, unix_sid(1, 9)), p));
+    EXPECT_TRUE(takes(equal(user, unix_sid(2, 9)), p));
+    EXPECT_FALSE(takes(equal(user, unix_sid(2, 7)), p));
+    EXPECT_TRUE(takes(condition(user, FWP_MATCH_NOT_EQUAL, Scalar{unix_sid(2, 7)}), p));
+}
+
+TEST(Conditions, ACgroupIsAnyOfThoseAbove) {
+    Packet p = packet_at(connect_v4);
+    p.cgroup_ids = {5, 4};
+    p.cgroup_paths = {"a", "a/b"};
+    p.containers = {"web"};
+    const char *const cgroup = "SLUICE_CONDITION_CGROUP";
+    EXPECT_TRUE(takes(equal(cgroup, Text{"a"}), p));
+    EXPECT_TRUE(takes(equal(cgroup, std::uint64_t{4}), p));
+    EXPECT_FALSE(takes(equal(cgroup, std::uint64_t{6}), p));
+    EXPECT_TRUE(takes(condition(cgroup, FWP_MATCH_NOT_EQUAL, Scalar{Text{"c"}}), p));
+    EXPECT_TRUE(takes(equal("SLUICE_CONDITION_CONTAINER", Text{"web"}), p));
+    EXPECT_FALSE(takes(equal(cgroup, std::monostate{}), p));
 }
 
 } // namespace

@@ -73,7 +73,7 @@ TEST_F(Edit, ProviderNotFound) {
 
 TEST_F(Edit, LayerNotFound) {
     refuse_filter(STATUS_FWP_LAYER_NOT_FOUND, permit(9999), "no such layer");
-    refuse_filter(STATUS_FWP_LAYER_NOT_FOUND, permit(transport_v4), "not in this release");
+    refuse_filter(STATUS_FWP_LAYER_NOT_FOUND, permit(stream_v4), "not in this release");
     Callout c;
     c.name = "c";
     c.layer = 9999;
@@ -81,7 +81,7 @@ TEST_F(Edit, LayerNotFound) {
 }
 
 TEST_F(Edit, ACalloutMayBeAddedAtALayerThatHasNoFiltersYet) {
-    EXPECT_FALSE(new_callout(policy, transport_v4).is_null());
+    EXPECT_FALSE(new_callout(policy, stream_v4).is_null());
 }
 
 TEST_F(Edit, SublayerNotFound) {
@@ -132,21 +132,24 @@ TEST_F(Edit, InvalidFlags) {
     expect_status(policy::add_callout(policy, c), STATUS_FWP_INVALID_FLAGS);
 }
 
-TEST_F(Edit, NotSupportedYet) {
-    for (const std::uint32_t flag :
-         {FWPM_FILTER_FLAG_PERSISTENT, FWPM_FILTER_FLAG_BOOTTIME,
-          FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT, FWPM_FILTER_FLAG_SILENT_MODE})
-        refuse_filter(STATUS_NOT_SUPPORTED, permit(in_v4).flagged(flag));
-    // a field of the layer that the data path does not read
+TEST_F(Edit, NotSupported) {
+    refuse_filter(STATUS_NOT_SUPPORTED, permit(in_v4).flagged(FWPM_FILTER_FLAG_SILENT_MODE));
+    // a field of the layer that Linux has nothing like
     refuse_condition(STATUS_NOT_SUPPORTED, connect_v4,
-                     equal("FWPM_CONDITION_FLAGS", std::uint32_t{1}), "FWPM_CONDITION_FLAGS");
-    refuse_condition(STATUS_NOT_SUPPORTED, connect_v4, equal(remote_port, std::monostate{}));
-    refuse_condition(STATUS_NOT_SUPPORTED, connect_v4,
-                     condition(remote_port, FWP_MATCH_FLAGS_ALL_SET, Scalar{std::uint16_t{1}}));
-    SubLayer s;
-    s.name = "s";
-    s.flags = FWPM_SUBLAYER_FLAG_PERSISTENT;
-    expect_status(policy::add_sublayer(policy, s), STATUS_NOT_SUPPORTED);
+                     equal("FWPM_CONDITION_ALE_PACKAGE_ID", Sid{"x"}),
+                     "FWPM_CONDITION_ALE_PACKAGE_ID");
+    const char *const user = "FWPM_CONDITION_ALE_USER_ID";
+    refuse_condition(STATUS_NOT_SUPPORTED, connect_v4, equal(user, SecurityDescriptor{"x"}), user);
+    refuse_condition(STATUS_NOT_SUPPORTED, connect_v4, equal(user, Sid{"x"}), user);
+}
+
+TEST_F(Edit, NotSupportedWhereNoPacketIsHandedOver) {
+    for (const std::uint16_t layer :
+         {DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_ALE_AUTH_LISTEN_V6, DP_LAYER_IPFORWARD_V4}) {
+        const Guid there = new_callout(policy, layer);
+        refuse_filter(STATUS_NOT_SUPPORTED, terminating(layer, there), layer_name(layer).c_str());
+        EXPECT_TRUE(add_filter(policy, permit(layer)));
+    }
 }
 
 TEST_F(Edit, ConditionNotFound) {
@@ -189,6 +192,16 @@ TEST_F(Edit, MatchTypeMismatch) {
         STATUS_FWP_MATCH_TYPE_MISMATCH, in_v4,
         condition(remote_port, FWP_MATCH_EQUAL_CASE_INSENSITIVE, Scalar{std::uint16_t{1}}));
     refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, in_v4,
+                     condition(remote_port, FWP_MATCH_NOT_EQUAL, Scalar{}));
+    refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, connect_v4,
+                     condition("SLUICE_CONDITION_CGROUP", FWP_MATCH_PREFIX, Scalar{Text{"a"}}));
+    refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, connect_v4,
+                     condition("FWPM_CONDITION_ALE_APP_ID", FWP_MATCH_EQUAL_CASE_INSENSITIVE,
+                               Scalar{Blob{"a"}}));
+    refuse_condition(
+        STATUS_FWP_MATCH_TYPE_MISMATCH, DP_LAYER_INBOUND_MAC_FRAME_ETHERNET,
+        condition("FWPM_CONDITION_MAC_LOCAL_ADDRESS", FWP_MATCH_LESS, Scalar{Bytes6{}}));
+    refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, in_v4,
                      condition(remote_address, FWP_MATCH_NOT_EQUAL, Scalar{V4Mask{0, 0xff000000}}));
     refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, in_v6,
                      condition(remote_address, FWP_MATCH_FLAGS_ANY_SET, Scalar{Bytes16{}}));
@@ -223,7 +236,41 @@ TEST_F(Edit, NeverMatch) {
                                               .when(equal(remote_port, std::uint16_t{2})));
 }
 
-TEST_F(Edit, DuplicateConditionWhereNotEqualIsAnAlternative) {
+TEST_F(Edit, NeverMatchOfFlagsAndOfNoValue) {
+    const char *const flags = "FWPM_CONDITION_FLAGS";
+    refuse_condition(STATUS_FWP_NEVER_MATCH, in_v4,
+                     condition(flags, FWP_MATCH_FLAGS_ANY_SET, Scalar{std::uint32_t{0}}));
+    const auto apart = [&](const Condition &a, const Condition &b) {
+        return permit(in_v4).when(a).when(equal(protocol, std::uint8_t{6})).when(b);
+    };
+    refuse_filter(STATUS_FWP_NEVER_MATCH,
+                  apart(condition(flags, FWP_MATCH_FLAGS_ALL_SET, Scalar{std::uint32_t{3}}),
+                        condition(flags, FWP_MATCH_FLAGS_NONE_SET, Scalar{std::uint32_t{1}})));
+    refuse_filter(STATUS_FWP_NEVER_MATCH, apart(equal(remote_port, std::uint16_t{1}),
+                                                equal(remote_port, std::monostate{})));
+    EXPECT_TRUE(add_filter(
+        policy, apart(equal(flags, std::uint32_t{1}),
+                      condition(flags, FWP_MATCH_FLAGS_ANY_SET, Scalar{std::uint32_t{1}}))));
+}
+
+TEST_F(Edit, OutOfBoundsOfATextThatIsNoPath) {
+    refuse_condition(STATUS_FWP_OUT_OF_BOUNDS, connect_v4,
+                     equal("FWPM_CONDITION_ALE_APP_ID", Text{std::string(4096, 'a')}), "4096");
+}
+
+TEST_F(Edit, InvalidParameterOfAnApplicationIdThatIsNoPath) {
+    refuse_condition(STATUS_FWP_INVALID_PARAMETER, connect_v4,
+                     equal("FWPM_CONDITION_ALE_APP_ID", Blob{"odd"}));
+}
+
+TEST_F(Edit, B2_DuplicateConditionWhereANegativeIsAnAlternative) {
+    const char *const flags = "FWPM_CONDITION_FLAGS";
+    const Condition none = condition(flags, FWP_MATCH_FLAGS_NONE_SET, Scalar{std::uint32_t{1}});
+    refuse_filter(STATUS_FWP_DUPLICATE_CONDITION, permit(in_v4).when(none).when(none));
+    const Condition not_end =
+        condition("FWPM_CONDITION_ALE_APP_ID", FWP_MATCH_NOT_PREFIX, Scalar{Text{"a"}});
+    refuse_filter(STATUS_FWP_DUPLICATE_CONDITION, permit(connect_v4).when(not_end).when(not_end));
+
     const Condition not_one = condition(remote_port, FWP_MATCH_NOT_EQUAL, Scalar{std::uint16_t{1}});
     const Condition not_two = condition(remote_port, FWP_MATCH_NOT_EQUAL, Scalar{std::uint16_t{2}});
     refuse_filter(STATUS_FWP_DUPLICATE_CONDITION, permit(in_v4).when(not_one).when(not_two));
@@ -239,6 +286,17 @@ TEST_F(Edit, AlreadyExists) {
     expect_status(policy::add_sublayer(policy, s), STATUS_FWP_ALREADY_EXISTS);
     Callout c = policy.callouts.at(callout);
     expect_status(policy::add_callout(policy, c), STATUS_FWP_ALREADY_EXISTS);
+}
+
+TEST_F(Edit, TooManySublayers) {
+    SubLayer s;
+    s.name = "s";
+    while (policy.sublayers.size() < 65536) {
+        s.key = Guid{static_cast<std::uint32_t>(policy.sublayers.size()), 1, 2, {}};
+        policy.sublayers.emplace(s.key, s);
+    }
+    s.key = Guid{};
+    expect_status(policy::add_sublayer(policy, s), STATUS_FWP_TOO_MANY_SUBLAYERS);
 }
 
 TEST_F(Edit, FilterNotFound) {
