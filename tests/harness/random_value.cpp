@@ -119,9 +119,10 @@ Scalar random_mask(const Field &field, Dice &dice) {
     std::uint64_t value = 0;
     if (field.aspect == Aspect::interface_luid)
         value = dice.of(environment().interfaces).luid();
-    else if (policy::is_interface_property(field.aspect))
-        value = field.aspect == Aspect::interface_type ? dice.of(environment().interfaces).type
-                                                       : dice.of(environment().interfaces).tunnel;
+    else if (field.aspect == Aspect::interface_type)
+        value = dice.of(environment().interfaces).type;
+    else if (field.aspect == Aspect::interface_tunnel)
+        return std::uint32_t{1} << dice.below(4); // most interfaces are no tunnel
     else
         value = dice.of(numbers_of(field.slot));
     if (dice.one_in(2)) value &= value - 1;
