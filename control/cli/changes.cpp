@@ -150,6 +150,38 @@ void add_filter(Context &c, const FilterWords &words) {
         std::printf("%llu\n", static_cast<unsigned long long>(reply.filter_id()));
 }
 
+struct ConditionOption {
+    const char *option, *word, *help;
+};
+constexpr ConditionOption condition_options[] = {
+    {"--remote", "remote_address", "ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS; again: or"},
+    {"--local", "local_address", "likewise"},
+    {"--remote-port", "remote_port", "N or N-M; again: or"},
+    {"--local-port", "local_port", "likewise"},
+    {"--protocol", "protocol", "tcp, udp, icmp, icmpv6 or a number; again: or"},
+    {"--app", "app", "path of an executable; again: or"},
+    {"--user", "user", "name or number; again: or"},
+    {"--group", "group", "likewise"},
+    {"--interface", "interface", "name; again: or"}};
+
+void add_condition_options(CLI::App &app, FilterWords &words) {
+    words.conditions.reserve(std::size(condition_options));
+    for (const auto &[option, word, help] : condition_options) {
+        words.conditions.emplace_back(word, std::vector<std::string>());
+        // One value an option: what follows is the next word. Given again, the values are
+        // alternatives.
+        app.add_option(option, words.conditions.back().second, help)
+            ->expected(1)
+            ->take_all()
+            ->allow_extra_args(false);
+    }
+    app.add_option("--condition", words.written,
+                   "any condition as a policy file writes it: 'remote_port: {not: 22}'")
+        ->expected(1)
+        ->take_all()
+        ->allow_extra_args(false);
+}
+
 void filter_add(CLI::App &app, Context &context) {
     auto words = std::make_shared<FilterWords>();
     app.add_option("--layer", words->layer, "a name in `sluice layer list`")->required();
@@ -157,24 +189,14 @@ void filter_add(CLI::App &app, Context &context) {
     app.add_option("--callout", words->callout, "name or GUID of the callout");
     app.add_option("--callout-type", words->callout_type,
                    "terminating (default), inspection or unknown");
-    // One value an option: what follows is the next word. Given again, the values are alternatives.
-    const auto alternatives = [&app](const char *name, std::vector<std::string> &values,
-                                     const char *help) {
-        app.add_option(name, values, help)->expected(1)->take_all()->allow_extra_args(false);
-    };
-    alternatives("--remote", words->remote,
-                 "ADDRESS, ADDRESS/LENGTH or ADDRESS-ADDRESS; again: or");
-    alternatives("--local", words->local, "likewise");
-    alternatives("--remote-port", words->remote_port, "N or N-M; again: or");
-    alternatives("--local-port", words->local_port, "likewise");
-    alternatives("--protocol", words->protocol, "tcp, udp, icmp, icmpv6 or a number; again: or");
+    add_condition_options(app, *words);
     app.add_option("--weight", words->weight,
                    "auto (default), 0-15 for a range of weights, or a weight of 64 bits");
     app.add_option("--sublayer", words->sublayer, "name or GUID (the universal sublayer)");
     app.add_option("--name", words->name, "text for lists");
-    app.add_option("--lifetime", words->lifetime,
-                   "static (default, until sluiced's state is lost), persistent (over reboots) or "
-                   "boot-time (`sluice boot`, until sluiced runs)");
+    app.add_option("--description", words->description, "text for `sluice filter show`");
+    app.add_option("--key", words->key, "GUID (a random one)");
+    app.add_option("--lifetime", words->lifetime, "static (default), persistent or boot-time");
     app.add_flag("--permit-if-unregistered", words->permit_if_unregistered,
                  "permit while nobody answers for the callout");
     app.add_flag("--clear-action-right", words->clear_action_right,
@@ -209,7 +231,8 @@ std::vector<Command> change_commands() {
 
 std::vector<Command> all_commands() {
     auto all = query_commands();
-    for (const auto &more : {change_commands(), boot_commands()})
+    for (const auto &more : {change_commands(), object_commands(), policy_commands(),
+                             event_commands(), explain_commands(), boot_commands()})
         all.insert(all.end(), more.begin(), more.end());
     return all;
 }

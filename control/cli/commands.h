@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
@@ -26,9 +27,22 @@ struct Command {
     void (*set_up)(CLI::App &app, Context &context); // options and context.run
 };
 
+inline void put(const std::string &text) {
+    std::fputs(text.c_str(), stdout);
+}
+
+template <void (*Run)(Context &)>
+void no_options(CLI::App &, Context &context) {
+    context.run = Run;
+}
+
 std::vector<Command> query_commands();
 std::vector<Command> change_commands();
 std::vector<Command> boot_commands();
+std::vector<Command> object_commands();
+std::vector<Command> policy_commands();
+std::vector<Command> event_commands();
+std::vector<Command> explain_commands();
 std::vector<Command> all_commands();
 Vocabulary vocabulary();
 

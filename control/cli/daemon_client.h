@@ -2,7 +2,9 @@
 // The command line's end of the control channel: one request, its replies.
 #pragma once
 
+#include <deque>
 #include <functional>
+#include <vector>
 
 #include "core/result.h"
 #include "protocol/channel.h"
@@ -23,6 +25,7 @@ enum Exit : int {
 struct Failure {
     int exit_code;
     std::string text;
+    bool whole = false; // lines of its own, with their places; else one line
 };
 
 class DaemonClient {
@@ -35,7 +38,19 @@ public:
     protocol::Reply ask(protocol::Request request,
                         const std::vector<int> &fds = {}); // for requests with one reply
 
+    // Messages that are one request; the last is answered, and so is one that is refused. on_sent:
+    // after each, with its number.
+    protocol::Reply ask_in_pieces(std::vector<protocol::Request> pieces,
+                                  const std::function<void(std::size_t)> &on_sent);
+    // Waits for what sluiced sends by itself after a subscription.
+    protocol::Notice next_notice();
+
 private:
+    void send(const protocol::ToDaemon &message, const std::vector<int> &fds = {});
+    protocol::FromDaemon receive();
+    void await_replies(std::uint64_t id, const OnReply &on_reply);
+
+    std::deque<protocol::Notice> notices_; // that came while a reply was awaited
     protocol::Channel channel_;
     std::uint64_t next_id_ = 1;
 };

@@ -3,6 +3,7 @@
 
 #include "cli/names.h"
 #include "core/guid.h"
+#include "policyfile/layers.h"
 
 namespace sluice::cli {
 
@@ -83,6 +84,37 @@ Json to_json(const protocol::SubLayer &m) {
                 {"weight", m.weight()},
                 {"flags", m.flags()},
                 {"lifetime", m.lifetime()}};
+}
+
+Json to_json(const protocol::Provider &m) {
+    return Json{{"key", guid_text(m.key())},
+                {"name", m.name()},
+                {"description", or_null(m.description())},
+                {"service", or_null(m.service_name())},
+                {"flags", m.flags()},
+                {"lifetime", m.lifetime()}};
+}
+
+Json to_json(const protocol::Callout &m) {
+    return Json{{"key", guid_text(m.key())},
+                {"id", m.id()},
+                {"name", m.name()},
+                {"description", or_null(m.description())},
+                {"layer", policyfile::layer_name(static_cast<std::uint16_t>(m.layer()))},
+                {"flags", m.flags()},
+                {"lifetime", m.lifetime()}};
+}
+
+Json to_json(const protocol::PolicyDifference &difference) {
+    const auto list = [](const auto &lines) {
+        return std::vector<std::string>(lines.begin(), lines.end());
+    };
+    return Json{{"schema", schema},
+                {"added", list(difference.added())},
+                {"deleted", list(difference.deleted())},
+                {"changed", list(difference.changed())},
+                {"unchanged", difference.unchanged()},
+                {"generation", difference.generation()}};
 }
 
 Json to_json(const protocol::Hold &m) {

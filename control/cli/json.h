@@ -20,6 +20,9 @@ Json to_json(const protocol::Host &host);
 Json to_json(const protocol::CalloutInfo &callout);
 Json to_json(const protocol::Filter &filter);
 Json to_json(const protocol::SubLayer &sublayer);
+Json to_json(const protocol::Provider &provider);
+Json to_json(const protocol::Callout &callout); // the object; CalloutInfo is who answers for it
+Json to_json(const protocol::PolicyDifference &difference); // a document
 Json to_json(const protocol::Hold &hold);
 Json to_json(const protocol::Counter &counter);
 Json to_json(const protocol::StatusInfo &status);

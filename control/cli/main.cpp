@@ -40,7 +40,10 @@ void add_commands(CLI::App &app, Context &context) {
 }
 
 int fail(const Failure &failure) {
-    std::fprintf(stderr, "sluice: %s\n", failure.text.c_str());
+    if (failure.whole)
+        std::fputs(failure.text.c_str(), stderr);
+    else
+        std::fprintf(stderr, "sluice: %s\n", failure.text.c_str());
     return failure.exit_code;
 }
 

@@ -6,16 +6,13 @@
 #include "cli/json.h"
 #include "cli/names.h"
 #include "cli/table.h"
+#include "policyfile/layers.h"
 
 namespace sluice::cli {
 
 namespace {
 
 using R = protocol::Request;
-
-void put(const std::string &text) {
-    std::fputs(text.c_str(), stdout);
-}
 
 // Every list is asked for, and shown, in one way. Entries: from a reply to its repeated field.
 template <typename Message, typename Entries>
@@ -35,11 +32,6 @@ void show_list(Context &context, R request, const char *name, const Entries &ent
         put(print(document(name, std::move(json))) + "\n");
     else if (rows.size() > 1 || !context.quiet)
         put(table(rows));
-}
-
-template <void (*Show)(Context &)>
-void no_options(CLI::App &, Context &context) {
-    context.run = Show;
 }
 
 void nics(Context &c) {
@@ -102,7 +94,7 @@ void stats(Context &c) {
 void layers(Context &c) {
     Json json = Json::array();
     std::vector<Row> rows{{"ID", "NAME"}};
-    for (const auto &[id, name] : all_layers()) {
+    for (const auto &[id, name] : policyfile::all_layers()) {
         json.push_back(Json{{"id", id}, {"name", name}});
         rows.push_back({std::to_string(id), name});
     }

@@ -376,18 +376,29 @@ Json print_conditions(const protocol::Filter &filter, std::uint16_t layer) {
     return map.size() == groups.size() ? map : list;
 }
 
+namespace {
+
+std::string plain_text(const Json &json) {
+    if (json.is_string()) return json.get<std::string>();
+    if (!json.is_array()) return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+    std::string text;
+    for (const auto &item : json)
+        text += (text.empty() ? "" : ", ") + plain_text(item);
+    return text;
+}
+
+} // namespace
+
 std::string condition_text(const protocol::Condition &condition, std::uint16_t layer) {
     const Guid key = Guid::from_bytes(condition.field()).value_or(Guid());
     const Field *field = printed_field(key, layer_name(layer).find("icmp") != std::string::npos);
     const Json value = value_json(field, layer_family(layer), condition);
-    const auto plain = [](const Json &json) {
-        return json.is_string() ? json.get<std::string>() : json.dump();
-    };
     const std::string word = field_word(key);
-    if (!value.is_object()) return word + " " + plain(value);
+    if (!value.is_object()) return word + " " + plain_text(value);
     std::string comparison = value.begin().key();
     std::replace(comparison.begin(), comparison.end(), '_', ' ');
-    return word + " " + comparison + " " + plain(value.begin().value());
+    if (comparison.starts_with(word + " ")) comparison.erase(0, word.size() + 1); // flags all
+    return word + " " + comparison + " " + plain_text(value.begin().value());
 }
 
 } // namespace sluice::policyfile

@@ -190,23 +190,59 @@ PolicyFile read_text(const std::string &name, std::string text, const protocol::
     return file;
 }
 
+namespace {
+
+std::string joined(const Problems &problems) {
+    std::string all;
+    for (const auto &problem : problems.all())
+        all += (all.empty() ? "" : "; ") + problem.text;
+    return all;
+}
+
+Result<void> add_read(const Node &node, std::uint16_t layer, Problems &problems,
+                      protocol::Filter &filter) {
+    LayerConditions conditions = read_conditions(node, layer, problems);
+    for (const auto &place : conditions.skipped)
+        problems.add(place, "the value is of the other family than " + layer_name(layer));
+    if (!problems.empty()) return Error(0, joined(problems));
+    for (auto &placed : conditions.all)
+        *filter.add_conditions() = std::move(placed.condition);
+    return {};
+}
+
+} // namespace
+
+Result<void> add_condition(const std::string &word, const std::vector<std::string> &values,
+                           std::uint16_t layer, protocol::Filter &filter) {
+    Node map, key, list;
+    map.kind = Node::Kind::map;
+    list.kind = Node::Kind::list;
+    key.kind = Node::Kind::scalar;
+    key.text = word;
+    for (const auto &value : values) {
+        Node &item = list.items.emplace_back(key);
+        item.text = value;
+        item.place.column = static_cast<int>(list.items.size());
+    }
+    map.items = {key, list};
+    Problems problems;
+    if (auto r = add_read(map, layer, problems, filter); !r) {
+        std::string all;
+        for (const auto &value : values)
+            all += (all.empty() ? "" : ", ") + value;
+        return Error(0, word + " '" + all + "': " + r.error().text());
+    }
+    return {};
+}
+
 Result<void> add_conditions(const std::string &text, std::uint16_t layer,
                             protocol::Filter &filter) {
     Problems problems;
     const Sources sources{{"condition", text}};
     const auto node = parse_tree(sources, 0, problems);
-    LayerConditions conditions;
-    if (node) conditions = read_conditions(*node, layer, problems);
-    for (const auto &place : conditions.skipped)
-        problems.add(place, "this is of the other family than the layer " + layer_name(layer));
-    if (!problems.empty()) {
-        std::string all;
-        for (const auto &problem : problems.all())
-            all += (all.empty() ? "" : "; ") + problem.text;
-        return Error(0, "condition '" + text + "': " + all);
-    }
-    for (auto &placed : conditions.all)
-        *filter.add_conditions() = std::move(placed.condition);
+    const auto added =
+        node ? add_read(*node, layer, problems, filter) : Result<void>(Error(0, joined(problems)));
+    if (!added) return Error(0, "condition '" + text + "': " + added.error().text());
     return {};
 }
 

@@ -56,6 +56,10 @@ std::string derived_key(const std::string &kind, const std::string &name,
 // weight, each further one a weight less. It is the band of {range: 8}.
 inline constexpr std::uint64_t first_ordered_weight = 0x8fffffffffffffff;
 
+// One condition: a word and its alternatives as scalars. As add_conditions otherwise.
+Result<void> add_condition(const std::string &word, const std::vector<std::string> &values,
+                           std::uint16_t layer, protocol::Filter &filter);
+
 // Reads a condition as `sluice filter add --condition` takes it: "remote_port: [80, 443]". Appends
 // to filter.conditions; a text of what is wrong otherwise, and the filter as it was.
 Result<void> add_conditions(const std::string &text, std::uint16_t layer, protocol::Filter &filter);

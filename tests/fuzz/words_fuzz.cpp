@@ -16,18 +16,19 @@ void said(const sluice::Result<T> &result) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t *data, std::size_t size) {
     const std::string word(reinterpret_cast<const char *>(data), size);
-    for (const bool v6 : {false, true})
-        said(parse_address(word, v6));
-    said(parse_port(word));
-    said(parse_protocol(word));
     said(parse_weight(word));
     said(parse_layer(word));
     FilterWords words;
     words.layer = "ale_auth_connect_v6";
     words.action = "block";
     words.name = "fuzz";
-    words.remote = {word};
-    words.remote_port = {word};
+    for (const char *field : {"remote_address", "remote_port", "protocol", "user", "app", "mac"}) {
+        words.conditions = {{field, {word}}};
+        said(parse_filter(words, {}));
+    }
+    words.conditions.clear();
+    words.written = {word};
+    said(parse_filter(words, {}));
     words.weight = word;
     said(parse_filter(words, {}));
     return 0;
@@ -46,5 +47,6 @@ std::vector<std::string> fuzz_seeds() {
             "15",
             "18446744073709551615",
             "ale_auth_connect_v4",
+            "remote_port: {not: [22, 80-90]}",
             "inbound_ippacket_v6"};
 }

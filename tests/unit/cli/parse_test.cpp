@@ -29,39 +29,6 @@ TEST(Layer, IsTakenByNameInAnyFormAndByNumber) {
     refuses(parse_layer("99999"), "99999");
 }
 
-TEST(Port, IsANumberOrARange) {
-    EXPECT_EQ(parse_port("443")->number(), 443u);
-    const auto range = parse_port("80-90");
-    EXPECT_EQ(range->type(), FWP_RANGE_TYPE);
-    EXPECT_EQ(range->low().number(), 80u);
-    EXPECT_EQ(range->high().number(), 90u);
-    for (const char *bad : {"65536", "90-80", "-5", "80-", "http", "", "8 0", "1-2-3"})
-        refuses(parse_port(bad), bad);
-}
-
-TEST(Address, IsOneAPrefixOrARange) {
-    EXPECT_EQ(parse_address("10.1.2.3", false)->number(), 0x0a010203u);
-    const auto prefix = parse_address("10.0.0.0/8", false);
-    EXPECT_EQ(prefix->type(), FWP_V4_ADDR_MASK);
-    EXPECT_EQ(prefix->mask(), 0xff000000u);
-    EXPECT_EQ(parse_address("0.0.0.0/0", false)->mask(), 0u);
-    EXPECT_EQ(parse_address("10.0.0.1-10.0.0.9", false)->type(), FWP_RANGE_TYPE);
-    const auto v6 = parse_address("2001:db8::/32", true);
-    EXPECT_EQ(v6->type(), FWP_V6_ADDR_MASK);
-    EXPECT_EQ(v6->mask(), 32u);
-    for (const char *bad : {"10.0.0", "10.0.0.0/33", "10.0.0.9-10.0.0.1", "::1", "10.0.0.1-"})
-        refuses(parse_address(bad, false), bad);
-    for (const char *bad : {"10.0.0.1", "::/129", "::2-::1"})
-        refuses(parse_address(bad, true), bad);
-}
-
-TEST(Protocol, IsAWordOrANumber) {
-    EXPECT_EQ(*parse_protocol("tcp"), 6);
-    EXPECT_EQ(*parse_protocol("132"), 132);
-    refuses(parse_protocol("256"), "256");
-    refuses(parse_protocol("tcpp"), "tcpp");
-}
-
 TEST(Weight, IsAutomaticARangeOrExact) {
     EXPECT_EQ(parse_weight("auto")->type(), static_cast<unsigned>(FWP_EMPTY));
     EXPECT_EQ(parse_weight("15")->type(), static_cast<unsigned>(FWP_UINT8));
@@ -73,8 +40,7 @@ TEST(Weight, IsAutomaticARangeOrExact) {
 
 TEST(Filter, RepeatedOptionsAreSeveralConditionsOnOneField) {
     auto w = words();
-    w.remote_port = {"80", "443"};
-    w.protocol = {"tcp"};
+    w.conditions = {{"remote_port", {"80", "443"}}, {"protocol", {"tcp"}}, {"app", {}}};
     const auto filter = parse_filter(w, {});
     ASSERT_TRUE(filter) << filter.error().text();
     ASSERT_EQ(filter->conditions_size(), 3);
@@ -131,8 +97,32 @@ TEST(Filter, RefusesActionsThatDoNotFitTheirOptions) {
 
 TEST(Filter, TakesAddressesOfItsLayersFamilyOnly) {
     auto w = words("ale_auth_connect_v6");
-    w.remote = {"10.0.0.1"};
+    w.conditions = {{"remote_address", {"10.0.0.1"}}};
     refuses(parse_filter(w, {}), "10.0.0.1");
+}
+
+TEST(Filter, TakesConditionsAsPolicyFilesWriteThem) {
+    auto w = words();
+    w.written = {"remote_port: {not: 22}", "flags: {flags_any: [loopback, fragment]}"};
+    const auto filter = parse_filter(w, {});
+    ASSERT_TRUE(filter) << filter.error().text();
+    ASSERT_EQ(filter->conditions_size(), 2);
+    EXPECT_EQ(filter->conditions(0).match(), static_cast<std::uint32_t>(FWP_MATCH_NOT_EQUAL));
+    EXPECT_EQ(filter->conditions(1).value().number(), 0x21u);
+    w.written = {"remote_prot: 22"};
+    refuses(parse_filter(w, {}), "remote_prot");
+}
+
+TEST(Filter, TakesAKeyAndADescription) {
+    auto w = words();
+    w.key = "12345678-1234-1234-1234-123456789abc";
+    w.description = "why";
+    const auto filter = parse_filter(w, {});
+    ASSERT_TRUE(filter) << filter.error().text();
+    EXPECT_EQ(filter->key(), Guid::parse(w.key)->bytes());
+    EXPECT_EQ(filter->description(), "why");
+    w.key = "5";
+    refuses(parse_filter(w, {}), "5");
 }
 
 } // namespace

@@ -128,6 +128,7 @@ TEST(ConditionText, IsReadByPeople) {
     EXPECT_EQ(text("remote_address: 10.0.0.0/8"), "remote_address 10.0.0.0/8");
     EXPECT_EQ(text("app: {ends_with: curl}"), "app ends with curl");
     EXPECT_EQ(text("protocol: {not: tcp}"), "protocol not tcp");
+    EXPECT_EQ(text("flags: {flags_any: [loopback, fragment]}"), "flags any loopback, fragment");
 }
 
 TEST(AddConditions, IsTheSameGrammar) {
@@ -138,6 +139,12 @@ TEST(AddConditions, IsTheSameGrammar) {
     ASSERT_FALSE(bad);
     EXPECT_NE(bad.error().text().find("other family"), std::string::npos) << bad.error().text();
     EXPECT_EQ(filter.conditions_size(), 2);
+    ASSERT_TRUE(add_condition("protocol", {"tcp", "udp"}, 48, filter));
+    EXPECT_EQ(filter.conditions_size(), 4);
+    const auto word = add_condition("protocol", {"tcp", "odd"}, 48, filter);
+    ASSERT_FALSE(word);
+    EXPECT_NE(word.error().text().find("odd"), std::string::npos);
+    EXPECT_EQ(filter.conditions_size(), 4);
 }
 
 } // namespace
