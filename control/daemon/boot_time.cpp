@@ -37,7 +37,7 @@ int pin_boot_time(const Options &options, std::vector<std::string> nics) {
     const auto outcome = pin(options, std::move(nics));
     const std::string report = outcome ? boot::report(*outcome) : boot::report(outcome.error());
     std::fputs(report.c_str(), stdout);
-    return outcome ? 0 : 1;
+    return outcome && outcome->lost.empty() ? 0 : 1;
 }
 
 } // namespace sluice::daemon

@@ -9,8 +9,9 @@
 
 namespace sluice::daemon {
 
-// Prints its report (boot/report.h); returns the exit status. nics: empty, those that the store
-// names.
+// Prints its report (boot/report.h); returns the exit status: 1 also where only an interface could
+// not be loaded. nics: empty, those that the store names. Refuses while a sluiced with the same
+// socket runs.
 int pin_boot_time(const Options &options, std::vector<std::string> nics);
 
 } // namespace sluice::daemon

@@ -107,7 +107,8 @@ class Namespace:
         self.ip("link", "set", "lo", "up")
 
     def delete(self):
-        subprocess.run(["ip", "netns", "delete", self.name], check=False)
+        if os.path.exists(self.path):
+            subprocess.run(["ip", "netns", "delete", self.name], check=False)
 
     def ip(self, *arguments):
         subprocess.run(["ip", "-n", self.name, *arguments], check=True)
