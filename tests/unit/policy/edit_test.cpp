@@ -168,7 +168,7 @@ TEST_F(Edit, PortsAndProtocolAreOurExtensionAtTheIpPacketLayers) {
     }
 }
 
-TEST_F(Edit, TypeMismatch) {
+TEST_F(Edit, B4_TypeMismatch) {
     refuse_condition(STATUS_FWP_TYPE_MISMATCH, in_v4, equal(remote_address, v6("::1")));
     refuse_condition(STATUS_FWP_TYPE_MISMATCH, in_v6, equal(remote_address, v4("1.2.3.4")));
     refuse_condition(STATUS_FWP_TYPE_MISMATCH, in_v6, equal(remote_address, V4Mask{0, 0}));
@@ -180,7 +180,7 @@ TEST_F(Edit, TypeMismatch) {
                      between(remote_port, std::uint8_t{1}, std::uint8_t{2}));
 }
 
-TEST_F(Edit, MatchTypeMismatch) {
+TEST_F(Edit, B5_MatchTypeMismatch) {
     refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, in_v4,
                      condition(remote_port, FWP_MATCH_RANGE, Scalar{std::uint16_t{80}}));
     refuse_condition(STATUS_FWP_MATCH_TYPE_MISMATCH, in_v4,
@@ -212,7 +212,7 @@ TEST_F(Edit, InvalidEnumerator) {
                      condition(remote_port, FWP_MATCH_TYPE_MAX, Scalar{std::uint16_t{1}}));
 }
 
-TEST_F(Edit, InvalidRange) {
+TEST_F(Edit, B6_InvalidRange) {
     refuse_condition(STATUS_FWP_INVALID_RANGE, in_v4,
                      between(remote_port, std::uint16_t{2}, std::uint16_t{1}));
     refuse_condition(STATUS_FWP_INVALID_RANGE, in_v4,
@@ -227,7 +227,7 @@ TEST_F(Edit, InvalidNetMask) {
     refuse_condition(STATUS_FWP_INVALID_NET_MASK, in_v6, equal(remote_address, V6Prefix{{}, 129}));
 }
 
-TEST_F(Edit, NeverMatch) {
+TEST_F(Edit, B13_NeverMatch) {
     refuse_condition(STATUS_FWP_NEVER_MATCH, in_v4,
                      condition(remote_port, FWP_MATCH_GREATER, Scalar{std::uint16_t{65535}}));
     refuse_filter(STATUS_FWP_NEVER_MATCH, permit(in_v4)
@@ -236,7 +236,7 @@ TEST_F(Edit, NeverMatch) {
                                               .when(equal(remote_port, std::uint16_t{2})));
 }
 
-TEST_F(Edit, NeverMatchOfFlagsAndOfNoValue) {
+TEST_F(Edit, B13_NeverMatchOfFlagsAndOfNoValue) {
     const char *const flags = "FWPM_CONDITION_FLAGS";
     refuse_condition(STATUS_FWP_NEVER_MATCH, in_v4,
                      condition(flags, FWP_MATCH_FLAGS_ANY_SET, Scalar{std::uint32_t{0}}));
