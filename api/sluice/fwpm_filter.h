@@ -31,7 +31,7 @@
  * STATUS_FWP_ACTION_INCOMPATIBLE_WITH_LAYER, STATUS_FWP_ACTION_INCOMPATIBLE_WITH_SUBLAYER
  *                                the action cannot be taken there
  * STATUS_FWP_CONDITION_NOT_FOUND fieldKey is no field of the layer
- * STATUS_FWP_DUPLICATE_CONDITION two conditions are the same
+ * STATUS_FWP_DUPLICATE_CONDITION of several conditions on one field one is a negative comparison
  * STATUS_FWP_NEVER_MATCH         the conditions exclude one another
  * STATUS_FWP_TYPE_MISMATCH       the value's type does not fit the field
  * STATUS_FWP_MATCH_TYPE_MISMATCH the comparison does not fit the type

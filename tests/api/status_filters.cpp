@@ -127,7 +127,7 @@ void condition_rows() {
             f.numFilterConditions = 2;
         };
     };
-    refused(STATUS(STATUS_FWP_DUPLICATE_CONDITION), twice(9, FWP_MATCH_EQUAL));
+    refused(STATUS(STATUS_FWP_DUPLICATE_CONDITION), twice(10, FWP_MATCH_NOT_EQUAL));
     refused_if(STATUS(STATUS_FWP_NEVER_MATCH), [](auto &c) {
         c.matchType = FWP_MATCH_GREATER;
         c.conditionValue.uint16 = 0xFFFF;

@@ -37,8 +37,11 @@ void World::leave() {
 void World::settle() {
     if (!real() && !daemon_) daemon_ = std::make_unique<FakeSluiced>(path_);
     if (daemon_) daemon_->on_request({});
-    for (const HANDLE session : std::exchange(sessions_, {}))
-        (void)FwpmEngineClose0(session);
+    // The last one first: the end of a dynamic session waits for another's transaction.
+    while (!sessions_.empty()) {
+        (void)FwpmEngineClose0(sessions_.back());
+        sessions_.pop_back();
+    }
 }
 
 HANDLE World::open(UINT32 flags, UINT32 wait_ms) {

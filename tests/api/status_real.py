@@ -1,0 +1,35 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the tests of the statuses against a real sluiced of their own. status_real.py SLUICED TESTS"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+if os.geteuid() != 0:
+    print("needs root, as sluiced does")
+    sys.exit(77)
+folder = pathlib.Path(tempfile.mkdtemp(prefix="sluice-status-"))
+pins = pathlib.Path("/sys/fs/bpf") / folder.name
+socket = folder / "control.sock"
+try:
+    daemon = subprocess.Popen([sys.argv[1], "--socket", socket, "--pin-root", pins])
+    try:
+        for _ in range(300):
+            if socket.exists() or daemon.poll() is not None:
+                break
+            time.sleep(0.1)
+        environment = dict(os.environ, SLUICE_STATUS_REAL="1", SLUICE_SOCKET=str(socket))
+        code = subprocess.run([sys.argv[2], "--gtest_brief=1"], env=environment, timeout=240, check=False).returncode
+    finally:
+        daemon.terminate()
+        ended = daemon.wait(30)
+    print(f"tests: {code}, sluiced: {ended}")
+    sys.exit(code or ended)
+finally:
+    shutil.rmtree(folder, ignore_errors=True)
+    if pins.is_dir():
+        pins.rmdir()
