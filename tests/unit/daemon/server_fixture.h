@@ -19,7 +19,7 @@ namespace sluice::daemon {
 class Caller {
 public:
     Caller(Loop &loop, const std::string &socket)
-        : loop_(loop), channel_(std::move(*protocol::Channel::connect(socket))) {}
+        : loop_(&loop), channel_(std::move(*protocol::Channel::connect(socket))) {}
 
     std::uint64_t send(protocol::Request request) {
         protocol::ToDaemon message;
@@ -49,7 +49,7 @@ public:
     std::optional<protocol::FromDaemon> next(int ms) {
         const std::uint64_t until = monotonic_ns() + static_cast<std::uint64_t>(ms) * 1000000;
         while (monotonic_ns() < until) {
-            loop_.turn(Milliseconds(1));
+            loop_->turn(Milliseconds(1));
             char byte = 0;
             if (::recv(channel_.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0) continue;
             protocol::FromDaemon message;
@@ -63,7 +63,7 @@ public:
     std::vector<protocol::Notice> notices;
 
 private:
-    Loop &loop_;
+    Loop *loop_;
     protocol::Channel channel_;
     std::uint64_t id_ = 0;
 };
@@ -71,7 +71,8 @@ private:
 class Server : public testing::Test {
 protected:
     Server() {
-        char pattern[] = "/tmp/sluice-daemon-XXXXXX";
+        // In memory: what a test waits for is not the disk.
+        char pattern[] = "/dev/shm/sluice-daemon-XXXXXX";
         directory = ::mkdtemp(pattern);
         options.socket = directory / "sock";
         options.state = directory / "state";
@@ -90,6 +91,12 @@ protected:
         auto started = Daemon::start(options, *loop);
         ASSERT_TRUE(started) << started.error().text();
         daemon = std::move(*started);
+    }
+    // With a loop of its own, as a new process has: callers of before are no good any more.
+    void restart() {
+        daemon.reset();
+        loop = std::move(*Loop::make());
+        start();
     }
     Caller caller() { return {*loop, options.socket}; }
     void let_pass(int ms) {

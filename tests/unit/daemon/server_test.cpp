@@ -99,8 +99,7 @@ TEST_F(Server, StaticObjectsSurviveARestart) {
         auto c = caller();
         ASSERT_EQ(c.ask(filter()).status(), 0u);
     }
-    daemon.reset();
-    start();
+    restart();
     auto c = caller();
     EXPECT_EQ(filters(c), 1);
 }
