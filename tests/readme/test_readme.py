@@ -35,6 +35,13 @@ class Readme(SluiceTest):
         self.permit(self.daemon.wait_hold())
         self.assertEqual(attempt.wait(), 0)
 
+    def test_the_policy_file_is_good_and_explained(self):
+        rules = self.directory / "rules.yaml"
+        rules.write_text(re.search(r"```yaml\n(.*?)```", README, re.S).group(1))
+        self.assertEqual(self.daemon.run("policy", "check", rules).status, 0)
+        said = self.daemon.run("explain", "tcp", "192.0.2.1:40000", "198.51.100.9:23", "--policy", rules)
+        self.assertIn("block by filter 1 'no telnet for anyone'", said.out)
+
     def test_every_command_of_the_text_exists(self):
         """`sluice OBJECT ACTION` in the README is known to the command, and paths in its folder map exist."""
         for command in sorted(set(re.findall(r"^(?:\$ )?(?:sudo )?sluice ([a-z]+(?: [a-z]+)?)", README, re.M))):
