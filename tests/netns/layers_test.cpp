@@ -1,157 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each layer that the kernel decides, on real traffic in both families: a filter blocks what it
 // names and nothing else, the layer's counters and events say so.
-#include "datapath_fixture.h"
+#include "layers_fixture.h"
 
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "compiler/compile.h"
 #include "datapath/attach_cgroup.h"
-#include "policy/edit.h"
-#include "policy/wfp.h"
 
 namespace sluice::datapath {
 namespace {
-
-using policy::Condition;
-using policy::Scalar;
-using policy::Value;
-
-Condition when(const char *field, Value value, std::uint32_t match = FWP_MATCH_EQUAL) {
-    return {policy::table_key(field), match, std::move(value)};
-}
-Condition when(const Guid &field, Value value, std::uint32_t match = FWP_MATCH_EQUAL) {
-    return {field, match, std::move(value)};
-}
-template <typename T>
-Value value(T v) {
-    return Value{Scalar{v}};
-}
-
-struct Probe {
-    std::string kind;
-    bool out; // this machine begins
-    std::uint16_t port = 0;
-    std::string more = {}; // further arguments
-};
-
-// A layer by its V4 number, what the filter asks, what it stops, what goes on.
-struct Case {
-    std::uint16_t layer;
-    std::vector<Condition> conditions;
-    Probe stopped;
-    std::string word; // what the stopped one says
-    Probe free;
-    bool v6 = true; // also in IPv6
-};
-
-class LayersTest : public DatapathTest {
-protected:
-    void SetUp() override {
-        DatapathTest::SetUp();
-        if (IsSkipped()) return;
-        far_ = "slfa-" + name_.substr(5);
-        const std::string near = "ip -n " + name_, peer = "ip -n " + peer_, far = "ip -n " + far_;
-        const std::string in_near = "ip netns exec " + name_ + " sysctl -qw ";
-        for (const std::string &command :
-             {"ip netns add " + far_,
-              near + " link add nic1 type veth peer name far0 netns " + far_,
-              near + " addr add 2001:db8:1::1/64 dev nic0 nodad",
-              peer + " addr add 2001:db8:1::2/64 dev peer0 nodad", peer + " link set lo up",
-              near + " addr add 198.51.100.1/24 dev nic1",
-              near + " addr add 2001:db8:2::1/64 dev nic1 nodad",
-              far + " addr add 198.51.100.2/24 dev far0",
-              far + " addr add 2001:db8:2::2/64 dev far0 nodad", near + " link set nic1 up",
-              far + " link set far0 up", far + " route add default via 198.51.100.1",
-              far + " route add default via 2001:db8:2::1",
-              peer + " route add default via 192.0.2.1",
-              peer + " route add default via 2001:db8:1::1", in_near + "net.ipv4.ip_forward=1",
-              in_near + "net.ipv6.conf.all.forwarding=1",
-              in_near + "net.ipv4.ping_group_range='0 65535'",
-              in_near + "net.ipv4.icmp_ratelimit=0"})
-            ASSERT_EQ(run(command), 0) << command;
-        create();
-        attach();
-        std::string note;
-        ASSERT_TRUE(plane_->attach_nic("nic1", XdpMode::automatic, note));
-        ASSERT_TRUE(plane_->tell(1u << DP_EVENT_DROP));
-    }
-
-    void TearDown() override {
-        plane_.reset();
-        if (!far_.empty()) run("ip netns del " + far_);
-        DatapathTest::TearDown();
-    }
-
-    std::string address(const Probe &probe, bool v6) const {
-        if (probe.kind == "ping-far") return v6 ? "2001:db8:2::2" : "198.51.100.2";
-        if (probe.kind == "bind" || probe.kind == "raw") return v6 ? "2001:db8:1::1" : "192.0.2.1";
-        if (probe.out) return v6 ? "2001:db8:1::2" : "192.0.2.2";
-        return v6 ? "2001:db8:1::1" : "192.0.2.1";
-    }
-
-    std::string say(const Probe &probe, bool v6) const {
-        const std::string client = probe.out ? name_ : peer_, server = probe.out ? peer_ : name_;
-        const std::string kind = probe.kind == "ping-far" ? "ping" : probe.kind;
-        std::string word = output("/usr/bin/python3 -B " SLUICE_PROBE " " + kind + " " + client +
-                                  " " + server + " " + address(probe, v6) + " " +
-                                  std::to_string(probe.port) + " " + probe.more + " 2>&1");
-        while (!word.empty() && word.back() == '\n')
-            word.pop_back();
-        return word;
-    }
-
-    void publish(const policy::Policy &policy, const compiler::Environment &environment = {}) {
-        auto plan = compiler::compile(policy, ++generation_, environment);
-        ASSERT_TRUE(plan) << plan.error().text();
-        const auto done = plane_->publish(*plan);
-        ASSERT_TRUE(done) << done.error().text();
-    }
-
-public:
-    static policy::Policy blocking(std::uint16_t layer, std::vector<Condition> conditions,
-                                   std::uint64_t &id) {
-        policy::Policy policy = policy::initial();
-        policy::Filter filter;
-        filter.name = "block";
-        filter.layer = layer;
-        filter.action = FWP_ACTION_BLOCK;
-        filter.conditions = std::move(conditions);
-        auto added = policy::add_filter(policy, std::move(filter));
-        EXPECT_TRUE(added) << added.error().text();
-        id = added ? *added : 0;
-        return policy;
-    }
-
-protected:
-    void check(const Case &c, bool v6) {
-        const bool mac = c.layer == DP_LAYER_INBOUND_MAC_FRAME_ETHERNET ||
-                         c.layer == DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;
-        const auto layer = std::uint16_t(v6 && !mac ? c.layer + DP_LAYER_V6 : c.layer);
-        SCOPED_TRACE(policy::layer_name(layer) + " " + c.stopped.kind);
-        EXPECT_EQ(say(c.stopped, v6), c.word == "ECONNREFUSED-lost" ? "ECONNREFUSED" : "reached");
-        std::uint64_t id = 0;
-        publish(blocking(layer, c.conditions, id));
-        plane_->each_event([](const dp_event &) {});
-        EXPECT_EQ(say(c.stopped, v6), c.word == "ECONNREFUSED-lost" ? "silent" : c.word);
-        EXPECT_EQ(say(c.free, v6), "reached");
-        std::size_t told = 0;
-        plane_->each_event([&](const dp_event &event) {
-            told += event.layer == layer && event.filter_id == id && event.type == DP_EVENT_DROP &&
-                    event.reason == DP_REASON_FILTER_BLOCK;
-        });
-        EXPECT_GT(told, 0u);
-        EXPECT_GT(plane_->filter_hits()[id], 0u);
-        publish(policy::initial());
-    }
-
-    std::string far_;
-    std::uint64_t generation_ = 1;
-};
 
 const Value tcp = value(std::uint8_t{6}), udp = value(std::uint8_t{17});
 const Value port = value(std::uint16_t{7001});
@@ -237,7 +95,10 @@ TEST_F(LayersTest, IcmpByTypeAtTransportAndAle) {
     }
 }
 
-TEST_F(LayersTest, FramesByEthertype) {
+// The ones that are also tried on other kernels, where they are slow.
+class LayersKernelTest : public LayersTest {};
+
+TEST_F(LayersKernelTest, FramesByEthertype) {
     const std::vector<Condition> v6_frames{
         when("FWPM_CONDITION_ETHER_TYPE", value(std::uint16_t{0x86dd}))};
     const Probe ping_in{"ping", false};
@@ -253,7 +114,7 @@ TEST_F(LayersTest, FramesByEthertype) {
     }
 }
 
-TEST_F(LayersTest, TheProcessDecides) {
+TEST_F(LayersKernelTest, TheProcessDecides) {
     const Probe anyone{"tcp", true, 7001}, someone{"tcp", true, 7001, "--uid 12345"};
     std::uint64_t id = 0;
     publish(blocking(DP_LAYER_ALE_AUTH_CONNECT_V4,
@@ -279,7 +140,7 @@ TEST_F(LayersTest, TheProcessDecides) {
     EXPECT_EQ(say({"ping", true}, false), "reached");
 }
 
-TEST_F(LayersTest, TheCgroupDecidesWithAllBelow) {
+TEST_F(LayersKernelTest, TheCgroupDecidesWithAllBelow) {
     const auto root = find_cgroup_root();
     ASSERT_TRUE(root) << root.error().text();
     const std::string above = *root + "/" + name_, below = above + "/inner";
@@ -326,89 +187,6 @@ TEST_F(OwnersTest, SocketsOlderThanTheDataPlaneHaveTheirOwner) {
     EXPECT_TRUE(eventually([&] { return plane_->filter_hits()[id] == 1; }));
     EXPECT_EQ(packets(*plane_, "DP_REASON_VALUE_UNKNOWN"), 0u);
     run("rm -f " + go + " " + ready);
-}
-
-// An IPv4 fragment of a UDP datagram to port `port`, `at` bytes into it; sent from the other side.
-class FragmentsTest : public LayersTest {
-protected:
-    void send(std::uint16_t id, std::uint16_t port, std::uint16_t at, bool more,
-              std::size_t bytes) {
-        std::vector<std::uint8_t> f(14 + 20 + bytes);
-        const auto put16 = [&](std::size_t where, std::size_t v) {
-            f[where] = std::uint8_t(v >> 8);
-            f[where + 1] = std::uint8_t(v);
-        };
-        const std::string mac =
-            output("ip netns exec " + name_ + " cat /sys/class/net/nic0/address");
-        for (int i = 0; i < 6; i++)
-            f[i] = std::uint8_t(std::stoul(mac.substr(i * 3, 2), nullptr, 16));
-        put16(12, 0x0800);
-        f[14] = 0x45;
-        put16(16, 20 + bytes);
-        put16(18, id);
-        put16(20, (more ? 0x2000 : 0) | at / 8);
-        f[22] = 64;
-        f[23] = 17;
-        const std::uint8_t addresses[] = {192, 0, 2, 2, 192, 0, 2, 1};
-        std::copy(std::begin(addresses), std::end(addresses), f.begin() + 26);
-        put16(24, checksum(f));
-        if (at == 0) {
-            put16(34, 4000);
-            put16(36, port);
-            put16(38, 64);
-        }
-        auto peer = NetNs::from_fd(Fd(open(("/run/netns/" + peer_).c_str(), O_RDONLY | O_CLOEXEC)));
-        ASSERT_TRUE(peer);
-        ASSERT_TRUE(peer->enter([&]() -> Result<void> {
-            const Fd socket(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-            sockaddr_ll to{};
-            to.sll_family = AF_PACKET;
-            to.sll_ifindex = int(if_nametoindex("peer0"));
-            if (sendto(socket.get(), f.data(), f.size(), 0, reinterpret_cast<sockaddr *>(&to),
-                       sizeof to) < 0)
-                return Error{errno, "send a fragment"};
-            return {};
-        }));
-    }
-
-    static std::size_t checksum(const std::vector<std::uint8_t> &f) {
-        std::size_t sum = 0;
-        for (std::size_t i = 14; i < 34; i += 2)
-            sum += std::size_t(f[i] << 8 | f[i + 1]);
-        while (sum >> 16 != 0)
-            sum = (sum & 0xffff) + (sum >> 16);
-        return ~sum & 0xffff;
-    }
-
-    std::uint64_t counted(const std::string &name) { return packets(*plane_, name); }
-};
-
-TEST_F(FragmentsTest, AreJudgedLikeTheirFirst) {
-    std::uint64_t id = 0;
-    publish(blocking(DP_LAYER_INBOUND_TRANSPORT_V4,
-                     {when("FWPM_CONDITION_IP_LOCAL_PORT", value(std::uint16_t{7001}))}, id));
-    send(1, 7001, 0, true, 24);
-    send(1, 7001, 24, true, 24);
-    send(1, 7001, 48, false, 16);
-    EXPECT_TRUE(eventually([&] { return plane_->filter_hits()[id] == 3; }))
-        << plane_->filter_hits()[id];
-    send(2, 7002, 0, true, 24);
-    send(2, 7002, 24, false, 24);
-    EXPECT_TRUE(eventually([&] { return counted("DP_LAYER_INBOUND_TRANSPORT_V4.permit") >= 2; }));
-    EXPECT_EQ(plane_->filter_hits()[id], 3u);
-}
-
-TEST_F(FragmentsTest, WithoutTheirFirstOrOverItAreRefused) {
-    const std::uint64_t lone = counted("DP_REASON_FRAGMENT");
-    send(3, 7001, 24, false, 24);
-    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_FRAGMENT") == lone + 1; }));
-    send(4, 7001, 0, true, 24);
-    send(4, 7001, 8, true, 16);   // over the first one's data
-    send(4, 7001, 24, false, 16); // and what follows
-    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_FRAGMENT_OVERLAP") == 2; }))
-        << counted("DP_REASON_FRAGMENT_OVERLAP");
-    send(5, 7001, 0, true, 4); // too short for a UDP header
-    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_FRAGMENT") == lone + 2; }));
 }
 
 } // namespace
