@@ -150,6 +150,62 @@ TEST_F(EngineTest, NotifyFnMayAddFiltersItselfAndItsStatusDecides) {
     EXPECT_EQ(deletes, 1);
 }
 
+namespace {
+struct Notified {
+    FWPS_CALLOUT_NOTIFY_TYPE type;
+    bool keyed;
+    UINT64 context;
+    std::string data; // of the provider context
+};
+std::vector<Notified> notifications;
+NTSTATUS NTAPI noting_notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FWPS_FILTER3 *f) {
+    std::string data = "none";
+    if (f->providerContext) {
+        const FWP_BYTE_BLOB &blob = *f->providerContext->dataBuffer;
+        data.assign(reinterpret_cast<const char *>(blob.data), blob.size);
+    }
+    notifications.push_back({type, key != nullptr, f->context, data});
+    return STATUS_SUCCESS;
+}
+} // namespace
+
+TEST_F(EngineTest, CalloutsSeeACopyOfTheProviderContext) {
+    FakeSluiced sluiced(path);
+    auto engine = make();
+    auto spec = scripted_callout();
+    std::get<FWPS_CALLOUT3>(spec).notifyFn = noting_notify;
+    ASSERT_TRUE(engine->register_callout(spec));
+    notifications.clear();
+    protocol::Notice notice;
+    auto &body = *notice.mutable_filter_notify();
+    body.set_callout_key(callout_key.bytes());
+    auto &filter = *body.mutable_filter();
+    filter.set_id(21);
+    filter.set_key(std::string(16, 'p'));
+    filter.set_flags(FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT);
+    filter.set_raw_context(1);
+    filter.set_provider_context_id(8);
+    filter.mutable_provider_context_object()->set_id(8);
+    filter.mutable_provider_context_object()->set_data("settings");
+    sluiced.notify(notice);
+    body.set_type(protocol::FilterNotify::COMMIT_ADD);
+    sluiced.notify(notice);
+    // A callout that does not use provider contexts is sent none.
+    filter.clear_provider_context_object();
+    filter.set_id(22);
+    filter.set_flags(0);
+    body.set_type(protocol::FilterNotify::ADD);
+    sluiced.notify(notice);
+    ASSERT_EQ(notifications.size(), 3u);
+    EXPECT_EQ(notifications[0].data, "settings");
+    EXPECT_EQ(notifications[0].context, 8u);
+    EXPECT_EQ(notifications[1].type, FWPS_CALLOUT_NOTIFY_ADD_FILTER_POST_COMMIT);
+    EXPECT_TRUE(notifications[1].keyed);
+    EXPECT_EQ(notifications[1].data, "settings");
+    EXPECT_EQ(notifications[2].data, "none");
+    EXPECT_EQ(notifications[2].context, 1u);
+}
+
 TEST_F(EngineTest, TablesComeInPagesAndTheOneBeforeStays) {
     FakeSluiced sluiced(path);
     auto engine = make();

@@ -137,6 +137,15 @@ void FakeSluiced::send(protocol::Channel &channel, const protocol::FromDaemon &m
     (void)channel.send(message);
 }
 
+void FakeSluiced::tell(const protocol::FromDaemon &message) {
+    std::shared_ptr<protocol::Channel> client;
+    {
+        Lock lock(mutex_);
+        client = client_;
+    }
+    if (client) send(*client, message);
+}
+
 std::uint32_t FakeSluiced::notify(protocol::Notice notice) {
     std::shared_ptr<protocol::Channel> client;
     std::uint64_t id = 0;

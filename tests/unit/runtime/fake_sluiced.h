@@ -41,6 +41,13 @@ public:
     }
     // Sends a notice to the host and waits for its reply.
     std::uint32_t notify(protocol::Notice notice);
+    // Sends this and waits for nothing; also from inside on_request's function.
+    void tell(const protocol::FromDaemon &message);
+    void tell(const protocol::Notice &notice) {
+        protocol::FromDaemon message;
+        *message.mutable_notice() = notice;
+        tell(message);
+    }
     void hang_up();
 
     static std::string unique_path();
