@@ -11,4 +11,5 @@
 #include "sluice/filter.hpp"
 #include "sluice/hold.hpp"
 #include "sluice/plugin.hpp"
+#include "sluice/subscription.hpp"
 #include "sluice/text.hpp"

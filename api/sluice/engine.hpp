@@ -2,13 +2,26 @@
 // Sessions with the engine and their transactions.
 #pragma once
 
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "error.hpp"
 #include "filter.hpp"
 #include "text.hpp"
 
 namespace sluice {
+
+// What the engine handed out: one allocation, freed with the owner.
+template <typename Struct>
+struct Free {
+    void operator()(Struct *p) const {
+        void *memory = p;
+        FwpmFreeMemory0(&memory);
+    }
+};
+template <typename Struct>
+using Owned = std::unique_ptr<Struct, Free<Struct>>;
 
 class Engine {
 public:
@@ -55,6 +68,61 @@ public:
         check(FwpmFilterAdd0(handle_, &filter.get(), nullptr, &id), "FwpmFilterAdd0");
         return id;
     }
+    void add_provider(const GUID &key, std::string_view name) {
+        Text text(name);
+        FWPM_PROVIDER0 provider{};
+        provider.providerKey = key;
+        provider.displayData.name = text.data();
+        check(FwpmProviderAdd0(handle_, &provider, nullptr), "FwpmProviderAdd0");
+    }
+    void remove_provider(const GUID &key) {
+        check(FwpmProviderDeleteByKey0(handle_, &key), "FwpmProviderDeleteByKey0");
+    }
+    // `data` is what callouts of filters with this context see.
+    UINT64 add_provider_context(const GUID &key, std::string_view name, std::string_view data) {
+        Text text(name);
+        std::vector<UINT8> bytes(data.begin(), data.end());
+        FWP_BYTE_BLOB blob{static_cast<UINT32>(bytes.size()), bytes.data()};
+        FWPM_PROVIDER_CONTEXT0 context{};
+        context.providerContextKey = key;
+        context.displayData.name = text.data();
+        context.type = FWPM_GENERAL_CONTEXT;
+        context.dataBuffer = &blob;
+        UINT64 id = 0;
+        check(FwpmProviderContextAdd0(handle_, &context, nullptr, &id), "FwpmProviderContextAdd0");
+        return id;
+    }
+    void remove_provider_context(const GUID &key) {
+        check(FwpmProviderContextDeleteByKey0(handle_, &key), "FwpmProviderContextDeleteByKey0");
+    }
+    void remove_sublayer(const GUID &key) {
+        check(FwpmSubLayerDeleteByKey0(handle_, &key), "FwpmSubLayerDeleteByKey0");
+    }
+
+    Owned<FWPM_FILTER0> filter(UINT64 id) {
+        FWPM_FILTER0 *found = nullptr;
+        check(FwpmFilterGetById0(handle_, id, &found), "FwpmFilterGetById0");
+        return Owned<FWPM_FILTER0>(found);
+    }
+    // Calls `see` with each filter that meets the template, one page at a time.
+    template <typename See>
+    void for_each_filter(const FWPM_FILTER_ENUM_TEMPLATE0 *limits, See see) {
+        HANDLE handle = nullptr;
+        check(FwpmFilterCreateEnumHandle0(handle_, limits, &handle), "FwpmFilterCreateEnumHandle0");
+        struct End {
+            HANDLE engine, handle;
+            ~End() { FwpmFilterDestroyEnumHandle0(engine, handle); }
+        } end{handle_, handle};
+        constexpr UINT32 page = 256;
+        for (UINT32 count = page; count == page;) {
+            FWPM_FILTER0 **entries = nullptr;
+            check(FwpmFilterEnum0(handle_, handle, page, &entries, &count), "FwpmFilterEnum0");
+            const Owned<FWPM_FILTER0 *> owned(entries);
+            for (UINT32 i = 0; i < count; ++i)
+                see(static_cast<const FWPM_FILTER0 &>(*entries[i]));
+        }
+    }
+
     void remove_filter(UINT64 id) {
         check(FwpmFilterDeleteById0(handle_, id), "FwpmFilterDeleteById0");
     }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "error.hpp"
 #include "text.hpp"
 
 namespace sluice {
@@ -38,7 +39,21 @@ public:
     Filter &layer(const GUID &key) { return filter_.layerKey = key, *this; }
     Filter &sublayer(const GUID &key) { return filter_.subLayerKey = key, *this; }
     Filter &context(UINT64 raw) { return filter_.rawContext = raw, *this; }
-    Filter &flags(UINT32 flags) { return filter_.flags = flags, *this; }
+    Filter &flags(UINT32 flags) { return filter_.flags = flags, *this; } // FWPM_FILTER_FLAG_*
+    Filter &persistent() { return filter_.flags |= FWPM_FILTER_FLAG_PERSISTENT, *this; }
+    Filter &boot_time() { return filter_.flags |= FWPM_FILTER_FLAG_BOOTTIME, *this; }
+    Filter &key(const GUID &key) { return filter_.filterKey = key, *this; }
+    Filter &provider(const GUID &key) {
+        provider_ = key;
+        filter_.providerKey = &provider_;
+        return *this;
+    }
+    // In place of context(): the callout finds a copy in filter().providerContext.
+    Filter &provider_context(const GUID &key) {
+        filter_.providerContextKey = key;
+        filter_.flags |= FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT;
+        return *this;
+    }
     Filter &weight(UINT64 exact) {
         weight_ = exact;
         filter_.weight.type = FWP_UINT64;
@@ -72,6 +87,63 @@ public:
         return port(FWPM_CONDITION_IP_LOCAL_PORT, low, high);
     }
     Filter &local_port(UINT16 number) { return local_port(number, number); }
+
+    // Who: the executable at this path (which must exist; throws Error), a user, a group, what runs
+    // in a cgroup (path below the cgroup2 root) or container.
+    Filter &app(std::string_view path) {
+        FWP_BYTE_BLOB *id = nullptr;
+        Text text(path);
+        check(FwpmGetAppIdFromFileName0(text.data(), &id), "FwpmGetAppIdFromFileName0");
+        auto &bytes = bytes_.emplace_back(id->data, id->data + id->size);
+        FwpmFreeMemory0(reinterpret_cast<void **>(&id));
+        blobs_.push_back({static_cast<UINT32>(bytes.size()), bytes.data()});
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_BYTE_BLOB_TYPE;
+        value.byteBlob = &blobs_.back();
+        return where(FWPM_CONDITION_ALE_APP_ID, FWP_MATCH_EQUAL, value);
+    }
+    Filter &user(UINT32 uid) { return number(FWPM_CONDITION_ALE_USER_ID, uid); }
+    Filter &group(UINT32 gid) { return number(SLUICE_CONDITION_ALE_GROUP_ID, gid); }
+    Filter &cgroup(std::string_view path) { return text(SLUICE_CONDITION_CGROUP, path); }
+    Filter &container(std::string_view name) { return text(SLUICE_CONDITION_CONTAINER, name); }
+
+    // Where and how.
+    Filter &interface_index(UINT32 index) { return number(FWPM_CONDITION_INTERFACE_INDEX, index); }
+    Filter &interface_name(std::string_view name) {
+        return text(SLUICE_CONDITION_INTERFACE_NAME, name);
+    }
+    Filter &interface_alias(std::string_view alias) {
+        return text(SLUICE_CONDITION_INTERFACE_ALIAS, alias);
+    }
+    Filter &packet_length(UINT32 low, UINT32 high) {
+        FWP_RANGE0 &range = ranges_.emplace_back();
+        range.valueLow.type = range.valueHigh.type = FWP_UINT32;
+        range.valueLow.uint32 = low;
+        range.valueHigh.uint32 = high;
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_RANGE_TYPE;
+        value.rangeValue = &range;
+        return where(SLUICE_CONDITION_PACKET_LENGTH, FWP_MATCH_RANGE, value);
+    }
+    // FWP_CONDITION_FLAG_*: all, any or none of them.
+    Filter &flags_all(UINT32 f) { return number(FWPM_CONDITION_FLAGS, f, FWP_MATCH_FLAGS_ALL_SET); }
+    Filter &flags_any(UINT32 f) { return number(FWPM_CONDITION_FLAGS, f, FWP_MATCH_FLAGS_ANY_SET); }
+    Filter &flags_none(UINT32 f) {
+        return number(FWPM_CONDITION_FLAGS, f, FWP_MATCH_FLAGS_NONE_SET);
+    }
+    // A field that holds 32 bits, or text.
+    Filter &number(const GUID &field, UINT32 n, FWP_MATCH_TYPE match = FWP_MATCH_EQUAL) {
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_UINT32;
+        value.uint32 = n;
+        return where(field, match, value);
+    }
+    Filter &text(const GUID &field, std::string_view utf8, FWP_MATCH_TYPE match = FWP_MATCH_EQUAL) {
+        FWP_CONDITION_VALUE0 value{};
+        value.type = FWP_UNICODE_STRING_TYPE;
+        value.unicodeString = texts_.emplace_back(utf8).data();
+        return where(field, match, value);
+    }
 
     // Any condition. What `value` points to stays the caller's and must live until the filter is
     // added.
@@ -126,6 +198,10 @@ private:
     std::deque<FWP_V4_ADDR_AND_MASK> v4_;
     std::deque<FWP_V6_ADDR_AND_MASK> v6_;
     std::deque<FWP_RANGE0> ranges_;
+    std::deque<Text> texts_;
+    std::deque<std::vector<UINT8>> bytes_;
+    std::deque<FWP_BYTE_BLOB> blobs_;
+    GUID provider_{};
 };
 
 } // namespace sluice

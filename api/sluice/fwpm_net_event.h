@@ -26,6 +26,19 @@ typedef struct FWPM_NET_EVENT_HEADER0_ {
   SID *userId;         /* S-1-22-1-uid */
 } FWPM_NET_EVENT_HEADER0;
 
+/* The part of header 1 that has no name of its own in Windows. */
+typedef struct FWPM_NET_EVENT_FRAME0_ {
+  FWP_BYTE_ARRAY6 dstAddrEth;
+  FWP_BYTE_ARRAY6 srcAddrEth;
+  UINT32 addrType;
+  UINT32 encapMethod;
+  UINT16 etherType;
+  UINT32 snapControl;
+  UINT32 snapOui;
+  UINT16 vlanTag;
+  UINT64 ifLuid;
+} FWPM_NET_EVENT_FRAME0;
+
 typedef struct FWPM_NET_EVENT_HEADER1_ {
   FILETIME timeStamp; /* 100 ns since 1601 */
   UINT32 flags;       /* FWPM_NET_EVENT_FLAG_*: which members are valid */
@@ -45,19 +58,7 @@ typedef struct FWPM_NET_EVENT_HEADER1_ {
   FWP_BYTE_BLOB appId; /* the executable's path as FwpmGetAppIdFromFileName0 gives it */
   SID *userId;         /* S-1-22-1-uid */
   FWP_AF addressFamily;
-  union {
-    struct { /* of a frame; the flags never say that it is set */
-      FWP_BYTE_ARRAY6 dstAddrEth;
-      FWP_BYTE_ARRAY6 srcAddrEth;
-      UINT32 addrType;
-      UINT32 encapMethod;
-      UINT16 etherType;
-      UINT32 snapControl;
-      UINT32 snapOui;
-      UINT16 vlanTag;
-      UINT64 ifLuid;
-    } eth;
-  };
+  FWPM_NET_EVENT_FRAME0 frame; /* the flags never say that it is set */
 } FWPM_NET_EVENT_HEADER1;
 
 typedef struct FWPM_NET_EVENT_HEADER2_ {

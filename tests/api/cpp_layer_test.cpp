@@ -185,6 +185,71 @@ TEST_F(CppFilter, CarriesItsConditions) {
     EXPECT_EQ(library.filters[0].action.type, FWP_ACTION_BLOCK);
 }
 
+TEST_F(CppFilter, NamesWhoAndWhere) {
+    Engine engine("test");
+    Filter filter("who");
+    filter.layer(FWPM_LAYER_ALE_AUTH_CONNECT_V4)
+        .app("/usr/bin/curl")
+        .user(1000)
+        .group(100)
+        .cgroup("/system.slice")
+        .container("web")
+        .interface_name("eth0")
+        .flags_none(FWP_CONDITION_FLAG_IS_LOOPBACK)
+        .packet_length(40, 1500)
+        .provider(key_from_name("provider"))
+        .provider_context(key_from_name("context"))
+        .persistent();
+    engine.add(filter);
+    const FWPM_FILTER_CONDITION0 *c = filter.get().filterCondition;
+    ASSERT_EQ(filter.get().numFilterConditions, 8u);
+    EXPECT_EQ(c[0].conditionValue.byteBlob->size, 4u);
+    EXPECT_EQ(c[0].conditionValue.byteBlob->data[0], '/');
+    EXPECT_EQ(library.allocations, 0);
+    EXPECT_EQ(c[1].conditionValue.uint32, 1000u);
+    EXPECT_TRUE(c[2].fieldKey == SLUICE_CONDITION_ALE_GROUP_ID);
+    EXPECT_EQ(to_utf8(c[3].conditionValue.unicodeString, 100), "/system.slice");
+    EXPECT_EQ(to_utf8(c[5].conditionValue.unicodeString, 100), "eth0");
+    EXPECT_EQ(c[6].matchType, FWP_MATCH_FLAGS_NONE_SET);
+    EXPECT_EQ(c[7].conditionValue.rangeValue->valueHigh.uint32, 1500u);
+    EXPECT_TRUE(filter.get().providerContextKey == key_from_name("context"));
+    EXPECT_TRUE(*filter.get().providerKey == key_from_name("provider"));
+    EXPECT_EQ(filter.get().flags,
+              FWPM_FILTER_FLAG_PERSISTENT | FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT);
+    EXPECT_THROW(filter.app(""), Error);
+}
+
+TEST_F(CppLayer, WhatTheEngineHandsOutIsFreed) {
+    Engine engine("test");
+    engine.add_provider(key_from_name("p"), "p");
+    EXPECT_EQ(engine.add_provider_context(key_from_name("c"), "c", "data"), 5u);
+    EXPECT_EQ(library.context_data, "data");
+    EXPECT_EQ(engine.filter(9)->filterId, 9u);
+    EXPECT_THROW(engine.filter(0), Error);
+    std::size_t seen = 0;
+    engine.for_each_filter(nullptr, [&](const FWPM_FILTER0 &) { ++seen; });
+    EXPECT_EQ(seen, 257u);
+    const auto stop = [](const FWPM_FILTER0 &) { throw std::runtime_error("enough"); };
+    EXPECT_THROW(engine.for_each_filter(nullptr, stop), std::runtime_error);
+    EXPECT_EQ(library.allocations, 0);
+}
+
+TEST_F(CppLayer, SubscriptionsEndWithTheirObject) {
+    Engine engine("test");
+    int changes = 0, events = 0;
+    {
+        const FilterChanges filters(engine, [&](const FWPM_FILTER_CHANGE0 &) { ++changes; });
+        const NetEvents all(engine, [&](const FWPM_NET_EVENT3 &) {
+            ++events;
+            throw std::runtime_error("stays here");
+        });
+        library.tell_change({});
+        library.tell_event({});
+    }
+    EXPECT_FALSE(library.tell_change || library.tell_event);
+    EXPECT_TRUE(changes == 1 && events == 1);
+}
+
 TEST(Text, SurvivesTheWayToUtf16AndBack) {
     const std::string text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x9A\xB0";
     Text wide(text);

@@ -2,6 +2,8 @@
 #include "fake_library.h"
 
 #include <array>
+#include <cstdlib>
+#include <cstring>
 
 FakeLibrary library;
 
@@ -117,4 +119,78 @@ NTSTATUS FwpmFilterAdd0(HANDLE, const FWPM_FILTER0 *filter, PSECURITY_DESCRIPTOR
 }
 NTSTATUS FwpmFilterDeleteById0(HANDLE, UINT64) {
     return STATUS_FWP_FILTER_NOT_FOUND;
+}
+NTSTATUS FwpmProviderAdd0(HANDLE, const FWPM_PROVIDER0 *, PSECURITY_DESCRIPTOR) {
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmProviderContextAdd0(HANDLE, const FWPM_PROVIDER_CONTEXT0 *context,
+                                 PSECURITY_DESCRIPTOR, UINT64 *id) {
+    const FWP_BYTE_BLOB &data = *context->dataBuffer;
+    library.context_data.assign(reinterpret_cast<const char *>(data.data), data.size);
+    *id = 5;
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmGetAppIdFromFileName0(PCWSTR name, FWP_BYTE_BLOB **id) {
+    if (!name[0]) return STATUS_OBJECT_NAME_NOT_FOUND;
+    constexpr SIZE_T size = sizeof(FWP_BYTE_BLOB) + 4;
+    auto *blob = static_cast<FWP_BYTE_BLOB *>(std::calloc(1, size));
+    blob->size = 4;
+    blob->data = reinterpret_cast<UINT8 *>(blob + 1);
+    std::memcpy(blob->data, name, sizeof(WCHAR));
+    ++library.allocations;
+    *id = blob;
+    return STATUS_SUCCESS;
+}
+VOID FwpmFreeMemory0(VOID **p) {
+    if (*p) --library.allocations;
+    std::free(*p);
+    *p = nullptr;
+}
+NTSTATUS FwpmFilterGetById0(HANDLE, UINT64 id, FWPM_FILTER0 **filter) {
+    if (id == 0) return STATUS_FWP_FILTER_NOT_FOUND;
+    *filter = static_cast<FWPM_FILTER0 *>(std::calloc(1, sizeof **filter));
+    (*filter)->filterId = id;
+    ++library.allocations;
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmFilterCreateEnumHandle0(HANDLE, const FWPM_FILTER_ENUM_TEMPLATE0 *, HANDLE *handle) {
+    ++library.allocations;
+    library.pages = 0;
+    *handle = &library;
+    return STATUS_SUCCESS;
+}
+// One full page, then one filter.
+NTSTATUS FwpmFilterEnum0(HANDLE, HANDLE, UINT32 wanted, FWPM_FILTER0 ***entries, UINT32 *count) {
+    static FWPM_FILTER0 filter{};
+    *count = library.pages++ == 0 ? wanted : 1;
+    *entries = static_cast<FWPM_FILTER0 **>(std::calloc(*count, sizeof(FWPM_FILTER0 *)));
+    for (UINT32 i = 0; i < *count; ++i)
+        (*entries)[i] = &filter;
+    ++library.allocations;
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmFilterDestroyEnumHandle0(HANDLE, HANDLE) {
+    --library.allocations;
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmFilterSubscribeChanges0(HANDLE, const FWPM_FILTER_SUBSCRIPTION0 *,
+                                     FWPM_FILTER_CHANGE_CALLBACK0 callback, VOID *context,
+                                     HANDLE *handle) {
+    library.tell_change = [=](const FWPM_FILTER_CHANGE0 &change) { callback(context, &change); };
+    *handle = &library;
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmFilterUnsubscribeChanges0(HANDLE, HANDLE) {
+    library.tell_change = {};
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmNetEventSubscribe2(HANDLE, const FWPM_NET_EVENT_SUBSCRIPTION0 *,
+                                FWPM_NET_EVENT_CALLBACK2 callback, VOID *context, HANDLE *handle) {
+    library.tell_event = [=](const FWPM_NET_EVENT3 &event) { callback(context, &event); };
+    *handle = &library;
+    return STATUS_SUCCESS;
+}
+NTSTATUS FwpmNetEventUnsubscribe0(HANDLE, HANDLE) {
+    library.tell_event = {};
+    return STATUS_SUCCESS;
 }

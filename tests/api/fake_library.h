@@ -2,6 +2,7 @@
 // The library's functions, faked: just enough for what the C++ layer does with their results.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -17,6 +18,11 @@ struct FakeLibrary {
     std::vector<FWP_CONDITION_VALUE0> conditions; // of the last filter
     int devices = 0;
     int sessions = 0;
+    int allocations = 0; // that the caller is to free
+    int pages = 0;
+    std::string context_data;
+    std::function<void(const FWPM_FILTER_CHANGE0 &)> tell_change;
+    std::function<void(const FWPM_NET_EVENT3 &)> tell_event;
     std::vector<std::string> transactions;
     NTSTATUS pend_status = STATUS_SUCCESS;
     NTSTATUS register_status = STATUS_SUCCESS;
