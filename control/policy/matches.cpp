@@ -42,9 +42,7 @@ Scalar plain(const Scalar &value) {
     return value;
 }
 
-// nullopt: of different types, never comparable.
-std::optional<int> order(const Scalar &packet, const Scalar &wanted) {
-    const Scalar a = plain(packet), b = plain(wanted);
+std::optional<int> order_of_plain(const Scalar &a, const Scalar &b) {
     if (a.index() != b.index()) return std::nullopt;
     return std::visit(
         [&](const auto &left) -> std::optional<int> {
@@ -61,6 +59,17 @@ std::optional<int> order(const Scalar &packet, const Scalar &wanted) {
                 return std::nullopt;
         },
         a);
+}
+
+bool has_other_form(const Scalar &value) {
+    return std::holds_alternative<Blob>(value) || std::holds_alternative<Sid>(value);
+}
+
+// nullopt: of different types, never comparable.
+std::optional<int> order(const Scalar &packet, const Scalar &wanted) {
+    if (has_other_form(packet) || has_other_form(wanted))
+        return order_of_plain(plain(packet), plain(wanted));
+    return order_of_plain(packet, wanted);
 }
 
 bool in_v6_network(const Bytes16 &address, const V6Prefix &net) {
@@ -119,12 +128,8 @@ std::optional<bool> ends_with(const Scalar &packet, const Scalar &wanted) {
     return std::nullopt;
 }
 
-// There is a value (B9 is done with), and the condition is no range.
-bool holds_for(std::uint32_t match, const Scalar &packet, const Scalar &wanted) {
-    const std::optional<int> o = order(packet, wanted);
+bool holds_in_order(std::uint32_t match, std::optional<int> o) {
     switch (match) {
-    case FWP_MATCH_EQUAL:
-        return equal(packet, wanted);
     case FWP_MATCH_NOT_EQUAL:
         return o && *o != 0;
     case FWP_MATCH_GREATER:
@@ -135,6 +140,16 @@ bool holds_for(std::uint32_t match, const Scalar &packet, const Scalar &wanted) 
         return o && *o >= 0;
     case FWP_MATCH_LESS_OR_EQUAL:
         return o && *o <= 0;
+    default:
+        return false;
+    }
+}
+
+// There is a value (B9 is done with), and the condition is no range.
+bool holds_for(std::uint32_t match, const Scalar &packet, const Scalar &wanted) {
+    switch (match) {
+    case FWP_MATCH_EQUAL:
+        return equal(packet, wanted);
     case FWP_MATCH_FLAGS_ALL_SET:
     case FWP_MATCH_FLAGS_ANY_SET:
     case FWP_MATCH_FLAGS_NONE_SET:
@@ -146,7 +161,7 @@ bool holds_for(std::uint32_t match, const Scalar &packet, const Scalar &wanted) 
     case FWP_MATCH_NOT_PREFIX:
         return ends_with(packet, wanted) == false;
     default:
-        return false;
+        return holds_in_order(match, order(packet, wanted));
     }
 }
 

@@ -110,10 +110,10 @@ const std::vector<Case> &refused() {
          DP_REASON_VLAN_DEPTH},
         {"Ipv4LaterFragment",
          (Eth() / IPv4{.fragment_offset = 100, .protocol = 6} / Payload(24)).bytes(),
-         DP_REASON_FRAGMENT},
+         DP_REASON_VALUE_UNKNOWN},
         {"Ipv6LaterFragment",
          (Eth() / IPv6{} / Fragment6{.offset = 100, .next_header = 6} / Payload(24)).bytes(),
-         DP_REASON_FRAGMENT},
+         DP_REASON_VALUE_UNKNOWN},
         {"Ipv4FragmentIntoTheHeader",
          (Eth() / IPv4{.fragment_offset = 1, .protocol = 6} / Payload(24)).bytes(),
          DP_REASON_FRAGMENT},
@@ -234,10 +234,11 @@ TEST_F(XdpParser, PassesWhatIsNotIp) {
     expect_pass((Eth() / Vlan{7} / Payload(28)).bytes(), "tagged, not IP");
 }
 
-TEST_F(XdpParser, WithoutAPolicyDropsIpAndCountsThat) {
+TEST_F(XdpParser, WithoutAPolicyDropsAllAndCountsThat) {
     xdp->maps().withdraw();
     expect_drop(permitted().front().frame, DP_REASON_POLICY_MISSING, "no policy");
-    expect_pass((Eth{.ethertype = 0x0806} / Payload(28)).bytes(), "ARP");
+    expect_drop((Eth{.ethertype = 0x0806} / Payload(28)).bytes(), DP_REASON_POLICY_MISSING,
+                "no policy for frames either");
 }
 
 } // namespace
