@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policyfile/values.h"
 
-#include <bit>
-
+#include "policyfile/value_parts.h"
 #include "policyfile/values_text.h"
 
 namespace sluice::policyfile {
@@ -10,42 +9,6 @@ namespace sluice::policyfile {
 namespace {
 
 using protocol::Value;
-
-template <typename... Parts>
-Error wrong(const Parts &...parts) {
-    return Error(0, (std::string() + ... + parts));
-}
-
-Value number_value(std::uint32_t type, std::uint64_t number) {
-    Value value;
-    value.set_type(type);
-    value.set_number(number);
-    return value;
-}
-
-Value data_value(std::uint32_t type, std::string data) {
-    Value value;
-    value.set_type(type);
-    value.set_data(std::move(data));
-    return value;
-}
-
-std::uint64_t largest(std::uint32_t type) {
-    switch (type) {
-    case FWP_UINT8:
-        return 0xff;
-    case FWP_UINT16:
-        return 0xffff;
-    case FWP_UINT32:
-        return 0xffffffff;
-    default:
-        return ~0ull;
-    }
-}
-
-bool above(const Value &low, const Value &high) {
-    return low.data().empty() ? low.number() > high.number() : low.data() > high.data();
-}
 
 // ---- numbers ----
 
@@ -97,60 +60,11 @@ ParsedValue parse_number(const Field &field, Family family, const std::string &w
         const auto low = one_number(field, family, word.substr(0, dash));
         const auto high = one_number(field, family, word.substr(dash + 1));
         if (!low || !high) continue;
-        if (*low > *high) return wrong("range '", word, "' begins above its end");
+        if (*low > *high) return wrong_value("range '", word, "' begins above its end");
         return std::optional(
             range_value(number_value(field.type, *low), number_value(field.type, *high)));
     }
-    return wrong("'", word, "' is ", expected(field));
-}
-
-// ---- addresses ----
-
-std::optional<Value> one_address(const std::string &word) {
-    if (const auto v4 = ipv4_of(word)) return number_value(FWP_UINT32, *v4);
-    if (auto v6 = ipv6_of(word)) return data_value(FWP_BYTE_ARRAY16_TYPE, std::move(*v6));
-    return std::nullopt;
-}
-
-bool is_v6(const Value &value) {
-    return value.type() == FWP_BYTE_ARRAY16_TYPE || value.type() == FWP_V6_ADDR_MASK ||
-           (value.type() == FWP_RANGE_TYPE && value.low().type() == FWP_BYTE_ARRAY16_TYPE);
-}
-
-Result<Value> parse_prefix(const std::string &word, std::size_t slash) {
-    auto value = one_address(word.substr(0, slash));
-    if (!value) return wrong("'", word, "' does not begin with an address");
-    const std::string length_word = word.substr(slash + 1);
-    const bool v6 = is_v6(*value);
-    if (const auto mask = v6 ? std::nullopt : ipv4_of(length_word)) {
-        value->set_type(FWP_V4_ADDR_MASK);
-        value->set_mask(*mask);
-        return *value;
-    }
-    const auto length = number_of(length_word);
-    if (!length || *length > (v6 ? 128 : 32))
-        return wrong("prefix length '", length_word, "' of '", word, "' is not within 0-",
-                     v6 ? "128" : "32");
-    const auto bits = static_cast<std::uint32_t>(*length);
-    value->set_type(v6 ? FWP_V6_ADDR_MASK : FWP_V4_ADDR_MASK);
-    value->set_mask(v6 ? bits : bits == 0 ? 0 : ~0u << (32 - bits));
-    return *value;
-}
-
-Result<Value> any_address(const std::string &word) {
-    if (const auto slash = word.find('/'); slash != std::string::npos)
-        return parse_prefix(word, slash);
-    const auto dash = word.find('-');
-    if (dash == std::string::npos) {
-        if (auto value = one_address(word)) return *value;
-        return wrong("'", word, "' is no address, ADDRESS/LENGTH or ADDRESS-ADDRESS");
-    }
-    const auto low = one_address(word.substr(0, dash));
-    const auto high = one_address(word.substr(dash + 1));
-    if (!low || !high || is_v6(*low) != is_v6(*high))
-        return wrong("'", word, "' is no range of addresses of one family");
-    if (above(*low, *high)) return wrong("range '", word, "' begins above its end");
-    return range_value(*low, *high);
+    return wrong_value("'", word, "' is ", expected(field));
 }
 
 ParsedValue parse_address(Family family, const std::string &word) {
@@ -162,13 +76,8 @@ ParsedValue parse_address(Family family, const std::string &word) {
 }
 
 ParsedValue some(std::optional<Value> value, const std::string &word, const char *what) {
-    if (!value) return wrong("'", word, "' is ", what);
+    if (!value) return wrong_value("'", word, "' is ", what);
     return value;
-}
-
-std::optional<Value> data_if(std::uint32_t type, std::optional<std::string> data) {
-    if (!data) return std::nullopt;
-    return data_value(type, std::move(*data));
 }
 
 // ---- printing ----
@@ -182,25 +91,6 @@ std::optional<std::string> print_number(const Field &field, Family family, const
     for (const auto &known : v6 ? field.names_v6 : field.names)
         if (known.value == number) return known.name;
     return std::to_string(number);
-}
-
-std::optional<std::string> print_address(const Value &value) {
-    switch (value.type()) {
-    case FWP_UINT32:
-        return ipv4_text(static_cast<std::uint32_t>(value.number()));
-    case FWP_BYTE_ARRAY16_TYPE:
-        return ipv6_text(value.data());
-    case FWP_V4_ADDR_MASK: {
-        const std::uint32_t mask = value.mask();
-        const bool plain = mask == 0 || std::countl_zero(~mask) == std::popcount(mask);
-        return ipv4_text(static_cast<std::uint32_t>(value.number())) + "/" +
-               (plain ? std::to_string(std::popcount(mask)) : ipv4_text(mask));
-    }
-    case FWP_V6_ADDR_MASK:
-        return ipv6_text(value.data()) + "/" + std::to_string(value.mask());
-    default:
-        return std::nullopt;
-    }
 }
 
 std::optional<std::string> print_plain(const Field &field, Family family, const Value &value) {
@@ -226,61 +116,6 @@ std::optional<std::string> print_plain(const Field &field, Family family, const 
         return hex_text(value.data());
     }
     return std::nullopt;
-}
-
-struct TypeWord {
-    const char *word;
-    std::uint32_t type;
-};
-constexpr TypeWord type_words[] = {{"uint8", FWP_UINT8},
-                                   {"uint16", FWP_UINT16},
-                                   {"uint32", FWP_UINT32},
-                                   {"uint64", FWP_UINT64},
-                                   {"app_id", FWP_BYTE_BLOB_TYPE},
-                                   {"ipv6", FWP_BYTE_ARRAY16_TYPE},
-                                   {"mac", FWP_BYTE_ARRAY6_TYPE},
-                                   {"blob", FWP_BYTE_BLOB_TYPE},
-                                   {"text", FWP_UNICODE_STRING_TYPE},
-                                   {"sid", FWP_SID},
-                                   {"security_descriptor", FWP_SECURITY_DESCRIPTOR_TYPE},
-                                   {"ipv4_mask", FWP_V4_ADDR_MASK},
-                                   {"ipv6_prefix", FWP_V6_ADDR_MASK}};
-
-const TypeWord *type_word(const std::string &word) {
-    for (const auto &known : type_words)
-        if (word == known.word) return &known;
-    return nullptr;
-}
-
-std::optional<Value> typed(const TypeWord &type, const std::string &word) {
-    switch (type.type) {
-    case FWP_BYTE_ARRAY16_TYPE:
-        return data_if(type.type, ipv6_of(word));
-    case FWP_BYTE_ARRAY6_TYPE:
-        return data_if(type.type, bytes_of_mac(word));
-    case FWP_BYTE_BLOB_TYPE:
-        return data_if(type.type,
-                       std::string(type.word) == "app_id" ? app_id_of(word) : bytes_of_hex(word));
-    case FWP_UNICODE_STRING_TYPE:
-        return data_value(type.type, word);
-    case FWP_SID:
-        return data_if(type.type, bytes_of_sid(word));
-    case FWP_SECURITY_DESCRIPTOR_TYPE:
-        return data_if(type.type, bytes_of_hex(word));
-    case FWP_V4_ADDR_MASK:
-    case FWP_V6_ADDR_MASK: {
-        const auto slash = word.find('/');
-        if (slash == std::string::npos) return std::nullopt;
-        auto value = parse_prefix(word, slash);
-        if (!value || value->type() != type.type) return std::nullopt;
-        return *value;
-    }
-    default: {
-        const auto number = number_of(word);
-        if (!number || *number > largest(type.type)) return std::nullopt;
-        return number_value(type.type, *number);
-    }
-    }
 }
 
 } // namespace
@@ -330,70 +165,32 @@ ParsedValue parse_value(const Field &field, Family family, const std::string &wo
         return some(data_if(field.type, bytes_of_mac(word)), word,
                     "no MAC address as 02:00:5e:00:53:01");
     case Kind::app:
-        if (word.empty()) return wrong("'' is no path of an executable");
+        if (word.empty()) return wrong_value("'' is no path of an executable");
         return std::optional(data_value(field.type, word));
     case Kind::text:
-        if (word.empty()) return wrong("'' is no ", field.word);
+        if (word.empty()) return wrong_value("'' is no ", field.word);
         return std::optional(data_value(field.type, word));
     case Kind::cgroup:
         if (const auto id = number_of(word)) return std::optional(number_value(FWP_UINT64, *id));
-        if (word.empty()) return wrong("'' is no path of a cgroup and no id of one");
+        if (word.empty()) return wrong_value("'' is no path of a cgroup and no id of one");
         return std::optional(data_value(field.type, word));
     case Kind::bytes16: {
         auto bytes = bytes_of_hex(word);
         if (!bytes || bytes->size() != 16)
-            return wrong("'", word, "' is not 16 bytes in hexadecimal");
+            return wrong_value("'", word, "' is not 16 bytes in hexadecimal");
         return std::optional(data_value(field.type, std::move(*bytes)));
     }
     case Kind::blob:
     case Kind::descriptor:
         return some(data_if(field.type, bytes_of_hex(word)), word, "no whole bytes in hexadecimal");
     }
-    return wrong("'", word, "' cannot be read");
+    return wrong_value("'", word, "' cannot be read");
 }
 
 Result<std::uint64_t> parse_flag(const Field &field, const std::string &word) {
     const auto value = one_number(field, Family::none, word);
-    if (!value) return wrong("'", word, "' is ", expected(field));
+    if (!value) return wrong_value("'", word, "' is ", expected(field));
     return *value;
-}
-
-bool is_type_word(const std::string &word) {
-    return type_word(word) != nullptr;
-}
-
-Result<Value> parse_typed(const std::string &type, const std::string &word) {
-    const TypeWord *known = type_word(type);
-    if (known == nullptr) return wrong("'", type, "' is no type of a value");
-    auto value = typed(*known, word);
-    if (!value) return wrong("'", word, "' is no value of the type ", type);
-    return *value;
-}
-
-std::pair<std::string, std::string> print_typed(const Value &value) {
-    switch (value.type()) {
-    case FWP_BYTE_ARRAY16_TYPE:
-        return {"ipv6", ipv6_text(value.data())};
-    case FWP_BYTE_ARRAY6_TYPE:
-        return {"mac", mac_text(value.data())};
-    case FWP_BYTE_BLOB_TYPE:
-        if (const auto path = path_of_app_id(value.data())) return {"app_id", *path};
-        return {"blob", hex_text(value.data())};
-    case FWP_UNICODE_STRING_TYPE:
-        return {"text", value.data()};
-    case FWP_SID:
-        return {"sid", sid_text(value.data())};
-    case FWP_SECURITY_DESCRIPTOR_TYPE:
-        return {"security_descriptor", hex_text(value.data())};
-    case FWP_V4_ADDR_MASK:
-        return {"ipv4_mask", *print_address(value)};
-    case FWP_V6_ADDR_MASK:
-        return {"ipv6_prefix", *print_address(value)};
-    default:
-        for (const auto &known : type_words)
-            if (known.type == value.type()) return {known.word, std::to_string(value.number())};
-        return {"uint32", std::to_string(value.number())};
-    }
 }
 
 std::optional<std::string> print_value(const Field &field, Family family, const Value &value) {
