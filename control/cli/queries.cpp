@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands that only ask.
+#include <algorithm>
 #include <cstdio>
 
 #include "cli/commands.h"
 #include "cli/json.h"
 #include "cli/names.h"
+#include "cli/parse.h"
 #include "cli/table.h"
+#include "policy/field.h"
+#include "policyfile/fields.h"
 #include "policyfile/layers.h"
 
 namespace sluice::cli {
@@ -101,6 +105,31 @@ void layers(Context &c) {
     put(c.json ? print(document("layers", std::move(json))) + "\n" : table(rows));
 }
 
+// The conditions that filters can name at a layer, by the words of policy files.
+void show_layer(Context &c, const std::string &word) {
+    const auto layer = parse_layer(word);
+    if (!layer) throw Failure{exit_usage, layer.error().text()};
+    std::vector<std::string> words;
+    for (const auto &key : policy::fields_at(*layer))
+        words.push_back(policyfile::field_word(key));
+    std::sort(words.begin(), words.end());
+    const std::string name = policyfile::layer_name(*layer);
+    if (c.json)
+        return put(print(document("layers",
+                                  Json::array({Json{
+                                      {"id", *layer}, {"name", name}, {"conditions", words}}}))) +
+                   "\n");
+    put(name + (words.empty() ? ": not classified\n" : "\n"));
+    for (const auto &one : words)
+        put("  " + one + "\n");
+}
+
+void set_up_layer_show(CLI::App &app, Context &context) {
+    auto word = std::make_shared<std::string>();
+    app.add_option("LAYER", *word, "a name in `sluice layer list`")->required();
+    context.run = [word](Context &c) { show_layer(c, *word); };
+}
+
 void status(Context &c) {
     R request;
     request.mutable_status_get();
@@ -165,6 +194,7 @@ std::vector<Command> query_commands() {
         {"filter", "list", "filters", no_options<filters>},
         {"sublayer", "list", "sublayers", no_options<sublayers>},
         {"layer", "list", "layers", no_options<layers>},
+        {"layer", "show", "the conditions that a layer has", set_up_layer_show},
         {"hold", "list", "connections that wait for a decision", no_options<holds>},
         {"hold", "show", "one hold with all that is known of it", set_up_hold_show},
     };

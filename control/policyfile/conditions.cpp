@@ -234,9 +234,8 @@ void read_entries(const Node &map, std::uint16_t layer, LayerConditions &out, Pr
         const Node &word = map.items[i];
         const Field *field = field_of_word(word.text);
         if (field == nullptr) {
-            problems.add(word.place,
-                         "no condition '" + word.text +
-                             "': the words are in sluice-policy(5), `sluice layer show`");
+            problems.add(word.place, "no condition '" + word.text +
+                                         "': `sluice layer show` lists a layer's words");
             continue;
         }
         ValueReader(*field, layer, out, problems).read(map.items[i + 1]);

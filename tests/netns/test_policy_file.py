@@ -2,6 +2,8 @@
 """Policy files against a live sluiced: applied, compared, taken back, written out; and who dropped what."""
 import errno
 import json
+import select
+import subprocess
 import time
 import unittest
 
@@ -151,6 +153,20 @@ class PolicyFile(SluiceTest):
         self.assertIn("not here", by_id)
         events = [json.loads(line) for line in self.daemon.do("events", "--json").splitlines()]
         self.assertIn(said["event"]["id"], [e["id"] for e in events])
+
+    def test_events_are_followed(self):
+        self.daemon.do("policy", "apply", self.write(BLOCKS_PORT % 80))
+        command = [str(SLUICE), "--socket", str(self.daemon.socket), "events", "--follow", "--json"]
+        follower = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(lambda: (end_process(follower), follower.stdout.close()))
+        time.sleep(0.5)
+        seen = []
+        def dropped():
+            self.assertFalse(self.connects(80))
+            while select.select([follower.stdout], [], [], 0.5)[0]:
+                seen.append(json.loads(follower.stdout.readline()))
+            return any(e["type"] == "drop" and e["filter_name"] == "not here" for e in seen)
+        wait_for(dropped, "a drop is told")
 
     def test_explain_is_the_same_live_and_of_the_file(self):
         path = self.write(BLOCKS_PORT % 80)
