@@ -19,7 +19,6 @@ namespace {
 using namespace harness;
 using policy::CalloutAnswer;
 
-constexpr int filters_per_policy = 8;
 constexpr std::uint64_t pairs_by_default = 1'000'000;
 constexpr std::uint64_t least_of_a_cell = 50;
 
@@ -128,27 +127,39 @@ struct Seen {
     }
 };
 
-// One policy and as many packets as the probe judges at once. A case is its seed and nothing else.
-void judge(Classifier &kernel, const Turns::Turn &turn, std::uint64_t seed, Coverage &coverage,
-           Seen &seen) {
-    Dice dice(seed);
-    const std::uint16_t layer = turn.layer;
-    const Scene scene =
-        SceneMaker(layer).make(dice, filters_per_policy, turn.before * filters_per_policy);
+// A layer's share of a policy's filters and packets grows with its cells.
+std::size_t filters_at(const SceneMaker &maker) {
+    return 4 + maker.cells() / 40;
+}
+std::size_t packets_at(const SceneMaker &maker) {
+    return 24 + maker.cells() / 4;
+}
+
+// One policy with filters at every layer (the kernel takes its time to swap images), and packets at
+// every layer. The round is its number and nothing else.
+void judge(Classifier &kernel, const std::vector<SceneMaker> &makers, std::uint64_t round,
+           Coverage &coverage, Seen &seen) {
+    Dice dice(round);
+    Scene scene = empty_scene(dice);
+    std::vector<Sample> samples;
+    for (const SceneMaker &maker : makers) {
+        const std::size_t filters = filters_at(maker);
+        maker.fill(scene, dice, filters, round * filters);
+        for (std::size_t i = packets_at(maker); i > 0; --i)
+            samples.push_back(random_sample(maker.layer(), dice));
+    }
     for (const auto &[id, host] : scene.hosts)
         kernel.maps().answer_for(id, host);
     kernel.maps().publish(plan_of(scene.policy));
-    std::vector<Sample> samples;
-    while (samples.size() < DP_PROBES_MAX)
-        samples.push_back(random_sample(layer, dice));
     const std::vector<Judged> found = by_kernel(kernel, scene, samples);
     for (std::size_t i = 0; i < samples.size(); ++i) {
         const Judged expected = by_oracle(scene, samples[i].packet);
         seen.count(expected);
         coverage.count(scene.policy, samples[i].packet);
-        ASSERT_EQ(found[i], expected) << "packet " << i << " at " << policy::layer_name(layer)
-                                      << ", SLUICE_SEED=" << seed << '\n'
-                                      << text_of(scene.policy);
+        ASSERT_EQ(found[i], expected)
+            << "packet " << i << " at " << policy::layer_name(samples[i].packet.layer)
+            << ", SLUICE_SEED=" << round << '\n'
+            << text_of(scene.policy);
     }
 }
 
@@ -161,11 +172,13 @@ TEST(Classification, IsTheOraclesForEveryLayerFieldAndMatchType) {
     for (const std::uint32_t host : hosts_alive)
         kernel.maps().set_alive(host, true);
     kernel.maps().set_alive(dead_host, false);
+    std::vector<SceneMaker> makers;
+    for (const std::uint16_t layer : all_layers())
+        makers.emplace_back(layer);
     Coverage coverage;
     Seen seen;
-    const Turns turns(all_layers());
-    for (std::uint64_t at = seed; seen.pairs < wanted && !HasFatalFailure(); ++at)
-        judge(kernel, turns.at(at), at, coverage, seen);
+    for (std::uint64_t round = seed; seen.pairs < wanted && !HasFatalFailure(); ++round)
+        judge(kernel, makers, round, coverage, seen);
     coverage.print(std::cout);
     std::cout << seen.pairs << " pairs: " << seen.matched << " matched, " << seen.asked
               << " asked a callout, " << seen.twice << " several, " << seen.hard << " hard, "

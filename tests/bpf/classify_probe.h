@@ -5,7 +5,7 @@
 
 #include "shared/policy.h"
 
-#define DP_PROBES_MAX 64
+#define DP_PROBES_MAX 4096
 
 struct dp_probe {
     struct dp_key key;

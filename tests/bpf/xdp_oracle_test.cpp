@@ -93,7 +93,8 @@ TEST(XdpVerdicts, AreTheOraclesForRandomPolicies) {
         SCOPED_TRACE("SLUICE_SEED=" + std::to_string(at));
         Dice dice(at);
         const std::uint16_t layer = at % 2 != 0 ? in_v4 : in_v6;
-        Scene scene = SceneMaker(layer, fields).make(dice, 6, dice.below(100));
+        Scene scene = empty_scene(dice);
+        SceneMaker(layer, fields).fill(scene, dice, 6, dice.below(100));
         scene.answers.clear(); // nobody is registered
         const compiler::Plan plan = plan_of(scene.policy);
         xdp.maps().publish(plan);

@@ -18,7 +18,7 @@ void Coverage::count(const policy::Policy &policy, const policy::Packet &packet)
     policy::Filter alone;
     alone.layer = packet.layer;
     for (const auto &[id, filter] : policy.filters) {
-        if (policy::matches(filter, packet) != Match::yes) continue;
+        if (filter.layer != packet.layer || policy::matches(filter, packet) != Match::yes) continue;
         for (const policy::Condition &condition : filter.conditions) {
             alone.conditions = {condition};
             if (filter.conditions.size() == 1 || policy::matches(alone, packet) == Match::yes)
@@ -30,19 +30,6 @@ void Coverage::count(const policy::Policy &policy, const policy::Packet &packet)
 void Coverage::print(std::ostream &out) const {
     for (const auto &[cell, count] : counts_)
         out << count << '\t' << name_of(cell) << '\n';
-}
-
-Turns::Turns(const std::vector<std::uint16_t> &layers) {
-    constexpr std::size_t cells_of_a_turn = 40;
-    for (const std::uint16_t layer : layers) {
-        for (std::size_t i = 0; i <= cells_at(layer).size() / cells_of_a_turn; ++i)
-            round_.push_back({layer, in_round_[layer]++});
-    }
-}
-
-Turns::Turn Turns::at(std::uint64_t n) const {
-    const Turn &turn = round_[n % round_.size()];
-    return {turn.layer, n / round_.size() * in_round_.at(turn.layer) + turn.before};
 }
 
 std::string text_of(const policy::Policy &policy) {

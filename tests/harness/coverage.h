@@ -21,21 +21,6 @@ private:
     std::map<Cell, std::uint64_t> counts_;
 };
 
-// Layers in turn, each about as often as it has cells. Which layer the n-th policy is for, and how
-// many policies that layer had before it.
-class Turns {
-public:
-    explicit Turns(const std::vector<std::uint16_t> &layers);
-    struct Turn {
-        std::uint16_t layer;
-        std::uint64_t before;
-    };
-    [[nodiscard]] Turn at(std::uint64_t n) const;
-
-private:
-    std::vector<Turn> round_;
-    std::map<std::uint16_t, std::uint64_t> in_round_;
-};
 std::string text_of(const policy::Policy &policy); // its filters, a line each
 
 } // namespace sluice::harness

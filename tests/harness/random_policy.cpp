@@ -139,13 +139,18 @@ Filter SceneMaker::filter(const Cell &cell, Dice &dice) const {
     return f;
 }
 
-Scene SceneMaker::make(Dice &dice, int filters, std::uint64_t first) const {
+Scene empty_scene(Dice &dice) {
     Scene scene;
     scene.policy = policy::initial();
-    std::vector<Guid> sublayers{Guid{}}; // null: the universal one
     for (auto i = dice.below(4); i > 0; --i)
-        sublayers.push_back(
-            new_sublayer(scene.policy, static_cast<std::uint16_t>(0x7fff + dice.below(3))));
+        new_sublayer(scene.policy, static_cast<std::uint16_t>(0x7fff + dice.below(3)));
+    return scene;
+}
+
+void SceneMaker::fill(Scene &scene, Dice &dice, std::size_t filters, std::uint64_t first) const {
+    std::vector<Guid> sublayers;
+    for (const auto &[key, sublayer] : scene.policy.sublayers)
+        sublayers.push_back(key);
     std::vector<Guid> callouts;
     if (policy::layer_hands_over(layer_)) {
         for (const std::uint32_t host : {hosts_alive[0], hosts_alive[1], dead_host, 0u}) {
@@ -170,7 +175,6 @@ Scene SceneMaker::make(Dice &dice, int filters, std::uint64_t first) const {
             break;
         }
     }
-    return scene;
 }
 
 } // namespace sluice::harness

@@ -43,14 +43,19 @@ struct Scene {
 inline constexpr std::uint32_t hosts_alive[] = {1, 2};
 inline constexpr std::uint32_t dead_host = 3;
 
-// Makes policies for one layer, each filter over the next of the cells. `only`: conditions on
-// these fields, all if empty.
+// A policy of up to four sublayers and nothing in them.
+Scene empty_scene(Dice &dice);
+
+// Makes filters of one layer, each over the next of the layer's cells. `only`: conditions on these
+// fields, all if empty.
 class SceneMaker {
 public:
     explicit SceneMaker(std::uint16_t layer, const std::set<Guid> &only = {});
-    // Up to four sublayers with `filters` filters, the first over the cell at `first`; callouts of
-    // two living hosts, of a dead one and of none where the layer hands packets over.
-    Scene make(Dice &dice, int filters, std::uint64_t first) const;
+    // Adds `filters` filters, the first over the cell at `first`; callouts of two living hosts, of
+    // a dead one and of none where the layer hands packets over.
+    void fill(Scene &scene, Dice &dice, std::size_t filters, std::uint64_t first) const;
+    [[nodiscard]] std::size_t cells() const { return cells_.size(); }
+    [[nodiscard]] std::uint16_t layer() const { return layer_; }
 
 private:
     policy::Condition condition(const Cell &cell, Dice &dice) const;

@@ -123,7 +123,7 @@ public:
     Sample make() {
         if (!all_known_ && dice_.one_in(8)) forget();
         for (const dp_slot slot : slots_.all) {
-            if (!all_known_ && dice_.one_in(12)) sample_.key.empty |= 1u << slot;
+            if (!all_known_ && dice_.one_in(8)) sample_.key.empty |= 1u << slot;
             fill(slot);
         }
         for (const auto &[key, field] : slots_.fields)
