@@ -28,26 +28,24 @@
 SLUICE_API NTSTATUS NTAPI FwpmCalloutAdd0(HANDLE engineHandle, const FWPM_CALLOUT0 *callout,
                                           PSECURITY_DESCRIPTOR sd, UINT32 *id);
 
-/* Deletes a callout's management object by its run-time id; its
- * registration stays.
+/* Deletes a callout's management object by its run-time id; its registration stays.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_CALLOUT_NOT_FOUND  there is none
- * STATUS_FWP_IN_USE  a filter names it
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_CALLOUT_NOT_FOUND            there is none
+ * STATUS_FWP_IN_USE                       a filter names it
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmCalloutDeleteById0. */
 SLUICE_API NTSTATUS NTAPI FwpmCalloutDeleteById0(HANDLE engineHandle, UINT32 id);
 
-/* Deletes a callout's management object by its key; its
- * registration stays.
+/* Deletes a callout's management object by its key; its registration stays.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key is NULL
- * STATUS_FWP_CALLOUT_NOT_FOUND  there is none
- * STATUS_FWP_IN_USE  a filter names it
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_NULL_POINTER                 key is NULL
+ * STATUS_FWP_CALLOUT_NOT_FOUND            there is none
+ * STATUS_FWP_IN_USE                       a filter names it
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmCalloutDeleteByKey0. */
@@ -58,7 +56,7 @@ SLUICE_API NTSTATUS NTAPI FwpmCalloutDeleteByKey0(HANDLE engineHandle, const GUI
  * callout  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  callout is NULL
+ * STATUS_FWP_NULL_POINTER       callout is NULL
  * STATUS_FWP_CALLOUT_NOT_FOUND  there is none
  * Page: FwpmCalloutGetById0. */
 SLUICE_API NTSTATUS NTAPI FwpmCalloutGetById0(HANDLE engineHandle, UINT32 id,
@@ -69,7 +67,7 @@ SLUICE_API NTSTATUS NTAPI FwpmCalloutGetById0(HANDLE engineHandle, UINT32 id,
  * callout  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or callout is NULL
+ * STATUS_FWP_NULL_POINTER       key or callout is NULL
  * STATUS_FWP_CALLOUT_NOT_FOUND  there is none
  * Page: FwpmCalloutGetByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpmCalloutGetByKey0(HANDLE engineHandle, const GUID *key,

@@ -16,18 +16,18 @@
  * id      out, optional: the run-time id, as in FwpmFilterDeleteById0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER        filter is NULL, or conditions are counted but absent, or a value
- *                                held by pointer is NULL
- * STATUS_FWP_NULL_DISPLAY_NAME   no displayData.name, or an empty one
- * STATUS_FWP_INVALID_FLAGS       an unknown flag, or both PERSISTENT and BOOTTIME
- * STATUS_FWP_INVALID_PARAMETER   PERMIT_IF_CALLOUT_UNREGISTERED with an action that is no terminating
- *                                or unknown callout; an application id that is no UTF-16
+ * STATUS_FWP_NULL_POINTER       filter is NULL, or conditions are counted but absent, or a value
+ *                               held by pointer is NULL
+ * STATUS_FWP_NULL_DISPLAY_NAME  no displayData.name, or an empty one
+ * STATUS_FWP_INVALID_FLAGS      an unknown flag, or both PERSISTENT and BOOTTIME
+ * STATUS_FWP_INVALID_PARAMETER  PERMIT_IF_CALLOUT_UNREGISTERED with an action that is no terminating
+ *                               or unknown callout; an application id that is no UTF-16
  * STATUS_FWP_LAYER_NOT_FOUND, STATUS_FWP_SUBLAYER_NOT_FOUND, STATUS_FWP_PROVIDER_NOT_FOUND,
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  a key names none
- * STATUS_FWP_CALLOUT_NOT_FOUND   no management object has action.calloutKey
- * STATUS_FWP_INCOMPATIBLE_LAYER  that callout is for another layer
- * STATUS_FWP_OUT_OF_BOUNDS       a path of more bytes than the engine compares
- * STATUS_FWP_INVALID_ACTION_TYPE the action is none of permit, block and the callout actions
+ * STATUS_FWP_CALLOUT_NOT_FOUND           no management object has action.calloutKey
+ * STATUS_FWP_INCOMPATIBLE_LAYER          that callout is for another layer
+ * STATUS_FWP_OUT_OF_BOUNDS               a path of more bytes than the engine compares
+ * STATUS_FWP_INVALID_ACTION_TYPE         the action is none of permit, block and the callout actions
  * STATUS_FWP_ACTION_INCOMPATIBLE_WITH_LAYER, STATUS_FWP_ACTION_INCOMPATIBLE_WITH_SUBLAYER
  *                                the action cannot be taken there
  * STATUS_FWP_CONDITION_NOT_FOUND fieldKey is no field of the layer
@@ -49,24 +49,24 @@
 SLUICE_API NTSTATUS NTAPI FwpmFilterAdd0(HANDLE engineHandle, const FWPM_FILTER0 *filter,
                                          PSECURITY_DESCRIPTOR sd, UINT64 *id);
 
-/* Deletes a filter by its run-time id; its
- * callout is told, flows that it decided are authorised again on their next packet.
+/* Deletes a filter by its run-time id; its callout is told, flows that it decided are authorised
+ * again on their next packet.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_FILTER_NOT_FOUND  there is none
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_FILTER_NOT_FOUND             there is none
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmFilterDeleteById0. */
 SLUICE_API NTSTATUS NTAPI FwpmFilterDeleteById0(HANDLE engineHandle, UINT64 id);
 
-/* Deletes a filter by its key; its
- * callout is told, flows that it decided are authorised again on their next packet.
+/* Deletes a filter by its key; its callout is told, flows that it decided are authorised again on
+ * their next packet.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key is NULL
- * STATUS_FWP_FILTER_NOT_FOUND  there is none
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_NULL_POINTER                 key is NULL
+ * STATUS_FWP_FILTER_NOT_FOUND             there is none
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmFilterDeleteByKey0. */
@@ -77,7 +77,7 @@ SLUICE_API NTSTATUS NTAPI FwpmFilterDeleteByKey0(HANDLE engineHandle, const GUID
  * filter  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  filter is NULL
+ * STATUS_FWP_NULL_POINTER      filter is NULL
  * STATUS_FWP_FILTER_NOT_FOUND  there is none
  * Page: FwpmFilterGetById0. */
 SLUICE_API NTSTATUS NTAPI FwpmFilterGetById0(HANDLE engineHandle, UINT64 id, FWPM_FILTER0 **filter);
@@ -87,7 +87,7 @@ SLUICE_API NTSTATUS NTAPI FwpmFilterGetById0(HANDLE engineHandle, UINT64 id, FWP
  * filter  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or filter is NULL
+ * STATUS_FWP_NULL_POINTER      key or filter is NULL
  * STATUS_FWP_FILTER_NOT_FOUND  there is none
  * Page: FwpmFilterGetByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpmFilterGetByKey0(HANDLE engineHandle, const GUID *key,
@@ -102,13 +102,13 @@ SLUICE_API NTSTATUS NTAPI FwpmFilterGetByKey0(HANDLE engineHandle, const GUID *k
  * enumHandle    out.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  enumHandle is NULL
- *                          or conditions are counted but absent
- * STATUS_FWP_INVALID_ENUMERATOR  enumType, a match or a data type is not one of its enumeration
- * STATUS_FWP_INVALID_FLAGS       an unknown flag, or both BOOTTIME_ONLY and INCLUDE_BOOTTIME
- * STATUS_FWP_INVALID_PARAMETER   conditions or BEST_TERMINATING_MATCH without a layerKey
- * STATUS_FWP_LAYER_NOT_FOUND     layerKey names none
- * STATUS_FWP_DUPLICATE_CONDITION two conditions on one field
+ * STATUS_FWP_NULL_POINTER         enumHandle is NULL
+ *                                 or conditions are counted but absent
+ * STATUS_FWP_INVALID_ENUMERATOR   enumType, a match or a data type is not one of its enumeration
+ * STATUS_FWP_INVALID_FLAGS        an unknown flag, or both BOOTTIME_ONLY and INCLUDE_BOOTTIME
+ * STATUS_FWP_INVALID_PARAMETER    conditions or BEST_TERMINATING_MATCH without a layerKey
+ * STATUS_FWP_LAYER_NOT_FOUND      layerKey names none
+ * STATUS_FWP_DUPLICATE_CONDITION  two conditions on one field
  * STATUS_FWP_CONDITION_NOT_FOUND, STATUS_FWP_TYPE_MISMATCH, STATUS_FWP_MATCH_TYPE_MISMATCH
  *                                as in FwpmFilterAdd0
  * Windows: layerKey is always needed

@@ -9,15 +9,15 @@
  * time. STATUS_INSUFFICIENT_RESOURCES: out of memory.
  *
  * Every function that takes a session may also return
- * STATUS_INVALID_HANDLE       engineHandle is NULL, closed or foreign
+ * STATUS_INVALID_HANDLE  engineHandle is NULL, closed or foreign
  * and, where it asks the daemon (all but Enum, DestroyEnumHandle, Unsubscribe,
  * SubscriptionsGet, EngineClose and the layers'),
  * STATUS_FWP_SESSION_ABORTED  the daemon went and the session could not be resumed; close it
  * STATUS_FWP_TXN_ABORTED      the open transaction was lost with the daemon's connection
  * and every function that adds or deletes
- * STATUS_FWP_INCOMPATIBLE_TXN the open transaction is read-only
- * STATUS_FWP_TIMEOUT          another session holds the policy past the session's wait time
- * STATUS_ACCESS_DENIED        the daemon does not let this user change policy
+ * STATUS_FWP_INCOMPATIBLE_TXN  the open transaction is read-only
+ * STATUS_FWP_TIMEOUT           another session holds the policy past the session's wait time
+ * STATUS_ACCESS_DENIED         the daemon does not let this user change policy
  * Without an open transaction an add or delete is a transaction of its own. On failure no output
  * is written, and an open transaction stays as it was.
  *

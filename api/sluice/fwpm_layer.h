@@ -13,7 +13,7 @@
  * layer  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  layer is NULL
+ * STATUS_FWP_NULL_POINTER     layer is NULL
  * STATUS_FWP_LAYER_NOT_FOUND  there is none
  * Page: FwpmLayerGetById0. */
 SLUICE_API NTSTATUS NTAPI FwpmLayerGetById0(HANDLE engineHandle, UINT16 id, FWPM_LAYER0 **layer);
@@ -22,7 +22,7 @@ SLUICE_API NTSTATUS NTAPI FwpmLayerGetById0(HANDLE engineHandle, UINT16 id, FWPM
  * layer  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or layer is NULL
+ * STATUS_FWP_NULL_POINTER     key or layer is NULL
  * STATUS_FWP_LAYER_NOT_FOUND  there is none
  * Page: FwpmLayerGetByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpmLayerGetByKey0(HANDLE engineHandle, const GUID *key,

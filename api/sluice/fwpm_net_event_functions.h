@@ -139,8 +139,8 @@ SLUICE_API NTSTATUS NTAPI FwpmNetEventSubscriptionsGet0(HANDLE engineHandle,
  * enumHandle    out.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  enumHandle is NULL
- *                          or conditions are counted but absent
+ * STATUS_FWP_NULL_POINTER         enumHandle is NULL
+ *                                 or conditions are counted but absent
  * STATUS_FWP_INVALID_ENUMERATOR   a match or data type of a condition is not one of its enumeration
  * STATUS_FWP_INVALID_INTERVAL     startTime is after endTime
  * STATUS_FWP_CONDITION_NOT_FOUND  a condition's field is none that a net event has

@@ -27,10 +27,10 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderAdd0(HANDLE engineHandle, const FWPM_PROVI
 /* Deletes a provider by its key.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key is NULL
- * STATUS_FWP_PROVIDER_NOT_FOUND  there is none
- * STATUS_FWP_IN_USE  another object names it
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_NULL_POINTER                 key is NULL
+ * STATUS_FWP_PROVIDER_NOT_FOUND           there is none
+ * STATUS_FWP_IN_USE                       another object names it
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmProviderDeleteByKey0. */
@@ -40,7 +40,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderDeleteByKey0(HANDLE engineHandle, const GU
  * provider  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or provider is NULL
+ * STATUS_FWP_NULL_POINTER        key or provider is NULL
  * STATUS_FWP_PROVIDER_NOT_FOUND  there is none
  * Page: FwpmProviderGetByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderGetByKey0(HANDLE engineHandle, const GUID *key,
@@ -164,9 +164,9 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextAdd3(HANDLE engineHandle,
 /* Deletes a provider context by its run-time id.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
- * STATUS_FWP_IN_USE  a filter names it
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND   there is none
+ * STATUS_FWP_IN_USE                       a filter names it
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmProviderContextDeleteById0. */
@@ -175,10 +175,10 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextDeleteById0(HANDLE engineHandle, UI
 /* Deletes a provider context by its key.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key is NULL
- * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
- * STATUS_FWP_IN_USE  a filter names it
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_NULL_POINTER                 key is NULL
+ * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND   there is none
+ * STATUS_FWP_IN_USE                       a filter names it
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmProviderContextDeleteByKey0. */
@@ -188,7 +188,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextDeleteByKey0(HANDLE engineHandle, c
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetById0. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById0(HANDLE engineHandle, UINT64 id,
@@ -198,7 +198,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById0(HANDLE engineHandle, UINT6
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetById1. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById1(HANDLE engineHandle, UINT64 id,
@@ -208,7 +208,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById1(HANDLE engineHandle, UINT6
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetById2. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById2(HANDLE engineHandle, UINT64 id,
@@ -218,7 +218,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById2(HANDLE engineHandle, UINT6
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetById3. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById3(HANDLE engineHandle, UINT64 id,
@@ -228,7 +228,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetById3(HANDLE engineHandle, UINT6
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                key or providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey0(HANDLE engineHandle, const GUID *key,
@@ -238,7 +238,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey0(HANDLE engineHandle, cons
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                key or providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetByKey1. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey1(HANDLE engineHandle, const GUID *key,
@@ -248,7 +248,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey1(HANDLE engineHandle, cons
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                key or providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetByKey2. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey2(HANDLE engineHandle, const GUID *key,
@@ -258,7 +258,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey2(HANDLE engineHandle, cons
  * providerContext  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or providerContext is NULL
+ * STATUS_FWP_NULL_POINTER                key or providerContext is NULL
  * STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND  there is none
  * Page: FwpmProviderContextGetByKey3. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey3(HANDLE engineHandle, const GUID *key,
@@ -270,7 +270,7 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextGetByKey3(HANDLE engineHandle, cons
  * enumHandle    out.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  enumHandle is NULL
+ * STATUS_FWP_NULL_POINTER        enumHandle is NULL
  * STATUS_FWP_INVALID_ENUMERATOR  providerContextType is none of FWPM_PROVIDER_CONTEXT_TYPE
  * Page: FwpmProviderContextCreateEnumHandle0. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextCreateEnumHandle0(

@@ -27,10 +27,10 @@ SLUICE_API NTSTATUS NTAPI FwpmSubLayerAdd0(HANDLE engineHandle, const FWPM_SUBLA
 /* Deletes a sublayer by its key.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key is NULL
- * STATUS_FWP_SUBLAYER_NOT_FOUND  there is none
- * STATUS_FWP_IN_USE  a filter is in it
- * STATUS_FWP_BUILTIN_OBJECT  it is part of the engine
+ * STATUS_FWP_NULL_POINTER                 key is NULL
+ * STATUS_FWP_SUBLAYER_NOT_FOUND           there is none
+ * STATUS_FWP_IN_USE                       a filter is in it
+ * STATUS_FWP_BUILTIN_OBJECT               it is part of the engine
  * STATUS_FWP_WRONG_SESSION                it belongs to another session, which is dynamic
  * STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS  this session is dynamic and did not add it
  * Page: FwpmSubLayerDeleteByKey0. */
@@ -40,7 +40,7 @@ SLUICE_API NTSTATUS NTAPI FwpmSubLayerDeleteByKey0(HANDLE engineHandle, const GU
  * subLayer  out: a copy, one allocation, to be freed with FwpmFreeMemory0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER  key or subLayer is NULL
+ * STATUS_FWP_NULL_POINTER        key or subLayer is NULL
  * STATUS_FWP_SUBLAYER_NOT_FOUND  there is none
  * Page: FwpmSubLayerGetByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpmSubLayerGetByKey0(HANDLE engineHandle, const GUID *key,

@@ -18,9 +18,9 @@
  * changeHandle  out: owned by the caller until FwpmProviderUnsubscribeChanges0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER    subscription, callback or changeHandle is NULL
- * STATUS_FWP_INVALID_FLAGS   a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
- * STATUS_FWP_TXN_IN_PROGRESS the session has an open transaction
+ * STATUS_FWP_NULL_POINTER     subscription, callback or changeHandle is NULL
+ * STATUS_FWP_INVALID_FLAGS    a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
+ * STATUS_FWP_TXN_IN_PROGRESS  the session has an open transaction
  * Page: FwpmProviderSubscribeChanges0. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderSubscribeChanges0(
     HANDLE engineHandle, const FWPM_PROVIDER_SUBSCRIPTION0 *subscription,
@@ -52,10 +52,10 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderSubscriptionsGet0(HANDLE engineHandle,
  * changeHandle  out: owned by the caller until FwpmProviderContextUnsubscribeChanges0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER    subscription, callback or changeHandle is NULL
- * STATUS_FWP_INVALID_FLAGS   a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
+ * STATUS_FWP_NULL_POINTER        subscription, callback or changeHandle is NULL
+ * STATUS_FWP_INVALID_FLAGS       a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
  * STATUS_FWP_INVALID_ENUMERATOR  a value of the template is not one of its enumeration
- * STATUS_FWP_TXN_IN_PROGRESS the session has an open transaction
+ * STATUS_FWP_TXN_IN_PROGRESS     the session has an open transaction
  * Page: FwpmProviderContextSubscribeChanges0. */
 SLUICE_API NTSTATUS NTAPI FwpmProviderContextSubscribeChanges0(
     HANDLE engineHandle, const FWPM_PROVIDER_CONTEXT_SUBSCRIPTION0 *subscription,
@@ -87,9 +87,9 @@ SLUICE_API NTSTATUS NTAPI FwpmProviderContextSubscriptionsGet0(
  * changeHandle  out: owned by the caller until FwpmSubLayerUnsubscribeChanges0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER    subscription, callback or changeHandle is NULL
- * STATUS_FWP_INVALID_FLAGS   a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
- * STATUS_FWP_TXN_IN_PROGRESS the session has an open transaction
+ * STATUS_FWP_NULL_POINTER     subscription, callback or changeHandle is NULL
+ * STATUS_FWP_INVALID_FLAGS    a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
+ * STATUS_FWP_TXN_IN_PROGRESS  the session has an open transaction
  * Page: FwpmSubLayerSubscribeChanges0. */
 SLUICE_API NTSTATUS NTAPI FwpmSubLayerSubscribeChanges0(
     HANDLE engineHandle, const FWPM_SUBLAYER_SUBSCRIPTION0 *subscription,
@@ -121,9 +121,9 @@ SLUICE_API NTSTATUS NTAPI FwpmSubLayerSubscriptionsGet0(HANDLE engineHandle,
  * changeHandle  out: owned by the caller until FwpmCalloutUnsubscribeChanges0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER    subscription, callback or changeHandle is NULL
- * STATUS_FWP_INVALID_FLAGS   a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
- * STATUS_FWP_TXN_IN_PROGRESS the session has an open transaction
+ * STATUS_FWP_NULL_POINTER     subscription, callback or changeHandle is NULL
+ * STATUS_FWP_INVALID_FLAGS    a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
+ * STATUS_FWP_TXN_IN_PROGRESS  the session has an open transaction
  * Page: FwpmCalloutSubscribeChanges0. */
 SLUICE_API NTSTATUS NTAPI FwpmCalloutSubscribeChanges0(
     HANDLE engineHandle, const FWPM_CALLOUT_SUBSCRIPTION0 *subscription,
@@ -155,10 +155,10 @@ SLUICE_API NTSTATUS NTAPI FwpmCalloutSubscriptionsGet0(HANDLE engineHandle,
  * changeHandle  out: owned by the caller until FwpmFilterUnsubscribeChanges0.
  *
  * STATUS_SUCCESS
- * STATUS_FWP_NULL_POINTER    subscription, callback or changeHandle is NULL
- * STATUS_FWP_INVALID_FLAGS   a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
+ * STATUS_FWP_NULL_POINTER        subscription, callback or changeHandle is NULL
+ * STATUS_FWP_INVALID_FLAGS       a flag other than NOTIFY_ON_ADD and NOTIFY_ON_DELETE
  * STATUS_FWP_INVALID_ENUMERATOR  a value of the template is not one of its enumeration
- * STATUS_FWP_TXN_IN_PROGRESS the session has an open transaction
+ * STATUS_FWP_TXN_IN_PROGRESS     the session has an open transaction
  * Page: FwpmFilterSubscribeChanges0. */
 SLUICE_API NTSTATUS NTAPI FwpmFilterSubscribeChanges0(HANDLE engineHandle,
                                                       const FWPM_FILTER_SUBSCRIPTION0 *subscription,

@@ -24,7 +24,10 @@ typedef VOID(NTAPI *FWPS_CALLOUT_CLASSIFY_FN0)(
     VOID *layerData, const FWPS_FILTER0 *filter, UINT64 flowContext,
     FWPS_CLASSIFY_OUT0 *classifyOut);
 /* A filter that names the callout is added or deleted; a failure of ADD refuses the filter, one of
- * DELETE is ignored. At DELETE filterKey is NULL. Unknown types are answered with success. */
+ * DELETE is ignored. At DELETE filterKey is NULL. Unknown types are answered with success. A callout
+ * with FWP_CALLOUT_FLAG_ENABLE_COMMIT_ADD_NOTIFY hears ADD_FILTER_POST_COMMIT too, once the filter is
+ * in force; its status is ignored. filter->providerContext is a copy of the filter's provider context
+ * if the callout's management object has FWPM_CALLOUT_FLAG_USES_PROVIDER_CONTEXT, else NULL. */
 typedef NTSTATUS(NTAPI *FWPS_CALLOUT_NOTIFY_FN0)(FWPS_CALLOUT_NOTIFY_TYPE notifyType,
                                                  const GUID *filterKey, const FWPS_FILTER0 *filter);
 typedef struct FWPS_CALLOUT0_ {

@@ -113,7 +113,7 @@ typedef struct FWPS_FILTER0_ {
   UINT32 numFilterConditions;
   FWPS_FILTER_CONDITION0 *filterCondition;
   FWPS_ACTION0 action;
-  UINT64 context; /* the filter's rawContext, or what notifyFn stored here */
+  UINT64 context; /* rawContext or the provider context's id, or what notifyFn stored */
   FWPM_PROVIDER_CONTEXT0 *providerContext;
 } FWPS_FILTER0;
 
@@ -125,7 +125,7 @@ typedef struct FWPS_FILTER1_ {
   UINT32 numFilterConditions;
   FWPS_FILTER_CONDITION0 *filterCondition;
   FWPS_ACTION0 action;
-  UINT64 context; /* the filter's rawContext, or what notifyFn stored here */
+  UINT64 context; /* rawContext or the provider context's id, or what notifyFn stored */
   FWPM_PROVIDER_CONTEXT1 *providerContext;
 } FWPS_FILTER1;
 
@@ -137,7 +137,7 @@ typedef struct FWPS_FILTER2_ {
   UINT32 numFilterConditions;
   FWPS_FILTER_CONDITION0 *filterCondition;
   FWPS_ACTION0 action;
-  UINT64 context; /* the filter's rawContext, or what notifyFn stored here */
+  UINT64 context; /* rawContext or the provider context's id, or what notifyFn stored */
   FWPM_PROVIDER_CONTEXT2 *providerContext;
 } FWPS_FILTER2;
 
@@ -149,6 +149,6 @@ typedef struct FWPS_FILTER3_ {
   UINT32 numFilterConditions;
   FWPS_FILTER_CONDITION0 *filterCondition;
   FWPS_ACTION0 action;
-  UINT64 context; /* the filter's rawContext, or what notifyFn stored here */
+  UINT64 context; /* rawContext or the provider context's id, or what notifyFn stored */
   FWPM_PROVIDER_CONTEXT3 *providerContext;
 } FWPS_FILTER3;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <cstdlib>
 #include <set>
 #include <string>
 
@@ -48,6 +49,19 @@ TEST(SeedDriver, RegistersFromEveryLanguageAndCompiler) {
             Driver driver(name);
             ASSERT_EQ(driver.enter(), STATUS_SUCCESS) << name;
             ASSERT_NE(driver.object.DriverUnload, nullptr) << name;
+            driver.object.DriverUnload(&driver.object);
+        }
+    }
+}
+
+// Adds, finds, listens to and takes back objects of the engine, so it needs one: status_real.py.
+TEST(ManagingDriver, EntersAndLeavesTwice) {
+    if (!std::getenv("SLUICE_STATUS_REAL")) GTEST_SKIP() << "needs an engine";
+    for (const std::string name :
+         {"managing_gcc_c11", "managing_clang_c17", "managing_gcc_cxx20", "managing_clang_cxx17"}) {
+        for (int round = 0; round < 2; ++round) {
+            Driver driver(name);
+            ASSERT_EQ(driver.enter(), STATUS_SUCCESS) << name;
             driver.object.DriverUnload(&driver.object);
         }
     }

@@ -15,7 +15,7 @@ if(TARGET sluice_runtime AND TARGET GTest::gtest)
     $<TARGET_FILE:api_status_test>)
   if(TARGET sluiced)
     api_test(status_real ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/status_real.py
-      $<TARGET_FILE:sluiced> $<TARGET_FILE:api_status_test>)
+      $<TARGET_FILE:sluiced> $<TARGET_FILE:api_status_test> $<TARGET_FILE:api_drivers_test>)
     set_tests_properties(api.status_real PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 300 RUN_SERIAL ON)
   endif()
 endif()

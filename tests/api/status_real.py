@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the tests of the statuses against a real sluiced of their own. status_real.py SLUICED TESTS"""
+"""Runs the tests of the statuses, and the driver that manages, against a real sluiced of their own.
+
+status_real.py SLUICED STATUS_TESTS DRIVER_TESTS"""
 import os
 import pathlib
 import shutil
@@ -23,7 +25,10 @@ try:
                 break
             time.sleep(0.1)
         environment = dict(os.environ, SLUICE_STATUS_REAL="1", SLUICE_SOCKET=str(socket))
-        code = subprocess.run([sys.argv[2], "--gtest_brief=1"], env=environment, timeout=240, check=False).returncode
+        code = 0
+        for tests, chosen in ((sys.argv[2], "*"), (sys.argv[3], "ManagingDriver.*")):
+            command = [tests, "--gtest_brief=1", f"--gtest_filter={chosen}"]
+            code = subprocess.run(command, env=environment, timeout=240, check=False).returncode or code
     finally:
         daemon.terminate()
         ended = daemon.wait(30)
