@@ -67,7 +67,7 @@ protocol::Reply DaemonClient::ask_in_pieces(std::vector<protocol::Request> piece
         on_sent(i);
     }
     protocol::Reply last;
-    await_replies(id, [&](const protocol::Reply &reply) { last = reply; });
+    await_replies(id, [&](const protocol::Reply &reply) { last.MergeFrom(reply); });
     return last;
 }
 
@@ -84,7 +84,7 @@ protocol::Notice DaemonClient::next_notice() {
 protocol::Reply DaemonClient::ask(protocol::Request request, const std::vector<int> &fds) {
     protocol::Reply last;
     ask(
-        std::move(request), [&](const protocol::Reply &reply) { last = reply; }, fds);
+        std::move(request), [&](const protocol::Reply &reply) { last.MergeFrom(reply); }, fds);
     return last;
 }
 

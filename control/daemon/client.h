@@ -30,6 +30,8 @@ public:
     Result<void> start(OnMessage on_message, OnClosed on_closed);
     void send(const protocol::FromDaemon &message, const std::vector<int> &fds = {});
     void notice(protocol::Notice notice, const std::vector<int> &fds = {});
+    // It reads too slowly for what may be left out.
+    [[nodiscard]] bool is_behind() const { return queue_.size() > queue_max / 2; }
     void close(); // on_closed follows from the loop
 
     const std::uint64_t id;

@@ -11,6 +11,36 @@
 
 namespace sluice::daemon {
 
+namespace {
+
+// In replies of so many lines; the numbers come with the last one.
+void send_difference(const protocol::PolicyDifference &all, const Responder &to) {
+    protocol::Reply reply;
+    int lines = 0;
+    const auto add = [&](const auto &from, auto line) {
+        for (const auto &text : from) {
+            if (lines++ == static_cast<int>(protocol::list_page)) {
+                reply.set_more(true);
+                to.done(std::move(reply));
+                reply.Clear();
+                lines = 1;
+            }
+            line(*reply.mutable_difference()) = text;
+        }
+    };
+    add(
+        all.deleted(), [](auto &d) -> auto & { return *d.add_deleted(); });
+    add(
+        all.changed(), [](auto &d) -> auto & { return *d.add_changed(); });
+    add(
+        all.added(), [](auto &d) -> auto & { return *d.add_added(); });
+    reply.mutable_difference()->set_unchanged(all.unchanged());
+    reply.mutable_difference()->set_generation(all.generation());
+    to.done(std::move(reply));
+}
+
+} // namespace
+
 void Sessions::replace_policy_file(std::uint64_t id, Replacement replacement, const Responder &to) {
     auto by = std::make_shared<Replacement>(std::move(replacement));
     in_order(id, to, [this, by, to](Session &session) {
@@ -54,7 +84,7 @@ void Sessions::replace(Session &session, const std::shared_ptr<Replacement> &by,
     if (!r || by->check_only) {
         abandon(session);
         if (!r) return refuse(session, r.error(), to);
-        to.done(std::move(reply));
+        send_difference(reply.difference(), to);
         return finished(session);
     }
     transaction.changed = true;
@@ -89,7 +119,7 @@ void Sessions::replaced(Session &session, const std::shared_ptr<Replacement> &by
     if (auto r = commit_now(session); !r) return refuse(session, r.error(), to, 5);
     by->committed();
     reply.mutable_difference()->set_generation(core_.engine->policy().generation);
-    to.done(std::move(reply));
+    send_difference(reply.difference(), to);
     finished(session);
 }
 

@@ -82,7 +82,8 @@ void Subscriptions::changed(const policy::Policy &old, const policy::Policy &now
 void Subscriptions::net_event(const protocol::NetEvent &event) {
     for (const auto &[id, s] : all_) {
         const auto client = s.client.lock();
-        if (!client || !s.net_events) continue;
+        // Events that nobody reads are lost; its changes and replies are not.
+        if (!client || !s.net_events || client->is_behind()) continue;
         protocol::Notice notice;
         *notice.mutable_net_event() = event;
         notice.mutable_net_event()->set_subscription(id);

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 
 #include "core/crash_point.h"
-#include "core/crash_point.h"
 #include "core/fd.h"
 #include "store/checksum.h"
 
@@ -85,13 +84,11 @@ Result<void> StateFile::write(const State &state) const {
 
     const std::string beside = path_ + ".new";
     crash_point();
-    crash_point();
     Fd fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!fd) return Error(errno, "open state file", beside);
     crash_point();
     if (auto r = write_all(fd.get(), bytes, beside); !r) return r.error();
     if (::fsync(fd.get()) != 0) return Error(errno, "write state file", beside);
-    crash_point();
     crash_point();
     if (::rename(beside.c_str(), path_.c_str()) != 0)
         return Error(errno, "rename state file", path_);

@@ -79,6 +79,24 @@ TEST_F(PolicyFiles, ComeInPieces) {
     EXPECT_EQ(in_force().size(), 2u);
 }
 
+TEST_F(PolicyFiles, ALongDifferenceComesInPieces) {
+    std::vector<protocol::Filter> many;
+    for (int i = 0; i < 450; ++i)
+        many.push_back(block(Guid::random(), 80, "f" + std::to_string(i)));
+    c.send(apply(many));
+    protocol::PolicyDifference all;
+    int replies = 0;
+    for (auto reply = c.reply(); reply; reply = c.reply()) {
+        ASSERT_EQ(reply->status(), 0u) << reply->error();
+        all.MergeFrom(reply->difference());
+        ++replies;
+        if (!reply->more()) break;
+    }
+    EXPECT_EQ(all.added_size(), 450);
+    EXPECT_EQ(replies, 3);
+    EXPECT_GT(all.generation(), 0u);
+}
+
 TEST_F(PolicyFiles, ACheckSaysWhatWouldChangeAndChangesNothing) {
     auto r = apply({block(a)});
     r.mutable_policy_apply()->set_check_only(true);
