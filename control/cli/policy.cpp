@@ -100,6 +100,46 @@ protocol::PolicyDifference send(Context &c, DaemonClient &client, PolicyFile &fi
     return reply.difference();
 }
 
+template <typename Objects>
+void also_external(const Objects &known, const std::string &own_provider, Objects &external,
+                   std::vector<policyfile::Place> &places) {
+    for (const auto &object : known) {
+        const bool declared = std::any_of(external.begin(), external.end(), [&](const auto &other) {
+            return other.key() == object.key();
+        });
+        if (declared || object.lifetime() == "built-in" || object.provider() == own_provider)
+            continue;
+        *external.Add() = object;
+        external.rbegin()->clear_provider();
+        places.emplace_back();
+    }
+}
+
+// What the engine refused is looked for in the file, so that the error has a place. Throws when it
+// is found; else the engine's own words have to do.
+void find_place(DaemonClient &client, PolicyFile file) {
+    const auto known = fetch_named(client);
+    const std::string own = policy::table_key("SLUICE_PROVIDER_POLICY_FILE").bytes();
+    also_external(known.sublayers(), own, *file.external.mutable_sublayers(),
+                  file.external_places.sublayers);
+    also_external(known.provider_contexts(), own, *file.external.mutable_provider_contexts(),
+                  file.external_places.provider_contexts);
+    also_external(known.callouts(), own, *file.external.mutable_callouts(),
+                  file.external_places.callouts);
+    policyfile::check(file);
+    must_be_good(file);
+}
+
+protocol::PolicyDifference send_or_say_where(Context &c, DaemonClient &client, PolicyFile &file,
+                                             std::uint32_t confirm_ms, bool check_only) {
+    try {
+        return send(c, client, file, confirm_ms, check_only);
+    } catch (const Failure &failure) {
+        if (failure.exit_code == exit_refused) find_place(client, file);
+        throw;
+    }
+}
+
 // The file with the names that the engine knows; what belongs to whom is the engine's to say.
 PolicyFile read_for(DaemonClient &client, const std::string &path) {
     PolicyFile file = policyfile::read_file(path, fetch_named(client));
@@ -119,7 +159,7 @@ PolicyFile read_for(DaemonClient &client, const std::string &path) {
 void diff(Context &c, const std::string &path) {
     DaemonClient client(c.socket);
     PolicyFile file = read_for(client, path);
-    show_difference(c, send(c, client, file, 0, true));
+    show_difference(c, send_or_say_where(c, client, file, 0, true));
 }
 
 void apply(Context &c, const ApplyWords &words) {
@@ -132,7 +172,7 @@ void apply(Context &c, const ApplyWords &words) {
     }
     DaemonClient client(c.socket);
     PolicyFile file = read_for(client, words.path);
-    show_difference(c, send(c, client, file, confirm_ms, false));
+    show_difference(c, send_or_say_where(c, client, file, confirm_ms, false));
     if (confirm_ms != 0 && !c.quiet)
         std::fprintf(stderr, "sluice: goes back in %s unless `sluice policy confirm` comes first\n",
                      words.confirm.c_str());

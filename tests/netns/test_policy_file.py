@@ -115,7 +115,9 @@ class PolicyFile(SluiceTest):
         before = self.filters()
         for text, place in (("version: 1\nfilters:\n  - name: x\n    layer: nowhere\n    action: block\n", ":4:12: "),
                             ("version: 1\nfilters: [\n", ":3:1: "),
-                            ("version: 1\nsublayer: []\n", ":2:1: ")):
+                            ("version: 1\nsublayer: []\n", ":2:1: "),
+                            ("version: 1\nfilters:\n  - name: x\n    layer: inbound_ippacket_v4\n    action: block\n"
+                             "    conditions: {user: root}\n", ":6:24: ")):
             path = self.write(text, "broken.yaml")
             for command in ("check", "diff", "apply"):
                 result = self.daemon.run("policy", command, path)
