@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <vector>
 
 #include "fwp/objects.h"
 #include "runtime/callouts.h"
@@ -27,7 +27,7 @@ using Take = std::string (*)(const protocol::NetEvent &); // empty: the event ha
 
 struct Field {
     Take value;
-    std::initializer_list<FWP_DATA_TYPE> types;
+    std::vector<FWP_DATA_TYPE> types;
 };
 
 std::string app_id(const protocol::NetEvent &e) {

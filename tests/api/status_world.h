@@ -22,6 +22,8 @@ public:
     [[nodiscard]] bool real() const { return path_.empty(); }
     // The thread in sluiced's place refuses with this status from now on, until the test is over.
     void refuse(NTSTATUS status);
+    // The thread in sluiced's place answers so; it must be there.
+    void answer(FakeSluiced::Answer answer) { daemon_->on_request(std::move(answer)); }
     void leave();  // sluiced ends
     void settle(); // sluiced is there again and refuses nothing; sessions are closed
     HANDLE open(UINT32 flags = FWPM_SESSION_FLAG_DYNAMIC, UINT32 wait_ms = 100);
