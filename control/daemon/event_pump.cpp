@@ -10,6 +10,7 @@
 #include "daemon/net_events.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
+#include "daemon/socket_destroy.h"
 #include "daemon/subscriptions.h"
 #include "datapath/counters.h"
 #include "sluice/fwp.h"
@@ -50,6 +51,16 @@ void set_process(const dp_process &process, const std::string &exe, protocol::Ne
     if (m.uid_known()) m.set_uid(process.uid);
 }
 
+// listen() itself cannot be refused in the kernel: the socket is ended now. Its SYNs were dropped
+// meanwhile.
+void end_listener(const datapath::Datapath &plane, const dp_event &event) {
+    const bool v6 = event.layer == DP_LAYER_ALE_AUTH_LISTEN_V6;
+    if (event.type != DP_EVENT_DROP || (!v6 && event.layer != DP_LAYER_ALE_AUTH_LISTEN_V4)) return;
+    const auto ended = plane.ns().enter(
+        [&] { return destroy_listener(event.flow.local, event.flow.local_port, v6); });
+    if (!ended) spdlog::warn("compartment {}: {}", plane.compartment(), ended.error().text());
+}
+
 } // namespace
 
 protocol::NetEvent net_event_of(const dp_event &event, std::uint32_t compartment,
@@ -88,9 +99,11 @@ void EventPump::start() {
 }
 
 void EventPump::round() {
-    // Drops are always worth their cost; a flow that was allowed only when somebody listens.
-    std::uint32_t types = core_.net_events->collected() ? 1u << DP_EVENT_DROP : 0;
-    if (types != 0 && core_.subscriptions->any_net_events()) types |= 1u << DP_EVENT_ALLOW;
+    // Drops are always told, since refused listeners are ended by them; a flow that was allowed
+    // only when somebody listens.
+    const bool collected = core_.net_events->collected();
+    std::uint32_t types = 1u << DP_EVENT_DROP;
+    if (collected && core_.subscriptions->any_net_events()) types |= 1u << DP_EVENT_ALLOW;
     const std::int64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
     std::erase_if(told_, [&](const auto &t) { return core_.planes->of(t.first) == nullptr; });
     for (const auto &[compartment, plane] : core_.planes->all()) {
@@ -102,6 +115,8 @@ void EventPump::round() {
         }
         plane->each_event([&, number = compartment, p = plane.get()](const dp_event &event) {
             const auto &process = event.process;
+            end_listener(*p, event);
+            if (!collected) return;
             core_.net_events->add(net_event_of(event, number, offset, core_.engine->policy(),
                                                p->exe_path(process.exe_dev, process.exe_inode)));
         });
