@@ -46,8 +46,7 @@ std::vector<LiveFlows> live_flows(const Planes &planes) {
                                return look(*plane, *place, generation, older);
                            },
                        .judge = [plane](const dp_flow_key &key) { return judge(*plane, key); },
-                       .cut = [plane](const dp_flow_key &key) { return cut(*plane, key); },
-                       .cut_listeners = {}});
+                       .cut = [plane](const dp_flow_key &key) { return cut(*plane, key); }});
     }
     return out;
 }

@@ -40,20 +40,17 @@ bool Reauthorizer::some(Work &work, std::uint64_t until) {
             work.next = 0;
             work.looked = !work.plane.look(generation_, work.flows);
         } else {
-            listeners(work);
+            tell(work);
             return true;
         }
     }
     return false;
 }
 
-void Reauthorizer::listeners(Work &work) {
-    const auto cut = work.plane.cut_listeners ? work.plane.cut_listeners() : Result<std::size_t>(0);
-    if (!cut) spdlog::warn("compartment {}: {}", work.plane.compartment, cut.error().text());
-    const std::size_t closed = cut ? *cut : 0;
-    if (work.cut + closed != 0)
-        spdlog::info("compartment {}: {} connections and {} listeners are blocked now and were cut",
-                     work.plane.compartment, work.cut, closed);
+void Reauthorizer::tell(const Work &work) {
+    if (work.cut != 0)
+        spdlog::info("compartment {}: {} connections are blocked now and were cut",
+                     work.plane.compartment, work.cut);
 }
 
 void Reauthorizer::judge(Work &work, const dp_flow_key &key) {

@@ -26,7 +26,6 @@ struct LiveFlows {
     std::function<bool(std::uint64_t generation, std::vector<dp_flow_key> &older)> look;
     std::function<Judged(const dp_flow_key &)> judge;
     std::function<Result<void>(const dp_flow_key &)> cut;
-    std::function<Result<std::size_t>()> cut_listeners; // those that are blocked now; how many
 };
 
 class Reauthorizer {
@@ -52,7 +51,7 @@ private:
     };
     void go_on();
     bool some(Work &work, std::uint64_t until_ns); // true: all of it is done
-    static void listeners(Work &work);
+    static void tell(const Work &work);
     static void judge(Work &work, const dp_flow_key &key);
 
     Loop &loop_;
