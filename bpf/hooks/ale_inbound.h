@@ -101,7 +101,7 @@ DP_INLINE int dp_in_again(const struct dp_out *o, struct dp_flow *f)
 
     o->scratch->eval = f->eval;
     r = dp_out_judge(o, f, DP_REAUTHORIZE_POLICY_CHANGE);
-    if (r == DP_CLASSIFY_CALLOUT || dp_flow_judged(f, &o->scratch->eval, r)) {
+    if (r == DP_CLASSIFY_CALLOUT || dp_flow_judged(f, &o->scratch->eval, r, o->packet->protocol)) {
         dp_flow_touch(f, o->packet, 0);
         return DP_PASS;
     }
@@ -126,6 +126,7 @@ DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
     case DP_FLOW_BLOCKED:
         /* A RST ends the local socket's wait, whoever sent it; ours comes this way. */
         if (tcp && (p->tcp_flags & DP_TCP_RST)) return DP_PASS;
+        if (!syn && dp_flow_awaits_cut(f)) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
         if (f->generation != dp_generation() && f->direction == DP_DIRECTION_INBOUND) {
             dp_flow_delete(o->key);
             return dp_in_unknown(o);

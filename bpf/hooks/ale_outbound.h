@@ -199,10 +199,11 @@ DP_INLINE int dp_out_again(const struct dp_out *o, struct dp_flow *f)
     r = dp_out_judge(o, f, DP_REAUTHORIZE_POLICY_CHANGE);
     if (r == DP_CLASSIFY_CALLOUT && f->direction == DP_DIRECTION_OUTBOUND)
         return dp_out_ask_again(o, f);
-    if (dp_flow_judged(f, &o->scratch->eval, r)) {
+    if (dp_flow_judged(f, &o->scratch->eval, r, o->packet->protocol)) {
         dp_flow_touch(f, o->packet, 1);
         return DP_PASS;
     }
+    if (f->flags & DP_FLOW_REVOKED) return TC_ACT_SHOT;
     return dp_reject(o->skb, o->packet, o->ifindex);
 }
 
@@ -298,6 +299,7 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
     case DP_FLOW_BLOCKED:
         /* The same attempt once more hears the same; what comes later is a new one. */
         if (o->packet->tcp_flags & DP_TCP_RST) return DP_PASS; /* the peer hears of the end */
+        if (!syn && dp_flow_awaits_cut(f)) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
         if (f->generation != generation || bpf_ktime_get_ns() > f->seen_ns + DP_BLOCKED_LINGER_NS) {
             dp_flow_delete(o->key);
             return dp_out_unknown(o);

@@ -20,7 +20,9 @@ DP_INLINE int dp_judge_flow(const struct dp_flow_key *key, struct dp_flow *f, st
     w->eval = f->eval;
     r = dp_flow_judge(&j, &w->key, &w->eval);
     if (r == DP_CLASSIFY_CALLOUT) return DP_JUDGE_ASK;
-    return dp_flow_judged(f, &w->eval, r) ? DP_JUDGE_PERMIT : DP_JUDGE_BLOCK;
+    if (dp_flow_judged(f, &w->eval, r, key->protocol)) return DP_JUDGE_PERMIT;
+    f->flags &= ~DP_FLOW_TO_CUT; /* whoever asks cuts it now */
+    return DP_JUDGE_BLOCK;
 }
 
 SEC("tc") int dp_judge(struct __sk_buff *skb)
@@ -32,7 +34,12 @@ SEC("tc") int dp_judge(struct __sk_buff *skb)
 
     if (bpf_skb_load_bytes(skb, 0, &request, sizeof request)) return DP_JUDGE_OTHER;
     f = dp_flow_find(&request.key);
-    if (!f || f->state != DP_FLOW_PERMITTED) return DP_JUDGE_OTHER;
+    if (!f) return DP_JUDGE_OTHER;
+    if (f->state == DP_FLOW_BLOCKED && f->flags & DP_FLOW_TO_CUT) { /* a packet was first */
+        f->flags &= ~DP_FLOW_TO_CUT;
+        return DP_JUDGE_BLOCK;
+    }
+    if (f->state != DP_FLOW_PERMITTED) return DP_JUDGE_OTHER;
     if (f->generation == dp_generation()) return DP_JUDGE_CURRENT;
     w = dp_work_take();
     if (!w) return DP_JUDGE_OTHER;

@@ -33,8 +33,10 @@ DP_INLINE int dp_flow_judge(const struct dp_judging *j, struct dp_key *key, stru
     return r;
 }
 
-/* Writes the verdict on a permitted flow under a newer policy. 1: it goes on. */
-DP_INLINE int dp_flow_judged(struct dp_flow *f, const struct dp_eval *eval, int result)
+/* Writes the verdict on a permitted flow under a newer policy. 1: it goes on. A connection that
+   does not is sluiced's to cut: to reset our end here would leave nobody to tell the peer. */
+DP_INLINE int dp_flow_judged(struct dp_flow *f, const struct dp_eval *eval, int result,
+                             __u32 protocol)
 {
     f->seen_ns = bpf_ktime_get_ns();
     f->generation = eval->generation;
@@ -45,7 +47,15 @@ DP_INLINE int dp_flow_judged(struct dp_flow *f, const struct dp_eval *eval, int 
     }
     f->state = DP_FLOW_BLOCKED;
     f->reason = dp_reason_of(result);
+    if (protocol == DP_PROTO_TCP) f->flags |= DP_FLOW_REVOKED | DP_FLOW_TO_CUT;
     return 0;
+}
+
+/* A connection that sluiced cuts, or has just cut: until then nothing passes, and nothing is
+   answered. The time is for a sluiced that died before it came to it. */
+DP_INLINE int dp_flow_awaits_cut(const struct dp_flow *f)
+{
+    return f->flags & DP_FLOW_REVOKED && bpf_ktime_get_ns() < f->seen_ns + DP_BLOCKED_LINGER_NS;
 }
 
 #endif

@@ -46,6 +46,8 @@ enum dp_flow_flag {
     DP_FLOW_PERMIT_ON_LOSS = 1 << 8, /* outcome of the filter whose callout was asked */
     DP_FLOW_LOOPBACK = 1 << 9,
     DP_FLOW_ASKED_BEFORE = 1 << 11, /* the open question goes to a callout that knows the flow */
+    DP_FLOW_REVOKED = 1 << 12,      /* TCP: was permitted, a newer policy blocks it */
+    DP_FLOW_TO_CUT = 1 << 13,       /* that, found on a packet: sluiced has to cut it yet */
     DP_FLOW_GROUP = 1 << 10, /* its first packet went to a multicast or broadcast link address */
 };
 
