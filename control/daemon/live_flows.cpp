@@ -25,10 +25,20 @@ Result<void> cut(datapath::Datapath &plane, const dp_flow_key &key) {
     return plane.ns().enter([&] { return destroy_connection(key, flow ? flow->ifindex : 0); });
 }
 
+// Nothing is left to cut: its next packet, should there be one, is judged by the kernel.
+bool is_over(const dp_flow &flow) {
+    constexpr auto both = DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE;
+    return (flow.flags & DP_FLOW_RST) != 0 || (flow.flags & both) == both;
+}
+
 bool look(const datapath::Datapath &plane, datapath::Datapath::FlowPlace &place,
           std::uint64_t generation, std::vector<dp_flow_key> &older) {
     return plane.some_flows(place, [&](const dp_flow_key &key, const dp_flow &flow) {
-        if (flow.state == DP_FLOW_PERMITTED && flow.generation < generation) older.push_back(key);
+        const bool old =
+            flow.state == DP_FLOW_PERMITTED && flow.generation < generation && !is_over(flow);
+        // one whose packet was judged before this got to it
+        const bool to_cut = flow.state == DP_FLOW_BLOCKED && (flow.flags & DP_FLOW_TO_CUT) != 0;
+        if (old || to_cut) older.push_back(key);
         return true;
     });
 }
