@@ -104,14 +104,33 @@ DP_INLINE __u32 dp_flow_ask(struct dp_flow *f, const struct dp_eval *e)
     return 1;
 }
 
+/* The IP header says as many bytes as are left: the packet comes back, and is parsed then. */
+DP_INLINE int dp_out_length(const struct dp_out *o, __u32 end)
+{
+    const struct dp_packet *p = o->packet;
+    __be16 length, old;
+
+    if (p->version == 6) {
+        length = bpf_htons(end - p->l3 - sizeof(struct ipv6hdr));
+        return bpf_skb_store_bytes(o->skb, p->l3 + 4, &length, sizeof length, 0);
+    }
+    length = bpf_htons(end - p->l3);
+    if (bpf_skb_load_bytes(o->skb, p->l3 + 2, &old, sizeof old)) return -1;
+    if (bpf_l3_csum_replace(o->skb, p->l3 + 10, old, length, sizeof length)) return -1;
+    return bpf_skb_store_bytes(o->skb, p->l3 + 2, &length, sizeof length, 0);
+}
+
 /* TCP data says nothing that its headers do not; it is sent again. So the port carries no
  * super-packets. */
 DP_INLINE int dp_out_shorten(const struct dp_out *o)
 {
     const struct dp_packet *p = o->packet;
+    __u32 end = p->l4 + sizeof(struct dp_tcp);
+    __u8 offset = sizeof(struct dp_tcp) / 4 << 4; /* no options */
 
     if (p->protocol != DP_PROTO_TCP || !p->l4 || (p->tcp_flags & DP_TCP_SYN)) return 0;
-    return bpf_skb_change_tail(o->skb, p->l4 + sizeof(struct dp_tcp), 0);
+    return bpf_skb_change_tail(o->skb, end, 0) || dp_out_length(o, end) ||
+           bpf_skb_store_bytes(o->skb, p->l4 + 12, &offset, sizeof offset, 0);
 }
 
 DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u8 kind)
