@@ -12,7 +12,8 @@ import unittest
 
 from harness import *
 
-JUDGE, FILTERS, ORACLE = (BUILD / "tests/netns" / name for name in ("judge.so", "arbitration_filters", "arbitration_oracle"))
+PROGRAMS = BUILD / "tests/netns"
+JUDGE, FILTERS, ORACLE = (PROGRAMS / name for name in ("judge.so", "arbitration_filters", "arbitration_oracle"))
 PERMIT, BLOCK = "permit", "block"
 # What a sublayer may hold; X is the host that is asked there. See arbitration_rows.h.
 EVERY = ("permit", "permit!", "block", "X=permit", "X=permit!", "X=block", "X=block!", "X?continue")
@@ -175,6 +176,68 @@ class Arbitration(Connections):
 
     def test_some_combinations_on_udp_v6(self):
         self.judge_udp(6, list(BY_HAND) + random.Random(5).sample(combinations(), 60))
+
+
+class Again(Connections):
+    """IS_REAUTHORIZE says that this callout was asked about this flow before, whoever else was."""
+    FILTER = """
+- {{name: {name}, layer: ale_auth_connect_v{family}, sublayer: {sublayer}, action: callout {callout}_v{family}, raw_context: {context},
+   conditions: {{protocol: tcp, remote_port: {port}}}}}"""
+
+    family = 4
+
+    def apply(self, *filters):
+        """filters: (name, sublayer, callout, raw context, port)"""
+        file = self.directory / "policy.yaml"
+        head = "version: 1\nsublayers:\n- {name: one, weight: 0x9000}\n- {name: two, weight: 0x6000}\nfilters:"
+        file.write_text(head + "".join(
+            self.FILTER.format(family=self.family, name=n, sublayer=s, callout=c, context=x, port=p) for n, s, c, x, p in filters))
+        self.daemon.do("policy", "apply", file)
+
+    def flags(self, port):
+        """Each question about connections to the port: (raw context, IS_REAUTHORIZE)."""
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return [(int(context), int(again)) for p, context, _, _, again in lines if int(p) == port]
+
+    def open(self, port):
+        self.serve(port=port)
+        s = self.client.socket(af(self.family))
+        self.addCleanup(s.close)
+        s.settimeout(10 * SLACK)
+        s.connect((server(self.family), port))
+        self.echo(s)
+        return s
+
+    def echo(self, s):
+        s.sendall(b"still open")
+        self.assertEqual(s.recv(64), b"still open")
+
+    def test_a_callout_that_is_new_to_a_flow_is_asked_for_the_first_time(self):
+        pending = ("held", "one", "judge_a", 4, 7000)
+        permits, held = 1, 4
+        self.apply(pending, ("first", "two", "judge_b", permits, 7000))
+        s = self.open(7000)
+        self.assertEqual(self.flags(7000), [(held, 0), (permits, 0)], "that A had held it says nothing to B")
+        self.apply(pending, ("second", "two", "judge_b", permits + (2 << 16), 7000))
+        self.echo(s)
+        self.assertEqual(self.flags(7000)[2:], [(permits + (2 << 16), 1)], "A's answer stands, B is asked once more")
+
+    def test_a_callout_that_a_later_policy_brings_v4(self):
+        self.later_policy()
+
+    def test_a_callout_that_a_later_policy_brings_v6(self):
+        self.family = 6
+        self.later_policy()
+
+    def later_policy(self):
+        known = ("known", "one", "judge_a", 1, 7001)
+        self.apply(known)
+        s = self.open(7001)
+        self.apply(known, ("new", "two", "judge_b", 1 + (2 << 16), 7001))
+        self.echo(s)
+        self.apply(known, ("newer", "two", "judge_b", 1 + (3 << 16), 7001))
+        self.echo(s)
+        self.assertEqual(self.flags(7001), [(1, 0), (1 + (2 << 16), 0), (1 + (3 << 16), 1)])
 
 
 if __name__ == "__main__":
