@@ -64,7 +64,7 @@ void Sessions::replace_policy_file(Replacement replacement) {
     auto by = std::make_shared<Replacement>(std::move(replacement));
     by->committed = [this, id = session.id, then = std::move(by->committed)] {
         then();
-        core_.loop.after(Milliseconds(0), [this, id] { end(id, [] {}); });
+        core_.loop.after(Milliseconds(0), [this, id] { end(id); });
     };
     ++session.busy;
     const Responder nobody({}, 0);

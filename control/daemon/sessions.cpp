@@ -89,7 +89,12 @@ void Sessions::open(const protocol::EngineOpen &message, const Responder &to) {
 }
 
 void Sessions::close(std::uint64_t id, const Responder &to) {
-    in_order(id, to, [this, to](Session &s) { end(s.id, [to] { to.done(); }); });
+    // Answered at once: what a dynamic session leaves goes when the writer's turn comes, which is
+    // now unless another session has it. Whoever closes may be that other session's owner.
+    in_order(id, to, [this, to](Session &s) {
+        end(s.id);
+        to.done();
+    });
 }
 
 // ---- one request after the other ----
@@ -287,15 +292,15 @@ void Sessions::client_gone(std::uint64_t client) {
         if (s.transaction) abandon(s);
         core_.turn.forget(id);
         if (!s.dynamic || core_.options.linger.count() == 0)
-            end(id, [] {});
+            end(id);
         else
-            s.linger = core_.loop.after(core_.options.linger, [this, id] { end(id, [] {}); });
+            s.linger = core_.loop.after(core_.options.linger, [this, id] { end(id); });
     }
 }
 
-void Sessions::end(std::uint64_t id, std::function<void()> then) {
+void Sessions::end(std::uint64_t id) {
     Session *session = find(id);
-    if (session == nullptr) return then();
+    if (session == nullptr) return;
     core_.loop.cancel(session->linger);
     if (session->transaction) abandon(*session);
     core_.turn.forget(id);
@@ -304,14 +309,13 @@ void Sessions::end(std::uint64_t id, std::function<void()> then) {
     for (auto it = unnamed_.begin(); it != unnamed_.end();)
         it = it->second == id ? unnamed_.erase(it) : std::next(it);
     sessions_.erase(id);
-    if (!dynamic) return then();
-    core_.turn.take(id, std::chrono::hours(1), [this, id, then = std::move(then)](bool) {
+    if (!dynamic) return;
+    core_.turn.take(id, std::chrono::hours(1), [this, id](bool) {
         policy::Policy next = core_.engine->policy();
         policy::delete_owned(next, id);
         if (auto r = core_.engine->commit(std::move(next), id); !r)
             spdlog::error("objects of session {} could not be deleted: {}", id, r.error().text());
         core_.turn.give_back(id);
-        then();
     });
 }
 

@@ -132,8 +132,7 @@ private:
     void conclude(Session &session, Result<Reply> result, const Responder &to);
     Result<void> commit_now(Session &session);
     void abandon(Session &session);
-    void end(std::uint64_t id,
-             std::function<void()> then); // deletes the objects of a dynamic session
+    void end(std::uint64_t id); // deletes the objects of a dynamic session
 
     Core &core_;
     std::map<std::uint64_t, std::unique_ptr<Session>> sessions_;

@@ -36,8 +36,7 @@ void Sessions::save(store::State &state) const {
 
 void Sessions::await_return() {
     for (const auto &[id, session] : sessions_)
-        session->linger =
-            core_.loop.after(core_.options.reclaim, [this, gone = id] { end(gone, [] {}); });
+        session->linger = core_.loop.after(core_.options.reclaim, [this, gone = id] { end(gone); });
 }
 
 void Sessions::list(std::uint64_t id, const Responder &to) {

@@ -67,6 +67,19 @@ TEST_F(Transactions, OneThatIsHeldForTooLongIsAborted) {
     EXPECT_EQ(c.ask(transaction('c', s)).status(), 0u) << "readers may take their time";
 }
 
+TEST_F(Transactions, ADynamicSessionClosesWhileAnotherWrites) {
+    const auto dynamic = c.ask(open(true)).session_id();
+    ASSERT_EQ(c.ask(filter(dynamic)).status(), 0u);
+    c.ask(transaction('b', s));
+    protocol::Request close;
+    close.mutable_engine_close()->set_session(dynamic);
+    EXPECT_EQ(c.ask(close).status(), 0u) << "at once: the writer may be the same thread";
+    EXPECT_EQ(filters(c), 1) << "what it leaves waits for the writer's turn";
+    ASSERT_EQ(c.ask(transaction('a', s)).status(), 0u);
+    let_pass(20);
+    EXPECT_EQ(filters(c), 0);
+}
+
 TEST_F(Transactions, OneThatIsOverInTimeIsNotAbortedLater) {
     ASSERT_EQ(c.ask(option(FWPM_ENGINE_TXN_WATCHDOG_TIMEOUT_IN_MSEC, 60)).status(), 0u);
     c.ask(transaction('b', s));
