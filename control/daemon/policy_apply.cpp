@@ -32,7 +32,8 @@ void PolicyApplier::apply(const protocol::PolicyApply &message, const Responder 
     gathered.objects.MergeFrom(message.objects());
     gathered.bytes += message.ByteSizeLong();
     if (gathered.bytes > pieces_bytes_max) {
-        pieces_.erase(client->id);
+        gathered.objects.Clear(); // and the rest as it comes: a part of a policy is none
+        if (!message.more()) pieces_.erase(client->id);
         return to.fail(Error(E2BIG, "take a policy of more than 256 MiB"));
     }
     if (message.more()) return;
