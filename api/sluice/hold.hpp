@@ -5,9 +5,9 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <map>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 #include "classification.hpp"
@@ -19,26 +19,29 @@ namespace sluice {
 // oldest are forgotten first, after which the lambda is asked itself.
 class Decisions {
 public:
-    void remember(UINT64 flow, Verdict verdict) {
+    // A question is a flow and the filter that asks: two filters may name one callout.
+    using Question = std::pair<UINT64, UINT64>;
+
+    void remember(Question question, Verdict verdict) {
         std::lock_guard lock(mutex_);
-        if (!by_flow_.insert_or_assign(flow, verdict).second) return;
-        order_.push_back(flow);
+        if (!verdicts_.insert_or_assign(question, verdict).second) return;
+        order_.push_back(question);
         if (order_.size() <= kept) return;
-        by_flow_.erase(order_.front());
+        verdicts_.erase(order_.front());
         order_.pop_front();
     }
-    std::optional<Verdict> recall(UINT64 flow) {
+    std::optional<Verdict> recall(Question question) {
         std::lock_guard lock(mutex_);
-        const auto found = by_flow_.find(flow);
-        if (found == by_flow_.end()) return std::nullopt;
+        const auto found = verdicts_.find(question);
+        if (found == verdicts_.end()) return std::nullopt;
         return found->second;
     }
 
 private:
     static constexpr std::size_t kept = 65536;
     std::mutex mutex_;
-    std::unordered_map<UINT64, Verdict> by_flow_;
-    std::deque<UINT64> order_;
+    std::map<Question, Verdict> verdicts_;
+    std::deque<Question> order_;
 };
 
 // Behind a Callout and every Hold it gave out; lives until the last of them is gone.
@@ -52,7 +55,9 @@ struct CalloutState : std::enable_shared_from_this<CalloutState> {
     Verdict ask(Classification &question) noexcept {
         try {
             if (question.reauthorizing()) {
-                if (const auto decided = decisions.recall(question.flow())) return *decided;
+                if (const auto decided =
+                        decisions.recall({question.flow(), question.filter().filterId}))
+                    return *decided;
             }
             const Verdict verdict = classify(question);
             return question.pended_ ? pended() : verdict;
@@ -65,16 +70,17 @@ struct CalloutState : std::enable_shared_from_this<CalloutState> {
 // Move-only. Complete it from any thread; a hold that is dropped blocks.
 class Hold {
 public:
-    Hold(std::shared_ptr<CalloutState> callout, UINT64 flow, HANDLE context) noexcept
-        : callout_(std::move(callout)), flow_(flow), context_(context) {}
+    Hold(std::shared_ptr<CalloutState> callout, UINT64 flow, UINT64 filter, HANDLE context) noexcept
+        : callout_(std::move(callout)), flow_(flow), filter_(filter), context_(context) {}
     Hold(Hold &&other) noexcept
-        : callout_(std::move(other.callout_)), flow_(other.flow_),
+        : callout_(std::move(other.callout_)), flow_(other.flow_), filter_(other.filter_),
           context_(std::exchange(other.context_, nullptr)) {}
     Hold &operator=(Hold &&other) noexcept {
         if (this == &other) return *this;
         complete(block());
         callout_ = std::move(other.callout_);
         flow_ = other.flow_;
+        filter_ = other.filter_;
         context_ = std::exchange(other.context_, nullptr);
         return *this;
     }
@@ -85,7 +91,7 @@ public:
         const HANDLE context = std::exchange(context_, nullptr);
         if (context == nullptr) return;
         try {
-            callout_->decisions.remember(flow_, verdict);
+            callout_->decisions.remember({flow_, filter_}, verdict);
         } catch (...) { // out of memory: the lambda is asked again and cannot pend, which blocks
         }
         FwpsCompleteOperation0(context, nullptr);
@@ -98,7 +104,7 @@ public:
 
 private:
     std::shared_ptr<CalloutState> callout_;
-    UINT64 flow_;
+    UINT64 flow_, filter_;
     HANDLE context_;
 };
 
@@ -109,7 +115,7 @@ inline Hold Classification::pend() {
     HANDLE context = nullptr;
     check(FwpsPendOperation0(metadata_.completionHandle, &context), "FwpsPendOperation0");
     pended_ = true;
-    return Hold(callout_.shared_from_this(), metadata_.flowHandle, context);
+    return Hold(callout_.shared_from_this(), metadata_.flowHandle, filter_.filterId, context);
 }
 
 } // namespace sluice

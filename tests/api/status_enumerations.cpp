@@ -259,7 +259,7 @@ void app_id_rows() {
     });
     row(function, STATUS(STATUS_OBJECT_NAME_NOT_FOUND), [] {
         EXPECT_EQ(app_id(u""), STATUS_OBJECT_NAME_NOT_FOUND);
-        return app_id(u"/nowhere/at/all");
+        return app_id(u"/nonexistent/at/all");
     });
     row(function, STATUS(STATUS_ACCESS_DENIED), [] {
         // Root may search everything, so the question is asked as nobody.

@@ -9,6 +9,10 @@
 #include "policy/edit.h"
 #include "policy/wfp.h"
 
+#ifndef SLUICE_PROBE // given by the build
+#define SLUICE_PROBE "probe.py"
+#endif
+
 namespace sluice::datapath {
 
 using policy::Condition;

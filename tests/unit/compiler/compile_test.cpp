@@ -304,7 +304,7 @@ TEST_F(Compile, NamesAreThoseThatMustBeLookedUp) {
                     .when(equal("SLUICE_CONDITION_CONTAINER", Text{"web"})));
     add(policy, permit(connect_v4).when(equal(cgroup, std::uint64_t{9})));
     add(policy, permit(connect_v4)
-                    .when(condition(app_id, FWP_MATCH_PREFIX, Scalar{Text{"/not/looked/up"}})));
+                    .when(condition(app_id, FWP_MATCH_PREFIX, Scalar{Text{"/nonexistent/looked/up"}})));
     Names expected{false, {"/bin/x"}, {"a/b"}, {"web"}};
     EXPECT_EQ(names_of(policy), expected);
     add(policy, permit(in_v4).when(equal(interface_name, Text{"lo"})));
