@@ -46,6 +46,43 @@ struct {
 } tickets SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_OPERATIONS_MAX);
+    __type(key, __u64);
+    __type(value, struct dp_operation);
+} operations SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_ENDED_MAX);
+    __type(key, __u64);
+    __type(value, struct dp_ended);
+} ended SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_USES_MAX);
+    __type(key, struct dp_use_key);
+    __type(value, struct dp_use);
+} uses SEC(".maps");
+
+/* By host id; a host maps its own ring and reads it without any help. */
+struct dp_notice_ring {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, DP_NOTICES_BYTES);
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH_OF_MAPS);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __array(values, struct dp_notice_ring);
+} notices SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
     __uint(max_entries, DP_CALLOUTS_MAX);
     __type(key, __u32);

@@ -9,6 +9,12 @@
 enum dp_event_type {
     DP_EVENT_DROP = 1,
     DP_EVENT_ALLOW = 2, /* ALE layers only: a flow was authorised */
+    DP_EVENT_HOLD =
+        3, /* a hold was opened; generation is its ticket. Told while somebody watches */
+    DP_EVENT_HOLD_END =
+        4, /* and has ended, by reason HOLD_PERMITTED, _BLOCKED, _EXPIRED or _ABANDONED */
+    DP_EVENT_SOCKET_CLOSED =
+        5, /* filter_id is the cookie of a socket that had flows with contexts; always told */
 };
 
 struct dp_event {

@@ -30,6 +30,8 @@ enum dp_flow_state {
     DP_FLOW_DRAINING,
     DP_FLOW_PERMITTED,
     DP_FLOW_BLOCKED,
+    DP_FLOW_COMPLETED, /* RECV_ACCEPT: the hold is closed, its host injects the packet that it kept
+                        */
 };
 
 enum dp_direction { DP_DIRECTION_OUTBOUND = 0, DP_DIRECTION_INBOUND = 1 };
@@ -49,7 +51,13 @@ enum dp_flow_flag {
     DP_FLOW_REVOKED = 1 << 12,      /* TCP: was permitted, a newer policy blocks it */
     DP_FLOW_TO_CUT = 1 << 13,       /* that, found on a packet: sluiced has to cut it yet */
     DP_FLOW_GROUP = 1 << 10, /* its first packet went to a multicast or broadcast link address */
+    DP_FLOW_ESTABLISHED = 1 << 14,  /* has passed ALE_FLOW_ESTABLISHED */
+    DP_FLOW_ESTABLISHING = 1 << 15, /* the open question is that layer's: its evaluation is `hop` */
+    DP_FLOW_COUNTED = 1 << 16,      /* stands in `uses`, for its host and its process */
+    DP_FLOW_WAS_HELD = 1 << 17,     /* HOLD_OPENED was counted, its end was not yet */
 };
+
+#define DP_FLOWS_MAX 262144
 
 /* Who opened the socket; taken in the cgroup hooks, kept in socket storage and copied into the
  * flow. 0 = unknown. */
@@ -92,12 +100,22 @@ struct dp_flow {
     __u8 reason;    /* enum dp_reason of a block */
     __u16 icmp;     /* type << 8 | code of the first packet */
     __u16 pad;
-    __u32 pad2;
+    __u32 use_bytes; /* of it in `uses` */
     struct dp_process process;
     struct dp_cgroups cgroups;
+    __u64 contexts;      /* a bit for each callout that has a context on the flow, at any layer */
+    __u64 parent;        /* cookie of the listener that a TCP connection came by; 0: none */
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
+    struct dp_eval hop;  /* the same of ALE_FLOW_ESTABLISHED, while it is asked */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 360, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 528, "layout");
+
+/* Map `ended`, hash by flow id: flows with contexts that are gone, until their hosts were told. */
+struct dp_ended {
+    __u64 contexts;
+    __u64 ended_ns;
+};
+#define DP_ENDED_MAX DP_FLOWS_MAX
 
 /* Map `exes`, LRU hash: path of an executable by identity, found while its process lived. */
 struct dp_exe_key {
@@ -137,8 +155,11 @@ struct dp_socket {
     __u64 listen_generation; /* of the policy under which listening was judged; 0: not yet */
     __u32 listen_blocked;
     __u32 bind_judged; /* an implicit bind is judged once */
+    __u64 cookie; /* of the socket: transportEndpointHandle; an accepted socket has its listener's
+                     until it is seen itself */
+    __u64 bind_operation, listen_operation; /* keys of `operations`; 0: none is open or refused */
 };
-DP_ASSERT(sizeof(struct dp_socket) == 120, "layout");
+DP_ASSERT(sizeof(struct dp_socket) == 144, "layout");
 
 /* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
  */
@@ -153,7 +174,6 @@ struct dp_refusal {
     __u64 until_ns;
 };
 
-#define DP_FLOWS_MAX 262144
 #define DP_UDP_IDLE_NS (60ULL * 1000000000)
 #define DP_DRAIN_NS (1000000000ULL) /* for what is on its way down after a permit */
 #define DP_CLOSED_LINGER_NS (10ULL * 1000000000)

@@ -5,11 +5,20 @@
 
 #include "flow.h"
 
-struct dp_judge_request {
-    __u8 pad[16]; /* where a packet's Ethernet header is */
-    struct dp_flow_key key;
+enum dp_judge_order {
+    DP_JUDGE_REAUTHORIZE = 0,
+    DP_JUDGE_END = 1, /* the flow with this ticket (0: any) is over: entry, counts and contexts go
+                         the way that they go when a program sees its end */
+    DP_JUDGE_ABANDON = 2, /* as END, of an operation: `ticket` is its key */
 };
-DP_ASSERT(sizeof(struct dp_judge_request) == 56, "layout");
+
+struct dp_judge_request {
+    __u8 pad[14]; /* where a packet's Ethernet header is */
+    __u16 order;  /* enum dp_judge_order */
+    struct dp_flow_key key;
+    __u64 ticket;
+};
+DP_ASSERT(sizeof(struct dp_judge_request) == 64, "layout");
 
 /* Return value of the run. */
 enum dp_judge_result {
@@ -18,6 +27,7 @@ enum dp_judge_result {
     DP_JUDGE_BLOCK = 2,   /* judged now: blocked, its ends have not heard of it */
     DP_JUDGE_ASK = 3,     /* a callout decides, at the next packet */
     DP_JUDGE_OTHER = 4,   /* not there, or not permitted in the first place */
+    DP_JUDGE_ENDED = 5,   /* END, ABANDON: done */
 };
 
 #endif

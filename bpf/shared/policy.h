@@ -92,7 +92,21 @@ enum dp_compare {
 enum dp_row_flag {
     DP_ROW_CLEAR_ACTION_RIGHT = 1 << 0, /* FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT */
     DP_ROW_PERMIT_IF_UNREGISTERED = 1 << 1,
+    /* What becomes of what waits for the callout when its time is over or a quota is full; none of
+       the three: as the host says. */
+    DP_ROW_OUTCOME_BLOCK = 1 << 2,
+    DP_ROW_OUTCOME_PERMIT = 1 << 3,
+    DP_ROW_OUTCOME_NEXT = 1 << 4, /* on to the next filter, as if this one did not match */
 };
+
+/* The same as a number: dp_host.outcome. */
+enum dp_outcome {
+    DP_OUTCOME_UNREGISTERED = 0, /* as if nobody had registered the callout */
+    DP_OUTCOME_BLOCK,
+    DP_OUTCOME_PERMIT,
+    DP_OUTCOME_NEXT,
+};
+#define DP_HOLD_FOREVER 0xffffffffu /* in place of a deadline in milliseconds */
 
 enum dp_cell_flag { DP_CELL_FIRST = 1 << 0 }; /* the first cell of a row */
 
@@ -115,7 +129,7 @@ struct dp_cell {
             __u32 action;   /* enum dp_action */
             __u32 callout;  /* index in map `callouts`; 0 = none */
             __u32 flags;    /* enum dp_row_flag */
-            __u32 pad;
+            __u32 hold_ms;  /* how long a hold may last; 0: as the host says */
         } row;
         struct {
             __u64 generation; /* the same in every index entry of an image */
@@ -132,12 +146,17 @@ DP_ASSERT(sizeof(struct dp_cell) == 48, "layout");
 
 /* Map `callouts`, array, index 1 .. DP_CALLOUTS_MAX-1. Who answers for a callout just now. */
 #define DP_CALLOUTS_MAX 4096
-enum dp_callout_flag { DP_CALLOUT_KEEP_PENDED_DATA = 1 << 0 };
+#define DP_CONTEXT_SLOTS 64
+enum dp_callout_flag {
+    DP_CALLOUT_KEEP_PENDED_DATA = 1 << 0,
+    DP_CALLOUT_CONDITIONAL_ON_FLOW = 1 << 1, /* not asked about flows without its context */
+};
 struct dp_callout {
     __u32 host; /* key of map `hosts`; 0: not registered */
     __u32 flags;
     __u32 local_id; /* the run-time id that the host gave it */
-    __u32 pad;
+    __u32 slot; /* 1 .. DP_CONTEXT_SLOTS: its bit in dp_flow.contexts is 1 << (slot - 1); 0: it has
+                   no flowDeleteFn and so no contexts */
     __u64 classify_total; /* relaxed count of upcalls */
 };
 DP_ASSERT(sizeof(struct dp_callout) == 24, "layout");
@@ -149,10 +168,31 @@ struct dp_host {
     __u64 watchdog_ns;      /* an upcall unanswered for longer ends as its filter says */
     __u64 hold_deadline_ns; /* 0: none */
     __u32 queue_bytes_max;  /* quota of bytes queued behind one held packet */
-    __u32 pad;
+    __u32 outcome;          /* enum dp_outcome, where the filter names none */
     __u64 upcalls_total;
+    /* Quotas of what waits for this host: in all, and of one process of origin. */
+    __u32 holds_max;
+    __u32 process_holds_max;
+    __u64 hold_bytes_max;
+    __u64 process_bytes_max;
 };
-DP_ASSERT(sizeof(struct dp_host) == 40, "layout");
+DP_ASSERT(sizeof(struct dp_host) == 64, "layout");
+
+/* Map `uses`, hash: what waits just now, against the quotas. Written by programs; the daemon takes
+   away entries of ended processes that count nothing. */
+struct dp_use_key {
+    __u64 id; /* start_ns 0: a host; else the tgid of a process. 0, 0: processes unknown */
+    __u64 start_ns;
+};
+struct dp_use {
+    __u32 holds; /* flows and operations that are asked or held */
+    __u32 pad;
+    __u64 bytes; /* of their packets, those queued behind included */
+    __u64 holds_total;
+    __u64 refused_total; /* by a quota */
+};
+DP_ASSERT(sizeof(struct dp_use) == 32, "layout");
+#define DP_USES_MAX 65536
 
 /* What a classification looks at. Host order throughout. A slot's bit in `unknown`: the value is
    not known at this point; a row that would need it makes the classification DP_CLASSIFY_DEFER. In
@@ -165,8 +205,9 @@ struct dp_key {
     __u64 number[DP_SLOT_NUMBERS];
     struct dp_addr wide[DP_SLOT_WIDE_END - DP_SLOT_NUMBERS];
     __u64 cgroup[DP_CGROUP_LEVELS]; /* the process's own first; 0: no more */
+    __u64 contexts;                 /* dp_flow.contexts; 0 where there is no flow */
 };
-DP_ASSERT(sizeof(struct dp_key) == 336, "layout");
+DP_ASSERT(sizeof(struct dp_key) == 344, "layout");
 
 /* A callout's answer that is kept so that it is not asked twice. */
 struct dp_answer {
@@ -192,10 +233,12 @@ struct dp_eval {
     __u32 callout_action; /* out: dp_action of the callout filter */
     __u32 row_flags;      /* out: DP_ROW_* of that filter */
     __u32 answers;        /* given so far; the last DP_ANSWERS_MAX of them are in answer[] */
+    __u32 hold_ms;        /* out: dp_cell.row.hold_ms of that filter */
+    __u32 pad;
     struct dp_answer answer[DP_ANSWERS_MAX];
     __u16 asked[DP_HOPS_MAX]; /* callouts that were asked about this flow, under any policy */
 };
-DP_ASSERT(sizeof(struct dp_eval) == 136, "layout");
+DP_ASSERT(sizeof(struct dp_eval) == 144, "layout");
 
 enum dp_classify_result {
     DP_CLASSIFY_PERMIT = 0,

@@ -18,14 +18,29 @@
 
 enum dp_upcall_kind {
     DP_UPCALL_CLASSIFY = 1, /* ask the callout */
-    DP_UPCALL_QUEUED =
-        2, /* a further packet of a flow that is pending or draining: keep it in order */
+    DP_UPCALL_QUEUED = 2, /* a further packet of a flow that is pending or draining, or of a socket
+                             whose operation is: keep it in order */
+    DP_UPCALL_ACK =
+        3, /* of a CONTEXT downcall: filter_id is its number, action 1: the flow is there */
+    DP_UPCALL_TELL = 4, /* show the callout; no answer is wanted. Notices only */
+    DP_UPCALL_END = 5,  /* the flow is over: flowDeleteFn for each of its contexts. Notices only */
 };
 enum dp_upcall_flag {
     DP_UPCALL_HAS_PATH = 1 << 0,
     DP_UPCALL_MAY_PEND = 1 << 1,
     DP_UPCALL_KEEP_DATA = 1 << 2,
+    DP_UPCALL_OPERATION = 1 << 3, /* the ticket is an operation's, not a flow's or a packet's */
 };
+
+/* What is known of a packet that was injected. A handle is a number that its host gave it. */
+struct dp_injected {
+    __u32 host; /* who injected it last; 0: nobody did */
+    __u32 handle;
+    __u32 previous; /* another handle of that host, by which it was injected before; 0: none */
+    __u32 pad;
+    __u64 context; /* injectionContext */
+};
+DP_ASSERT(sizeof(struct dp_injected) == 24, "layout");
 
 struct dp_upcall {
     __u32 magic;
@@ -50,8 +65,17 @@ struct dp_upcall {
     __u64 created_ns;
     struct dp_process process;
     struct dp_flow_key key;
+    __u64 endpoint; /* socket cookie: transportEndpointHandle; 0: unknown */
+    __u64 parent;   /* of the listener: parentEndpointHandle; 0: none */
+    struct dp_injected injected;
 };
-DP_ASSERT(sizeof(struct dp_upcall) == 160, "layout");
+DP_ASSERT(sizeof(struct dp_upcall) == 200, "layout");
+
+/* A notice: what a host is told without a packet, in its own ring buffer, which it maps itself
+   (map `notices`, hash of ring buffers by host id). Then come header_bytes - sizeof(dp_upcall)
+   bytes of path, as in front of a packet. */
+#define DP_NOTICES_BYTES (1 << 20)
+#define DP_NOTICE_BYTES (sizeof(struct dp_upcall) + DP_EXE_PATH_MAX)
 
 enum dp_downcall_kind {
     DP_DOWNCALL_ANSWER = 1, /* to a CLASSIFY that did not pend: action and rights */
@@ -60,10 +84,28 @@ enum dp_downcall_kind {
         3, /* of a hold: action and rights, the first packet follows if it is kept */
     DP_DOWNCALL_RELEASE = 4, /* a queued packet of a flow that is draining */
     DP_DOWNCALL_DISCARD = 5, /* `count` queued packets are given up; no packet follows */
+    DP_DOWNCALL_INJECT = 6,  /* a new packet; ticket, filter and key are not read */
+    DP_DOWNCALL_CONTEXT = 7, /* sets or clears contexts of flow key, ticket; acknowledged */
 };
+enum dp_inject_kind {
+    DP_INJECT_RECEIVE = 1, /* into the receive path of ifindex, from INBOUND_IPPACKET on */
+    DP_INJECT_SEND = 2,    /* into the send path; the route is looked up */
+};
+struct dp_injection {
+    __u32 handle;
+    __u32 previous;
+    __u64 context;
+    __u32 ifindex;
+    __u32 kind;     /* enum dp_inject_kind */
+    __u64 endpoint; /* SEND: socket cookie on whose behalf; 0: none */
+};
+DP_ASSERT(sizeof(struct dp_injection) == 32, "layout");
 enum dp_downcall_flag {
-    DP_DOWNCALL_ABSORB = 1 << 0,  /* drop silently: no RST, no ICMP */
-    DP_DOWNCALL_EXPIRED = 1 << 1, /* by watchdog or deadline, for the counters */
+    DP_DOWNCALL_ABSORB = 1 << 0,    /* drop silently: no RST, no ICMP */
+    DP_DOWNCALL_EXPIRED = 1 << 1,   /* by watchdog or deadline, for the counters */
+    DP_DOWNCALL_OPERATION = 1 << 2, /* the ticket is an operation's */
+    DP_DOWNCALL_CLOSE = 1 << 3,     /* COMPLETE at RECV_ACCEPT: no answer, the host injects */
+    DP_DOWNCALL_ABANDONED = 1 << 4, /* its host ended, for the counters */
 };
 
 struct dp_downcall {
@@ -78,8 +120,11 @@ struct dp_downcall {
     __u32 count;
     __u32 pad;
     struct dp_flow_key key; /* zero at packet layers */
+    __u64 contexts_set,
+        contexts_clear; /* of dp_flow.contexts: only bits of the host's own callouts count */
+    struct dp_injection inject;
 };
-DP_ASSERT(sizeof(struct dp_downcall) == 80, "layout");
+DP_ASSERT(sizeof(struct dp_downcall) == 128, "layout");
 
 /* Map `tickets`, hash by ticket number: what is out at packet layers. (At ALE layers the flow is
  * the ticket.) */
@@ -95,8 +140,53 @@ struct dp_ticket {
     __u32 pad;
     struct dp_key key;
     struct dp_eval eval;
+    struct dp_flow_key flow; /* of the flow that the packet belongs to; zero: none */
+    __u64 flow_id, endpoint;
+    struct dp_injected injected;
+    __u32 stage;  /* enum dp_stage that asks */
+    __u32 inject; /* enum dp_inject_kind of a packet that is on its way in; else 0 */
 };
-DP_ASSERT(sizeof(struct dp_ticket) == 512, "layout");
+DP_ASSERT(sizeof(struct dp_ticket) == 616, "layout");
+
+/* The layers of a packet in the order in which it meets them. */
+enum dp_stage {
+    DP_STAGE_MAC_IN = 1,
+    DP_STAGE_IP_IN,
+    DP_STAGE_TRANSPORT_IN, /* ICMP errors: ICMP_ERROR */
+    DP_STAGE_ALE_IN,
+    DP_STAGE_ESTABLISHED_IN,
+    DP_STAGE_DATAGRAM_IN,
+    DP_STAGE_RECEIVE, /* all are passed */
+    DP_STAGE_ALE_OUT = 16,
+    DP_STAGE_ESTABLISHED_OUT,
+    DP_STAGE_DATAGRAM_OUT,
+    DP_STAGE_TRANSPORT_OUT,
+    DP_STAGE_IP_OUT,
+    DP_STAGE_MAC_OUT,
+    DP_STAGE_SEND,
+};
+
+/* Map `operations`, hash by ticket number: a bind or listen that a callout decides. The call has
+   returned; the socket's traffic waits. */
+struct dp_operation {
+    struct bpf_spin_lock lock; /* state, up, down, queue_bytes */
+    __u32 state;               /* enum dp_flow_state: ASKED, HELD, DRAINING, PERMITTED or BLOCKED */
+    __u32 flags;               /* DP_FLOW_COUNTED, DP_FLOW_WAS_HELD, DP_FLOW_KEEP_DATA, ... */
+    __u32 host;
+    __u64 cookie;
+    __u64 asked_ns, deadline_ns;
+    __u32 up, down, queue_bytes, use_bytes;
+    __u16 layer;
+    __u16 port; /* local, host order */
+    __u32 reason;
+    struct dp_addr address; /* local */
+    struct dp_process process;
+    struct dp_cgroups cgroups;
+    struct dp_key key;
+    struct dp_eval eval;
+};
+DP_ASSERT(sizeof(struct dp_operation) == 664, "layout");
+#define DP_OPERATIONS_MAX 65536
 #define DP_TICKETS_MAX 16384
 
 /* From the XDP to the TC program of a port's near end, in data_meta. */
@@ -107,7 +197,7 @@ struct dp_port_meta {
     __u32 mark;
     __u32 priority;
     __u32 vlan;   /* as in dp_flow */
-    __u64 ticket; /* DP_PORT_ASK at a packet layer: the new ticket */
+    __u64 ticket; /* ASK at a packet layer, INJECT: of the record in `tickets` */
 };
 DP_ASSERT(sizeof(struct dp_port_meta) == 32, "data_meta holds 32 bytes on every kernel");
 enum dp_port_op {
@@ -115,6 +205,8 @@ enum dp_port_op {
     DP_PORT_RECEIVE = 2, /* into the stack by the NIC */
     DP_PORT_REJECT = 3,  /* RST or ICMP to the local socket, by the NIC */
     DP_PORT_ASK = 4,     /* another callout is to be asked */
+    DP_PORT_INJECT = 5,  /* through the layers from dp_ticket.stage on */
+    DP_PORT_AGAIN = 6,   /* of a socket whose operation was permitted: judged as if it came now */
 };
 
 /* One frame of a port: 4096 bytes of UMEM. */

@@ -13,6 +13,8 @@ enum dp_action {
     DP_ACTION_BLOCK = 0x1001,
     DP_ACTION_PERMIT = 0x1002,
     DP_ACTION_CONTINUE = 0x2006,
+    DP_ACTION_NEXT =
+        0x20ff, /* ours: outcome of a callout that did not answer, the next filter decides */
     DP_ACTION_CALLOUT_UNKNOWN = 0x4005,
     DP_ACTION_CALLOUT_TERMINATING = 0x5003,
     DP_ACTION_CALLOUT_INSPECTION = 0x6004,
@@ -38,6 +40,8 @@ enum dp_layer {
     DP_LAYER_INBOUND_ICMP_ERROR_V6 = 30,
     DP_LAYER_OUTBOUND_ICMP_ERROR_V4 = 32,
     DP_LAYER_OUTBOUND_ICMP_ERROR_V6 = 34,
+    DP_LAYER_DATAGRAM_DATA_V4 = 24,
+    DP_LAYER_DATAGRAM_DATA_V6 = 26,
     DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4 = 36,
     DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6 = 38,
     DP_LAYER_ALE_AUTH_LISTEN_V4 = 40,
@@ -46,8 +50,14 @@ enum dp_layer {
     DP_LAYER_ALE_AUTH_RECV_ACCEPT_V6 = 46,
     DP_LAYER_ALE_AUTH_CONNECT_V4 = 48,
     DP_LAYER_ALE_AUTH_CONNECT_V6 = 50,
+    DP_LAYER_ALE_FLOW_ESTABLISHED_V4 = 52,
+    DP_LAYER_ALE_FLOW_ESTABLISHED_V6 = 54,
     DP_LAYER_INBOUND_MAC_FRAME_ETHERNET = 56, /* no V6 */
     DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET = 57,
+    DP_LAYER_ALE_RESOURCE_RELEASE_V4 = 62,
+    DP_LAYER_ALE_RESOURCE_RELEASE_V6 = 63,
+    DP_LAYER_ALE_ENDPOINT_CLOSURE_V4 = 64,
+    DP_LAYER_ALE_ENDPOINT_CLOSURE_V6 = 65,
 };
 #define DP_LAYER_V6 2     /* V6 of a layer: the V4 number and this */
 #define DP_LAYERS_MAX 128 /* index rows at the head of an image */
@@ -116,6 +126,19 @@ enum dp_reason {
     /* not refusals: */
     DP_REASON_EVENTS_LOST, /* the daemon did not fetch events in time */
     DP_REASON_REAUTHORIZED,
+    /* refusals: */
+    DP_REASON_HOST_QUOTA,     /* as many holds, or bytes in them, as the host may have */
+    DP_REASON_PROCESS_QUOTA,  /* as many as one process of origin may cause */
+    DP_REASON_BIND_BLOCKED,   /* traffic of a socket whose bind or listen was refused */
+    DP_REASON_INJECT_REFUSED, /* an injected packet that is malformed, or has no way */
+    DP_REASON_ENDS_FULL,      /* no room to remember the end of a flow that has contexts */
+    DP_REASON_NOTICES_FULL, /* a host does not read its notices: an operation could not be asked */
+    /* not refusals: every hold that was opened ends as permitted, blocked, expired or abandoned */
+    DP_REASON_HOLD_ABANDONED, /* its host, flow or socket ended */
+    DP_REASON_ASK_EXPIRED,    /* the watchdog's: a classifyFn that did not return */
+    DP_REASON_FLOW_ENDED,
+    DP_REASON_CONTEXT_SET,
+    DP_REASON_INJECTED,
     DP_REASONS
 };
 

@@ -67,6 +67,16 @@ struct Callout {
     std::string provider_data;
 };
 
+// What becomes of what waits for a callout that does not answer in time, or cannot be asked
+// (quota).
+enum class Outcome : std::uint8_t { host_default, block, permit, next_filter };
+
+struct HoldOptions {
+    std::uint32_t deadline_ms = 0; // of a pended operation; 0: the host's, DP_HOLD_FOREVER: none
+    Outcome outcome = Outcome::host_default;
+    bool operator==(const HoldOptions &) const = default;
+};
+
 struct Filter {
     std::uint64_t id = 0;
     Guid key;
@@ -84,6 +94,7 @@ struct Filter {
     SessionId owner = 0;
     std::string provider_data;
     Guid provider_context; // key; null: none
+    HoldOptions hold;
 };
 
 // Who or what ends an object. built_in: nobody.
