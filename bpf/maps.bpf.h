@@ -213,6 +213,15 @@ struct dp_endpoint {
     __u32 pad;
 };
 
+/* How the packet at hand travels. */
+struct dp_way {
+    __u32 ifindex; /* the NIC that it came by or leaves by */
+    __u32 vlan;    /* of a tag that is not in the frame: 0, or 0x10000 | tag control information */
+    __u32 back;    /* it comes back from a host: the device at hand is a port */
+    __u32 stage;   /* enum dp_stage to begin with */
+    struct dp_injected injected;
+};
+
 /* What does not fit the stack. The programs that use it (XDP, TC) run with bottom halves disabled
  * and do not nest. */
 struct dp_scratch {
@@ -223,6 +232,7 @@ struct dp_scratch {
     struct dp_port_meta meta;
     struct dp_upcall up;
     struct dp_ticket ticket;
+    struct dp_way way;
     struct dp_key key;
     struct dp_eval eval;
     __u8 flow[sizeof(struct dp_flow)]; /* as bytes: a lock may stand in `flows` only */

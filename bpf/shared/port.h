@@ -192,12 +192,14 @@ DP_ASSERT(sizeof(struct dp_operation) == 664, "layout");
 /* From the XDP to the TC program of a port's near end, in data_meta. */
 struct dp_port_meta {
     __u32 magic;
-    __u32 op; /* enum dp_port_op */
+    __u16 op;    /* enum dp_port_op */
+    __u16 stage; /* enum dp_stage that has answered, or asks again; the packet goes on behind it */
     __u32 ifindex;
     __u32 mark;
     __u32 priority;
     __u32 vlan;   /* as in dp_flow */
-    __u64 ticket; /* ASK at a packet layer, INJECT: of the record in `tickets` */
+    __u64 ticket; /* ASK at a packet layer, INJECT, SEND and RECEIVE of what was injected: of the
+                     record in `tickets` */
 };
 DP_ASSERT(sizeof(struct dp_port_meta) == 32, "data_meta holds 32 bytes on every kernel");
 enum dp_port_op {
