@@ -94,6 +94,7 @@ DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
                                 const struct dp_flow *f, __u32 ifindex, int inbound)
 {
     dp_key_begin(key, f->layer);
+    key->contexts = f->contexts;
     dp_key_addresses(key, &k->local, &k->remote, !!(f->flags & DP_FLOW_GROUP),
                      f->direction == DP_DIRECTION_INBOUND);
     dp_key_interfaces(key, ifindex, inbound);

@@ -17,7 +17,7 @@ __noinline int dp_key_endpoint(struct dp_key *key, __u32 layer, const struct dp_
                                const struct dp_process *who, const struct dp_cgroups *cgroups)
 {
     if (!key || !at) return 0;
-    dp_key_begin(key, at->v6 ? layer + DP_LAYER_V6 : layer);
+    dp_key_begin(key, at->v6 ? DP_LAYER_V6_OF(layer) : layer);
     if (dp_addr_is_any(&at->address)) {
         key->empty |= DP_SLOT_BIT(LOCAL_ADDRESS) | DP_SLOT_BIT(LOCAL_ADDRESS_TYPE);
         DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_WILDCARD_BIND;

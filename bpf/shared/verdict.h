@@ -59,7 +59,8 @@ enum dp_layer {
     DP_LAYER_ALE_ENDPOINT_CLOSURE_V4 = 64,
     DP_LAYER_ALE_ENDPOINT_CLOSURE_V6 = 65,
 };
-#define DP_LAYER_V6 2     /* V6 of a layer: the V4 number and this */
+#define DP_LAYER_V6 2 /* V6 of a layer: the V4 number and this, but for the last two pairs */
+#define DP_LAYER_V6_OF(v4) ((v4) + ((v4) < DP_LAYER_ALE_RESOURCE_RELEASE_V4 ? DP_LAYER_V6 : 1))
 #define DP_LAYERS_MAX 128 /* index rows at the head of an image */
 
 /* FWP_CONDITION_FLAG_* */

@@ -53,9 +53,9 @@ Result<void> check_callout(const Policy &policy, const Filter &filter) {
                       "the callout is for " + layer_name(callout->second.layer) +
                           ", not for the layer",
                       layer_name(filter.layer));
-    if (!layer_hands_over(filter.layer))
+    if (!layer_asks(filter.layer))
         return refuse(STATUS_NOT_SUPPORTED,
-                      "no packets are handed over at " + layer_name(filter.layer) + " to callout",
+                      "callouts are not asked at " + layer_name(filter.layer) + " yet, callout",
                       callout->second.name);
     return check_refers(subject("filter", filter), "callout", lifetime(callout->second),
                         callout->second.owner);
@@ -73,6 +73,10 @@ Result<void> check_action(const Policy &policy, const Filter &filter) {
             STATUS_FWP_INVALID_PARAMETER,
             "permit-if-callout-unregistered needs a terminating or unknown callout, filter",
             filter.name);
+    if (filter.action == FWP_ACTION_BLOCK && layer_only_tells(filter.layer))
+        return refuse(STATUS_NOT_SUPPORTED,
+                      layer_name(filter.layer) + " says what has happened, nothing is blocked by",
+                      filter.name);
     if (has_callout) return check_callout(policy, filter);
     return {};
 }

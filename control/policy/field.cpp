@@ -96,22 +96,19 @@ const std::map<Guid, Row> &known_fields() {
     return known;
 }
 
-std::uint16_t v4_of(std::uint16_t layer) {
-    return layer_is_v6(layer) ? static_cast<std::uint16_t>(layer - DP_LAYER_V6) : layer;
-}
-
 bool is_network_layer(std::uint16_t layer) {
-    const std::uint16_t v4 = v4_of(layer);
+    const std::uint16_t v4 = layer_v4(layer);
     return v4 == DP_LAYER_INBOUND_IPPACKET_V4 || v4 == DP_LAYER_OUTBOUND_IPPACKET_V4 ||
            v4 == DP_LAYER_IPFORWARD_V4;
 }
 
 bool carries_packets(std::uint16_t layer) {
-    switch (v4_of(layer)) {
+    switch (layer_v4(layer)) {
     case DP_LAYER_INBOUND_TRANSPORT_V4:
     case DP_LAYER_OUTBOUND_TRANSPORT_V4:
     case DP_LAYER_INBOUND_ICMP_ERROR_V4:
     case DP_LAYER_OUTBOUND_ICMP_ERROR_V4:
+    case DP_LAYER_DATAGRAM_DATA_V4:
     case DP_LAYER_INBOUND_MAC_FRAME_ETHERNET:
     case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
         return true;
@@ -133,7 +130,7 @@ bool knows_interface(std::uint16_t layer) {
 bool is_extension_at(std::uint16_t layer, const Row &row) {
     const Guid key = table_key(row.name);
     const auto is = [&](const char *name) { return key == table_key(name); };
-    const std::uint16_t v4 = v4_of(layer);
+    const std::uint16_t v4 = layer_v4(layer);
     if (is("FWPM_CONDITION_IP_PROTOCOL") || is("FWPM_CONDITION_IP_LOCAL_PORT") ||
         is("FWPM_CONDITION_IP_REMOTE_PORT"))
         return is_network_layer(layer);
@@ -151,7 +148,7 @@ Field field_of(const Row &row, std::uint16_t layer) {
     Field field{row.slot, row.aspect, row.bits};
     if (row.aspect == Aspect::address && !layer_is_v6(layer)) field.bits = 32;
     // A forwarded packet has two interfaces; the local one is where it came in.
-    if (v4_of(layer) == DP_LAYER_IPFORWARD_V4 && row.slot == DP_SLOT_INTERFACE)
+    if (layer_v4(layer) == DP_LAYER_IPFORWARD_V4 && row.slot == DP_SLOT_INTERFACE)
         field.slot = DP_SLOT_ARRIVAL_INTERFACE;
     return field;
 }

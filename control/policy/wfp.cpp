@@ -82,6 +82,8 @@ bool layer_supported(std::uint16_t layer) {
     case DP_LAYER_INBOUND_ICMP_ERROR_V6:
     case DP_LAYER_OUTBOUND_ICMP_ERROR_V4:
     case DP_LAYER_OUTBOUND_ICMP_ERROR_V6:
+    case DP_LAYER_DATAGRAM_DATA_V4:
+    case DP_LAYER_DATAGRAM_DATA_V6:
     case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
     case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
     case DP_LAYER_ALE_AUTH_LISTEN_V4:
@@ -90,6 +92,12 @@ bool layer_supported(std::uint16_t layer) {
     case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
     case DP_LAYER_ALE_AUTH_CONNECT_V4:
     case DP_LAYER_ALE_AUTH_CONNECT_V6:
+    case DP_LAYER_ALE_FLOW_ESTABLISHED_V4:
+    case DP_LAYER_ALE_FLOW_ESTABLISHED_V6:
+    case DP_LAYER_ALE_RESOURCE_RELEASE_V4:
+    case DP_LAYER_ALE_RESOURCE_RELEASE_V6:
+    case DP_LAYER_ALE_ENDPOINT_CLOSURE_V4:
+    case DP_LAYER_ALE_ENDPOINT_CLOSURE_V6:
     case DP_LAYER_INBOUND_MAC_FRAME_ETHERNET:
     case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
         return true;
@@ -98,23 +106,45 @@ bool layer_supported(std::uint16_t layer) {
     }
 }
 
-bool layer_hands_over(std::uint16_t layer) {
-    switch (layer) {
+bool layer_asks(std::uint16_t layer) {
+    switch (layer_v4(layer)) {
     case DP_LAYER_INBOUND_IPPACKET_V4:
-    case DP_LAYER_INBOUND_IPPACKET_V6:
+    case DP_LAYER_DATAGRAM_DATA_V4:
+    case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
+    case DP_LAYER_ALE_AUTH_LISTEN_V4:
+    case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
     case DP_LAYER_ALE_AUTH_CONNECT_V4:
-    case DP_LAYER_ALE_AUTH_CONNECT_V6:
+    case DP_LAYER_ALE_FLOW_ESTABLISHED_V4:
         return true;
     default:
-        return false;
+        return layer_only_tells(layer);
     }
 }
 
+bool layer_only_tells(std::uint16_t layer) {
+    const std::uint16_t v4 = layer_v4(layer);
+    return v4 == DP_LAYER_ALE_RESOURCE_RELEASE_V4 || v4 == DP_LAYER_ALE_ENDPOINT_CLOSURE_V4;
+}
+
 bool layer_is_v6(std::uint16_t layer) {
-    const bool is_mac = layer == DP_LAYER_INBOUND_MAC_FRAME_ETHERNET ||
-                        layer == DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;
-    // Of the layers in pairs the V4 one is a multiple of four.
-    return layer_supported(layer) && !is_mac && layer % 4 == DP_LAYER_V6;
+    return layer_v4(layer) != layer;
+}
+
+std::uint16_t layer_v4(std::uint16_t layer) {
+    if (!layer_supported(layer)) return layer;
+    switch (layer) {
+    case DP_LAYER_INBOUND_MAC_FRAME_ETHERNET:
+    case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
+    case DP_LAYER_ALE_RESOURCE_RELEASE_V4:
+    case DP_LAYER_ALE_ENDPOINT_CLOSURE_V4:
+        return layer;
+    case DP_LAYER_ALE_RESOURCE_RELEASE_V6:
+        return DP_LAYER_ALE_RESOURCE_RELEASE_V4;
+    case DP_LAYER_ALE_ENDPOINT_CLOSURE_V6:
+        return DP_LAYER_ALE_ENDPOINT_CLOSURE_V4;
+    default: // of the other pairs the V4 one is a multiple of four
+        return layer % 4 == DP_LAYER_V6 ? static_cast<std::uint16_t>(layer - DP_LAYER_V6) : layer;
+    }
 }
 
 } // namespace sluice::policy

@@ -22,9 +22,12 @@ std::string layer_name(std::uint16_t layer);
 bool layer_has_field(std::uint16_t layer, const Guid &field); // as WFP defines it
 // Layers that the data path classifies in this release.
 bool layer_supported(std::uint16_t layer);
-// Layers at which packets are handed over to callouts in this release.
-bool layer_hands_over(std::uint16_t layer);
-bool layer_is_v6(std::uint16_t layer); // of a supported layer
+// Layers at which callouts are asked or told in this release.
+bool layer_asks(std::uint16_t layer);
+// Layers that say what has happened: callouts are told, nobody decides.
+bool layer_only_tells(std::uint16_t layer);
+bool layer_is_v6(std::uint16_t layer);       // of a supported layer
+std::uint16_t layer_v4(std::uint16_t layer); // the layer itself unless it is the V6 of a pair
 
 // The API's statuses are signed, an Error's is not.
 inline Error refuse(NTSTATUS status, std::string what, std::string name = {}) {

@@ -143,13 +143,38 @@ TEST_F(Edit, NotSupported) {
     refuse_condition(STATUS_NOT_SUPPORTED, connect_v4, equal(user, Sid{"x"}), user);
 }
 
-TEST_F(Edit, NotSupportedWhereNoPacketIsHandedOver) {
+TEST_F(Edit, NotSupportedWhereNoCalloutIsAsked) {
     for (const std::uint16_t layer :
-         {DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_ALE_AUTH_LISTEN_V6, DP_LAYER_IPFORWARD_V4}) {
+         {DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_OUTBOUND_TRANSPORT_V6, DP_LAYER_IPFORWARD_V4}) {
         const Guid there = new_callout(policy, layer);
         refuse_filter(STATUS_NOT_SUPPORTED, terminating(layer, there), layer_name(layer).c_str());
         EXPECT_TRUE(add_filter(policy, permit(layer)));
     }
+}
+
+TEST_F(Edit, CalloutsAreAskedAtTheLayersOfFlowsAndSockets) {
+    for (const std::uint16_t layer :
+         {DP_LAYER_DATAGRAM_DATA_V4, DP_LAYER_DATAGRAM_DATA_V6, DP_LAYER_ALE_AUTH_LISTEN_V4,
+          DP_LAYER_ALE_AUTH_LISTEN_V6, DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4,
+          DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6, DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4,
+          DP_LAYER_ALE_AUTH_RECV_ACCEPT_V6, DP_LAYER_ALE_FLOW_ESTABLISHED_V4,
+          DP_LAYER_ALE_FLOW_ESTABLISHED_V6, DP_LAYER_ALE_RESOURCE_RELEASE_V4,
+          DP_LAYER_ALE_RESOURCE_RELEASE_V6, DP_LAYER_ALE_ENDPOINT_CLOSURE_V4,
+          DP_LAYER_ALE_ENDPOINT_CLOSURE_V6}) {
+        const Guid there = new_callout(policy, layer);
+        EXPECT_TRUE(add_filter(policy, terminating(layer, there))) << layer_name(layer);
+        EXPECT_TRUE(add_filter(policy, inspecting(layer, there))) << layer_name(layer);
+        EXPECT_TRUE(add_filter(policy, permit(layer))) << layer_name(layer);
+    }
+}
+
+TEST_F(Edit, NothingIsBlockedWhereALayerOnlyTells) {
+    for (const std::uint16_t layer :
+         {DP_LAYER_ALE_RESOURCE_RELEASE_V4, DP_LAYER_ALE_RESOURCE_RELEASE_V6,
+          DP_LAYER_ALE_ENDPOINT_CLOSURE_V4, DP_LAYER_ALE_ENDPOINT_CLOSURE_V6})
+        refuse_filter(STATUS_NOT_SUPPORTED, block(layer), layer_name(layer).c_str());
+    for (const std::uint16_t layer : {DP_LAYER_ALE_FLOW_ESTABLISHED_V6, DP_LAYER_DATAGRAM_DATA_V4})
+        EXPECT_TRUE(add_filter(policy, block(layer)));
 }
 
 TEST_F(Edit, ConditionNotFound) {

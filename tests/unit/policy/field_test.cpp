@@ -124,6 +124,37 @@ TEST(Fields, OurOwnAreWhereTheyMeanSomething) {
     }
 }
 
+TEST(Fields, FamiliesOfLayersAreToldApart) {
+    for (const std::uint16_t layer : layers()) {
+        const bool v6 = layer_name(layer).ends_with("_V6");
+        EXPECT_EQ(layer_is_v6(layer), v6) << layer_name(layer);
+        std::string v4_name = layer_name(layer);
+        if (v6) v4_name.replace(v4_name.size() - 1, 1, "4");
+        EXPECT_EQ(layer_name(layer_v4(layer)), v4_name);
+        EXPECT_EQ(v6 ? DP_LAYER_V6_OF(layer_v4(layer)) : layer, layer);
+    }
+}
+
+TEST(Fields, FlowsAndDatagramsHaveTheirConditions) {
+    const auto bits = [](std::uint16_t layer, const char *name) {
+        const auto field = field_at(layer, table_key(name));
+        return field ? field->bits : 0;
+    };
+    const char *const remote = "FWPM_CONDITION_IP_REMOTE_ADDRESS";
+    const char *const length = "SLUICE_CONDITION_PACKET_LENGTH";
+    const char *const app = "FWPM_CONDITION_ALE_APP_ID";
+    const char *const direction = "FWPM_CONDITION_DIRECTION";
+    EXPECT_EQ(bits(DP_LAYER_ALE_ENDPOINT_CLOSURE_V4, remote), 32u);
+    EXPECT_EQ(bits(DP_LAYER_ALE_ENDPOINT_CLOSURE_V6, remote), 128u);
+    EXPECT_EQ(bits(DP_LAYER_ALE_RESOURCE_RELEASE_V6, remote), 0u) << "no peer";
+    EXPECT_EQ(bits(DP_LAYER_DATAGRAM_DATA_V6, length), 32u);
+    EXPECT_EQ(bits(DP_LAYER_DATAGRAM_DATA_V4, app), 0u) << "no process";
+    EXPECT_EQ(bits(DP_LAYER_DATAGRAM_DATA_V4, direction), 32u);
+    EXPECT_EQ(bits(DP_LAYER_ALE_FLOW_ESTABLISHED_V4, direction), 32u);
+    EXPECT_NE(bits(DP_LAYER_ALE_FLOW_ESTABLISHED_V6, app), 0u);
+    EXPECT_EQ(bits(DP_LAYER_ALE_FLOW_ESTABLISHED_V6, length), 0u);
+}
+
 TEST(Fields, B10_IcmpTypeAndCodeAreThePorts) {
     EXPECT_EQ(
         field_at(DP_LAYER_INBOUND_ICMP_ERROR_V4, table_key("FWPM_CONDITION_IP_LOCAL_PORT"))->slot,
