@@ -17,6 +17,7 @@ struct dp_match {
     __u64 generation;
     __u64 filter_id;
     __u32 rank, sublayer, action, callout;
+    __u32 hold_ms, pad;
 };
 
 struct dp_search {
@@ -116,6 +117,7 @@ DP_INLINE int dp_match_take(struct dp_search *s, const struct dp_cell *c)
     m->sublayer = c->row.sublayer;
     m->action = c->row.action;
     m->callout = c->row.callout;
+    m->hold_ms = c->row.hold_ms;
     s->found = 1;
     return 1;
 }
@@ -210,12 +212,25 @@ DP_INLINE void dp_eval_apply(struct dp_eval *e, const struct dp_match *m, __u32 
     e->sublayer = m->sublayer + 1;
 }
 
-DP_INLINE int dp_callout_registered(__u32 callout)
+DP_INLINE int dp_callout_registered(const struct dp_callout *c)
 {
-    struct dp_callout *c = bpf_map_lookup_elem(&callouts, &callout);
     __u32 host = c ? c->host : 0;
     struct dp_host *h = host ? bpf_map_lookup_elem(&hosts, &host) : 0;
     return h && h->alive;
+}
+
+/* Its bit in dp_flow.contexts; 0: it can have no contexts. */
+DP_INLINE __u64 dp_context_bit(const struct dp_callout *c)
+{
+    __u32 slot = c->slot;
+
+    return slot && slot <= DP_CONTEXT_SLOTS ? 1ULL << ((slot - 1) & 63) : 0;
+}
+
+/* It wants to hear of flows only on which it has a context, and has none on this one. */
+DP_INLINE int dp_callout_indifferent(const struct dp_callout *c, const struct dp_key *key)
+{
+    return c->flags & DP_CALLOUT_CONDITIONAL_ON_FLOW && !(key->contexts & dp_context_bit(c));
 }
 
 /* A kept answer of this filter under this running decision; 0 if there is none. */
@@ -232,6 +247,7 @@ DP_INLINE const struct dp_answer *dp_eval_answer(const struct dp_eval *e, __u64 
 DP_INLINE __u32 dp_answer_action(__u32 filter_action, __u32 answer)
 {
     if (filter_action == DP_ACTION_CALLOUT_INSPECTION) return DP_ACTION_CONTINUE;
+    if (answer == DP_ACTION_NEXT) return DP_ACTION_CONTINUE;
     if (answer == DP_ACTION_PERMIT || answer == DP_ACTION_BLOCK) return answer;
     if (filter_action == DP_ACTION_CALLOUT_UNKNOWN && answer == DP_ACTION_CONTINUE) return answer;
     return DP_ACTION_BLOCK;
@@ -255,11 +271,14 @@ DP_INLINE long dp_walk_callout(struct dp_walk *w, const struct dp_match *m)
 {
     struct dp_eval *e = w->eval;
     const struct dp_answer *answer;
-    __u32 action;
+    struct dp_callout *c;
+    __u32 action, id;
 
     /* A kept answer first: a flow that was authorised goes on when the callout's host ends. */
     answer = dp_eval_answer(e, m->filter_id);
-    if (!answer && !dp_callout_registered(m->callout)) {
+    id = m->callout;
+    c = answer ? 0 : bpf_map_lookup_elem(&callouts, &id);
+    if (!answer && !dp_callout_registered(c)) {
         if (m->action == DP_ACTION_CALLOUT_INSPECTION) return 0;
         if (m->flags & DP_ROW_PERMIT_IF_UNREGISTERED)
             dp_eval_apply(e, m, DP_ACTION_PERMIT, 0, 0);
@@ -268,11 +287,13 @@ DP_INLINE long dp_walk_callout(struct dp_walk *w, const struct dp_match *m)
         return 0;
     }
     if (!answer) {
+        if (c && dp_callout_indifferent(c, w->key)) return 0;
         e->rank = m->rank - 1; /* found again when resumed */
         e->asked_id = m->filter_id;
         e->callout = m->callout;
         e->callout_action = m->action;
         e->row_flags = m->flags;
+        e->hold_ms = m->hold_ms;
         return dp_walk_end(w, DP_CLASSIFY_CALLOUT);
     }
     action = dp_answer_action(m->action, answer->action);

@@ -19,7 +19,7 @@
 /* The layer for the family of an address. */
 DP_INLINE __u32 dp_layer_for(__u32 v4, const struct dp_addr *a)
 {
-    return dp_addr_is_v4(a) ? v4 : v4 + DP_LAYER_V6;
+    return dp_addr_is_v4(a) ? v4 : DP_LAYER_V6_OF(v4);
 }
 
 /* group: the frame goes to a multicast or broadcast link address. */

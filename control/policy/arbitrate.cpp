@@ -40,6 +40,7 @@ struct Contribution {
     std::uint32_t action = FWP_ACTION_CONTINUE;
     bool hard = false;
     bool from_callout = false; // only a callout's own answer can veto
+    bool passed_over = false;
 };
 
 Contribution of_plain(const Filter &filter) {
@@ -105,6 +106,7 @@ private:
 Contribution contribution(const Filter &filter, const Decision &now, const AskCallout &ask) {
     if ((filter.action & FWP_ACTION_FLAG_CALLOUT) == 0) return of_plain(filter);
     const CalloutReply reply = ask(filter, now.action(), now.writable());
+    if (reply.asked == Asked::passed_over) return {.passed_over = true};
     if (reply.asked == Asked::unregistered) return of_unregistered(filter);
     Contribution c = of_answer(filter, reply.answer);
     c.from_callout = true;
@@ -129,8 +131,8 @@ Next try_filter(const Filter &filter, const Packet &packet, const AskCallout &as
     const Contribution c = contribution(filter, decision, ask);
     const bool veto = decision.vetoed_by(c);
     const bool decides = c.action != FWP_ACTION_CONTINUE;
-    watcher.said(
-        filter, {c.action, c.hard, c.from_callout, veto, decides && !decision.writable() && !veto});
+    watcher.said(filter, {c.action, c.hard, c.from_callout, veto,
+                          decides && !decision.writable() && !veto, c.passed_over});
     if (!decides) return Next::filter;
     decision.take(c, filter.id);
     return Next::sublayer; // it has spoken, whether or not it could change anything

@@ -32,7 +32,9 @@ struct CalloutAnswer {
     std::uint32_t action = 0;
     bool clear_right = false;
 };
-enum class Asked { answered, unregistered };
+// passed_over: FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW, and the callout has no context on the flow; it
+// is as if the filter were not there.
+enum class Asked { answered, unregistered, passed_over };
 struct CalloutReply {
     Asked asked = Asked::unregistered;
     CalloutAnswer answer;
@@ -65,7 +67,7 @@ public:
     // It matched and contributed. answered: its callout was asked and answered.
     struct Said {
         std::uint32_t action;
-        bool hard, answered, veto, ignored;
+        bool hard, answered, veto, ignored, passed_over;
     };
     virtual void said(const Filter &filter, const Said &said) = 0;
     virtual void decided(std::uint32_t action, bool writable) = 0; // behind a sublayer

@@ -29,7 +29,8 @@ public:
         note.action = said.action;
         note.clears_right = said.hard;
         note.asked = said.answered;
-        note.unregistered = !said.answered && (filter.action & FWP_ACTION_FLAG_CALLOUT) != 0;
+        note.unregistered =
+            !said.answered && !said.passed_over && (filter.action & FWP_ACTION_FLAG_CALLOUT) != 0;
         note.veto = said.veto;
         note.ignored = said.ignored;
     }

@@ -176,6 +176,68 @@ TEST_F(Classify, FindsTheLastOfManyAlternatives) {
     EXPECT_EQ(run(packet), permits);
 }
 
+TEST_F(Classify, ACalloutThatIsConditionalOnFlowIsAskedOnlyWithItsContext) {
+    add(policy, terminating(connect_v4, callout).in(top).weighing(2));
+    const auto next = add(policy, permit(connect_v4).in(top).weighing(1));
+    publish(1);
+    dp_key key = key_of(packet_at(connect_v4));
+    for (const std::uint32_t slot : {1u, 33u, 64u}) {
+        kernel->maps().answer_for(policy.callouts.at(callout).id, host, slot);
+        const std::uint64_t bit = std::uint64_t{1} << (slot - 1);
+        key.contexts = ~bit;
+        eval = {};
+        EXPECT_EQ(kernel->run(key, eval), permits) << slot;
+        EXPECT_EQ(eval.filter_id, next);
+        key.contexts = bit;
+        eval = {};
+        EXPECT_EQ(kernel->run(key, eval), asks) << slot;
+    }
+}
+
+TEST_F(Classify, AConditionalCalloutThatIsNotRegisteredBlocks) {
+    const auto id = add(policy, terminating(connect_v4, callout).in(top));
+    kernel->maps().answer_for(policy.callouts.at(callout).id, 0, 3);
+    publish(1);
+    EXPECT_EQ(run(), blocks);
+    EXPECT_EQ(eval.filter_id, id);
+}
+
+TEST_F(Classify, AnAnswerCountsThoughTheContextWasRemovedMeanwhile) {
+    add(policy, terminating(connect_v4, callout).in(top));
+    kernel->maps().answer_for(policy.callouts.at(callout).id, host, 5);
+    publish(1);
+    dp_key key = key_of(packet_at(connect_v4));
+    key.contexts = 1 << 4;
+    EXPECT_EQ(kernel->run(key, eval), asks);
+    keep_answer(eval, DP_ACTION_BLOCK, true);
+    key.contexts = 0;
+    EXPECT_EQ(kernel->run(key, eval), blocks);
+}
+
+TEST_F(Classify, NextFilterIsAnAnswerThatDecidesNothing) {
+    add(policy, terminating(connect_v4, callout).in(top).weighing(2));
+    const auto next = add(policy, block(connect_v4).in(top).weighing(1));
+    publish(1);
+    EXPECT_EQ(run(), asks);
+    keep_answer(eval, DP_ACTION_NEXT, false);
+    EXPECT_EQ(run(), blocks);
+    EXPECT_EQ(eval.filter_id, next);
+}
+
+TEST_F(Classify, ARowsDeadlineAndOutcomeAreHandedOn) {
+    const auto id = add(policy, terminating(connect_v4, callout).in(top));
+    compiler::Plan plan = plan_of(policy, 1);
+    for (std::size_t i = DP_LAYERS_MAX; i < plan.image.size(); ++i) {
+        if (plan.image[i].op != DP_OP_MATCH || plan.image[i].row.filter_id != id) continue;
+        plan.image[i].row.hold_ms = 1500;
+        plan.image[i].row.flags |= DP_ROW_OUTCOME_NEXT;
+    }
+    kernel->maps().publish(plan);
+    EXPECT_EQ(run(), asks);
+    EXPECT_EQ(eval.hold_ms, 1500u);
+    EXPECT_NE(eval.row_flags & DP_ROW_OUTCOME_NEXT, 0u);
+}
+
 TEST_F(Classify, FindsTheLastRowOfAFullImage) {
     // Rows of four cells; one of three tests more than fit are refused.
     policy::Filter row = block(connect_v4).in(top);

@@ -83,9 +83,11 @@ void Maps::withdraw() {
     bpf_map_delete_elem(policy_, &slot);
 }
 
-void Maps::answer_for(std::uint32_t callout, std::uint32_t host) {
+void Maps::answer_for(std::uint32_t callout, std::uint32_t host, std::uint32_t conditional) {
     dp_callout value{};
     value.host = host;
+    value.slot = conditional;
+    value.flags = conditional != 0 ? DP_CALLOUT_CONDITIONAL_ON_FLOW : 0;
     check(bpf_map_update_elem(callouts_, &callout, &value, BPF_ANY), "write a callout");
 }
 

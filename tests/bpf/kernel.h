@@ -30,7 +30,8 @@ public:
         : policy_(policy), callouts_(callouts), hosts_(hosts) {}
     void publish(const compiler::Plan &plan);
     void withdraw(); // no policy at all
-    void answer_for(std::uint32_t callout, std::uint32_t host);
+    // conditional: on a context of this slot; 0: always asked
+    void answer_for(std::uint32_t callout, std::uint32_t host, std::uint32_t conditional = 0);
     void set_alive(std::uint32_t host, bool alive);
 
 private:

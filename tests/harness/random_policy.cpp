@@ -104,10 +104,13 @@ Cell cell_of(std::uint16_t layer, const Condition &condition) {
     return {layer, condition.field, form};
 }
 
-policy::AskCallout Scene::ask() const {
-    return [this](const Filter &f, std::uint32_t, bool) -> policy::CalloutReply {
+policy::AskCallout Scene::ask(std::uint64_t contexts) const {
+    return [this, contexts](const Filter &f, std::uint32_t, bool) -> policy::CalloutReply {
         const auto answer = answers.find(f.id);
         if (answer == answers.end()) return {};
+        const auto slot = conditional.find(policy.callouts.at(f.callout).id);
+        if (slot != conditional.end() && (contexts >> (slot->second - 1) & 1) == 0)
+            return {policy::Asked::passed_over, {}};
         return {policy::Asked::answered, answer->second};
     };
 }
@@ -152,10 +155,12 @@ void SceneMaker::fill(Scene &scene, Dice &dice, std::size_t filters, std::uint64
     for (const auto &[key, sublayer] : scene.policy.sublayers)
         sublayers.push_back(key);
     std::vector<Guid> callouts;
-    if (policy::layer_hands_over(layer_)) {
+    if (policy::layer_asks(layer_)) {
         for (const std::uint32_t host : {hosts_alive[0], hosts_alive[1], dead_host, 0u}) {
             callouts.push_back(new_callout(scene.policy, layer_));
-            scene.hosts[scene.policy.callouts.at(callouts.back()).id] = host;
+            const std::uint32_t id = scene.policy.callouts.at(callouts.back()).id;
+            scene.hosts[id] = host;
+            if (dice.one_in(4)) scene.conditional[id] = 1 + dice.below(DP_CONTEXT_SLOTS);
         }
     }
     for (; filters > 0; --filters, ++first) {

@@ -36,9 +36,10 @@ struct Scene {
     std::map<std::uint64_t, policy::CalloutAnswer> answers; // by filter; none: unregistered
     std::map<std::uint32_t, std::uint32_t>
         hosts; // of run-time ids of callouts; 0 and dead_host: nobody
+    std::map<std::uint32_t, std::uint32_t> conditional; // slots of those that are on flows only
 
-    // For arbitrate(): what the scene's callouts say.
-    [[nodiscard]] policy::AskCallout ask() const;
+    // For arbitrate(): what the scene's callouts say about a flow with these contexts.
+    [[nodiscard]] policy::AskCallout ask(std::uint64_t contexts = 0) const;
 };
 inline constexpr std::uint32_t hosts_alive[] = {1, 2};
 inline constexpr std::uint32_t dead_host = 3;

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "harness/policy_builder.h"
@@ -31,12 +32,15 @@ struct Arbitration : testing::Test {
         bool writable;
     };
     std::vector<Question> asked;
+    std::vector<std::uint64_t> without_context; // filters of callouts that are asked only with one
 
     Verdict judge(std::uint16_t layer = in_v4) {
         asked.clear();
         return arbitrate(
             policy, packet_at(layer),
             [&](const Filter &f, std::uint32_t running, bool writable) -> CalloutReply {
+                if (std::count(without_context.begin(), without_context.end(), f.id) != 0)
+                    return {Asked::passed_over, {}};
                 asked.push_back({f.id, running, writable});
                 const auto answer = answers.find(f.id);
                 if (answer == answers.end()) return {};
@@ -279,6 +283,19 @@ TEST_F(Arbitration, I2_AnUnregisteredCalloutDoesNotVeto) {
     const auto hard = add(policy, permit(in_v4).in(top).flagged(clear_right));
     add(policy, terminating(in_v4, callout).in(bottom));
     expect(FWP_ACTION_PERMIT, true, hard);
+}
+
+TEST_F(Arbitration, ConditionalOnFlowIsAsIfTheFilterWereNotThere) {
+    for (const auto &filter : {Filter(terminating(in_v4, callout).in(top).weighing(9)),
+                               Filter(unknown(in_v4, callout).in(top).weighing(8))})
+        without_context.push_back(answering(filter, FWP_ACTION_BLOCK));
+    const auto next = add(policy, permit(in_v4).in(top).weighing(1));
+    without_context.push_back(answering(terminating(in_v4, callout).in(bottom), FWP_ACTION_BLOCK));
+    expect(FWP_ACTION_PERMIT, false, next);
+    EXPECT_TRUE(asked.empty());
+    without_context.pop_back();
+    expect(FWP_ACTION_BLOCK, false, answers.rbegin()->first);
+    EXPECT_EQ(asked.size(), 1u);
 }
 
 } // namespace

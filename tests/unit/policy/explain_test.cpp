@@ -76,6 +76,16 @@ TEST_F(Explain, TellsAVetoAndACalloutThatIsNotThere) {
     EXPECT_EQ(e.verdict.filter, asks);
 }
 
+TEST_F(Explain, ACalloutWithoutContextIsNeitherAskedNorMissing) {
+    add(policy, terminating(in_v4, callout));
+    reply = {Asked::passed_over, {}};
+    const Explanation e = explained();
+    EXPECT_FALSE(e.sublayers.back().filters[0].asked);
+    EXPECT_FALSE(e.sublayers.back().filters[0].unregistered);
+    EXPECT_EQ(e.verdict.action, permits);
+    EXPECT_EQ(e.verdict.filter, 0u);
+}
+
 TEST_F(Explain, StopsWhereAFieldIsUnknown) {
     const auto id = add(policy, block(in_v4).in(top).when(equal(local_port, std::uint16_t{80})));
     add(policy, block(in_v4));
