@@ -169,8 +169,9 @@ Result<void> Hosts::make_port(Host &host, std::uint32_t compartment,
     attach->set_ifindex(handover.far_ifindex);
     attach->set_frames(handover.frames);
     attach->set_ring(handover.ring);
-    client->notice(std::move(notice),
-                   {handover.xsk.get(), (*port)->umem().fd(), (*port)->far().fd()});
+    attach->set_notices(DP_NOTICES_BYTES);
+    client->notice(std::move(notice), {handover.xsk.get(), (*port)->umem().fd(),
+                                       (*port)->far().fd(), handover.notices.get()});
     host.ports[compartment] = std::move(*port);
     return {};
 }

@@ -66,6 +66,7 @@ Result<void> Datapath::State::open_pins() {
     open_map(done, callouts, dir, "callouts");
     open_map(done, hosts, dir, "hosts");
     open_map(done, ports, dir, "ports");
+    open_map(done, notices, dir, "notices");
     open_map(done, nics, dir, "nics");
     open_map(done, exes, dir, "exes");
     open_map(done, reasons, dir, "reasons");

@@ -79,8 +79,8 @@ public:
     [[nodiscard]] std::optional<dp_callout> callout(std::uint32_t id) const;
     Result<void> set_host(std::uint32_t id, const dp_host &value);
     [[nodiscard]] std::optional<dp_host> host(std::uint32_t id) const;
-    Result<void> delete_host(std::uint32_t id);
-    // Fills `ports`. The device goes with the PortDevice, unless that was released.
+    Result<void> delete_host(std::uint32_t id); // its ring of notices goes as well
+    // Fills `ports` and `notices`. The device goes with the PortDevice, unless that was released.
     Result<std::unique_ptr<PortDevice>> make_port(std::uint32_t host, std::uint32_t frames,
                                                   PortHandover &handover);
     Result<std::unique_ptr<PortDevice>> adopt_port(std::uint32_t host, Fd memfd, NetNs far);

@@ -29,6 +29,13 @@ Result<Fd> make_image(const std::vector<dp_cell> &cells) {
     return image;
 }
 
+// The host reads it by itself: mapped, without any right.
+Result<Fd> make_notices() {
+    Fd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "notices", 0, 0, DP_NOTICES_BYTES, nullptr));
+    if (!ring) return Error{errno, "create the ring of notices of a host"};
+    return ring;
+}
+
 } // namespace
 
 Result<void> Datapath::publish(const compiler::Plan &plan) {
@@ -78,7 +85,9 @@ std::optional<dp_host> Datapath::host(std::uint32_t id) const {
     return state_->hosts.find(id);
 }
 Result<void> Datapath::delete_host(std::uint32_t id) {
-    return state_->hosts.erase(id);
+    auto done = state_->hosts.erase(id);
+    auto silenced = state_->notices.erase(id);
+    return done ? silenced : done;
 }
 
 Result<std::unique_ptr<PortDevice>> Datapath::make_port(std::uint32_t host, std::uint32_t frames,
@@ -87,8 +96,16 @@ Result<std::unique_ptr<PortDevice>> Datapath::make_port(std::uint32_t host, std:
                                         state_->port_guard.get()};
     auto port = PortDevice::make(state_->ns, host, frames, programs, handover);
     if (!port) return port;
+    auto ring = make_notices();
+    if (!ring) return ring.error(); // the port goes with its owner
+    auto heard = state_->notices.set(host, std::uint32_t(ring->get()));
+    if (!heard) return heard.error();
     auto entered = state_->ports.set((*port)->near_ifindex(), {host, 0});
-    if (!entered) return entered.error(); // the port goes with its owner
+    if (!entered) {
+        (void)state_->notices.erase(host);
+        return entered.error();
+    }
+    handover.notices = std::move(*ring);
     return port;
 }
 
@@ -127,7 +144,8 @@ void Datapath::each_flow(
 }
 
 bool Datapath::some_flows(
-    FlowPlace &place, const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const {
+    FlowPlace &place,
+    const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const {
     MapPlace at{place.bucket, place.begun};
     const bool more = state_->flows.each_some(at, visit);
     place = {at.bucket, at.begun};

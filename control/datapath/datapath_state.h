@@ -24,6 +24,7 @@ struct Datapath::State {
     BpfMap<std::uint32_t, dp_callout> callouts;
     BpfMap<std::uint32_t, dp_host> hosts;
     BpfMap<std::uint32_t, dp_port> ports;
+    BpfMap<std::uint32_t, std::uint32_t> notices; // written: a ring's descriptor; read: its id
     BpfMap<std::uint32_t, dp_nic> nics;
     BpfMap<dp_exe_key, dp_exe> exes;
     PerCpuMap<std::uint32_t, dp_reason_count> reasons;

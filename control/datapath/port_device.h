@@ -36,6 +36,7 @@ private:
 struct PortHandover {
     Fd xsk; // unbound, UMEM registered, ring sizes set, in the far end's `xsks`
     std::uint32_t far_ifindex = 0, frames = 0, ring = 0;
+    Fd notices; // ring buffer of DP_NOTICES_BYTES; Datapath makes it and keeps it in `notices`
 };
 
 // Owned by sluiced. Destroying it deletes the device pair unless release() was called.

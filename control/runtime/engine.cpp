@@ -129,7 +129,7 @@ void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
 // ---- ports ----
 
 NTSTATUS Engine::attach_port(const protocol::PortAttach &port, std::vector<Fd> fds) {
-    if (fds.size() != 3) {
+    if (fds.size() != 4) {
         log().error("sluiced offers a port with {} descriptors", fds.size());
         return STATUS_INVALID_PARAMETER;
     }

@@ -391,6 +391,47 @@ TEST_F(DatapathKernelTest, APortCarriesFramesToAndFromAProcessWithoutRights) {
     EXPECT_TRUE(eventually([&] { return downcalls(*plane_) == before + 1; }));
 }
 
+// A host's ring of notices: the two halves as a reader maps them.
+bool maps_notices(int ring) {
+    const auto page = sysconf(_SC_PAGESIZE);
+    const std::size_t data = 2 * DP_NOTICES_BYTES;
+    void *mine = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, ring, 0);
+    void *theirs = mmap(nullptr, page + data, PROT_READ, MAP_SHARED, ring, page);
+    pollfd wait{ring, POLLIN, 0};
+    return mine != MAP_FAILED && theirs != MAP_FAILED && poll(&wait, 1, 0) == 0;
+}
+
+std::uint32_t notices_of(const Datapath &plane, std::uint32_t host) { // id of the ring; 0: none
+    const Fd outer(bpf_obj_get((plane.pin_dir() + "/notices").c_str()));
+    std::uint32_t id = 0;
+    return bpf_map_lookup_elem(outer.get(), &host, &id) == 0 ? id : 0;
+}
+
+TEST_F(DatapathKernelTest, AHostReadsItsNoticesWithoutRights) {
+    create();
+    PortHandover handover;
+    auto port = plane_->make_port(900007, 8, handover);
+    ASSERT_TRUE(port) << port.error().text();
+    const pid_t host = fork();
+    if (host == 0) {
+        drop_every_right();
+        _exit(maps_notices(handover.notices.get()) ? 0 : 104);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(host, &status, 0), host);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+    const KernelObject ring{true, notices_of(*plane_, 900007)};
+    EXPECT_NE(ring.id, 0u);
+    EXPECT_EQ(notices_of(*plane_, 900008), 0u);
+    adopt();
+    EXPECT_EQ(notices_of(*plane_, 900007), ring.id) << "the same ring after a restart";
+    ASSERT_TRUE(plane_->delete_host(900007));
+    EXPECT_EQ(notices_of(*plane_, 900007), 0u);
+    EXPECT_TRUE(lives(ring)) << "its host has it still";
+    handover = {};
+    EXPECT_EQ(what_lives({ring}), "");
+}
+
 TEST_F(DatapathTest, TheCustodianSendsDownWithoutAQueue) {
     create();
     PortHandover handover;
