@@ -42,7 +42,7 @@ DP_INLINE int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p, stru
     __u64 number;
     int action;
 
-    dp_ticket_begin(t, s, p);
+    dp_ticket_begin(t, s, p, DP_STAGE_IP_IN);
     number = dp_ticket_issue(t, p->bytes);
     if (!number) return XDP_DROP;
     action = dp_xdp_redirect(ctx, p, s, t->host, number);

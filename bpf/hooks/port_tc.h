@@ -1,60 +1,125 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Near end of a port, TC: what dp_port_down decided is done to the packet; and the guard of the way
- * up. */
+/* Near end of a port, TC: what dp_port_down decided is done to the packet, which passes the layers
+   behind the one that answered; and the guard of the way up. */
 #ifndef SLUICE_BPF_HOOKS_PORT_TC_H
 #define SLUICE_BPF_HOOKS_PORT_TC_H
 
+#include "hooks/tc_egress.h"
 #include "hooks/tc_ingress.h"
 
-/* The packet goes up again, to the callout that comes next. */
-DP_INLINE int dp_port_ask(struct __sk_buff *skb, const struct dp_port_meta *m, struct dp_packet *p)
+/* Functions of their own for their stack: a deep call follows in other branches. */
+
+/* A packet layer's next callout. */
+static __noinline int dp_port_ask_packet(struct __sk_buff *skb, struct dp_scratch *s, __u64 number)
 {
-    struct dp_scratch *s = dp_scratch();
-    struct dp_flow_key key;
-    struct dp_ticket *t;
-    struct dp_flow *f;
-    __u64 number = m->ticket;
+    struct dp_ticket *t = bpf_map_lookup_elem(&tickets, &number);
     __u32 reason;
     int action;
 
-    if (!s) return TC_ACT_SHOT;
-    if (number) {
-        t = bpf_map_lookup_elem(&tickets, &number);
-        if (!t) return TC_ACT_SHOT;
-        dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, p);
-        dp_upcall_ticket(&s->up, t, number);
-        action = dp_upcall_skb(skb, &s->up, t->host, &reason);
-        if (reason) bpf_map_delete_elem(&tickets, &number);
-        return action;
-    }
-    dp_flow_key_fill(&key, p, 1);
-    f = dp_flow_find(&key);
+    if (!t) return TC_ACT_SHOT;
+    dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, &s->packet);
+    dp_upcall_ticket(&s->up, t, number);
+    action = dp_upcall_skb(skb, &s->up, t->host, &reason);
+    if (reason) bpf_map_delete_elem(&tickets, &number);
+    return action;
+}
+
+/* A flow's next callout. */
+static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch *s, __u32 stage)
+{
+    struct dp_flow_key *key = &s->flow_key;
+    struct dp_flow *f;
+    __u32 reason;
+    int action;
+
+    dp_flow_key_fill(key, &s->packet, stage >= DP_STAGE_ALE_OUT);
+    f = dp_flow_find(key);
     if (!f || f->state != DP_FLOW_ASKED) return TC_ACT_SHOT;
-    dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, p);
-    dp_upcall_flow(&s->up, f, &key);
+    dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, &s->packet);
+    dp_upcall_flow(&s->up, f, key);
     dp_upcall_eval(&s->up, &f->eval);
     action = dp_upcall_skb(skb, &s->up, f->host, &reason);
-    if (reason) dp_flow_delete(&key);
+    if (reason) dp_flow_abandon(key, f);
     return action;
+}
+
+/* The record of who injected the packet is used up. 0: it is gone. */
+DP_INLINE int dp_port_identify(struct dp_scratch *s, __u64 number)
+{
+    struct dp_ticket *t;
+
+    if (!number) return 1;
+    t = bpf_map_lookup_elem(&tickets, &number);
+    if (!t) return 0;
+    s->way.injected = t->injected;
+    bpf_map_delete_elem(&tickets, &number);
+    return 1;
+}
+
+DP_INLINE int dp_port_deliver(struct __sk_buff *skb, const struct dp_port_meta *m)
+{
+    if (m->vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), m->vlan & 0xffff)) {
+        dp_count(DP_REASON_INTERNAL, skb->len);
+        return TC_ACT_SHOT;
+    }
+    if (m->op == DP_PORT_SEND) return bpf_redirect(m->ifindex, 0);
+    skb->mark |= DP_MARK_BITS;
+    return bpf_redirect(m->ifindex, BPF_F_INGRESS);
+}
+
+/* The packet passes the layers behind the stage that answered. */
+DP_INLINE int dp_port_go_on(struct __sk_buff *skb, const struct dp_port_meta *m,
+                            struct dp_scratch *s)
+{
+    int action;
+
+    if (!dp_port_identify(s, m->ticket)) {
+        dp_count(DP_REASON_DOWNCALL_STALE, skb->len);
+        return TC_ACT_SHOT;
+    }
+    action =
+        m->op == DP_PORT_SEND ? dp_stages_out(skb, m->stage + 1) : dp_stages_in(skb, m->stage + 1);
+    return action == DP_PASS ? dp_port_deliver(skb, m) : action;
+}
+
+DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, struct dp_scratch *s)
+{
+    switch (m->op) {
+    case DP_PORT_SEND:
+    case DP_PORT_RECEIVE:
+        return dp_port_go_on(skb, m, s);
+    case DP_PORT_REJECT:
+        return dp_reject(skb, &s->packet, m->ifindex);
+    case DP_PORT_ASK:
+        return m->ticket ? dp_port_ask_packet(skb, s, m->ticket)
+                         : dp_port_ask_flow(skb, s, m->stage);
+    default:
+        return TC_ACT_SHOT;
+    }
 }
 
 SEC("tc") int dp_port_apply(struct __sk_buff *skb)
 {
-    struct dp_port_meta m, *at = (void *)(long)skb->data_meta;
-    struct dp_packet p;
+    struct dp_port_meta *m, *at;
+    struct dp_scratch *s = dp_scratch();
+    int action;
 
+    if (!s) goto foreign;
+    at = (void *)(long)skb->data_meta;
     if ((void *)(at + 1) > (void *)(long)skb->data) goto foreign;
-    m = *at;
-    if (m.magic != DP_DOWNCALL_MAGIC) goto foreign;
-    skb->mark = m.mark;
-    skb->priority = m.priority;
-    if (m.op == DP_PORT_REJECT || m.op == DP_PORT_ASK) {
-        if (dp_parse_skb(skb, &p)) goto foreign;
-        if (m.op == DP_PORT_ASK) return dp_port_ask(skb, &m, &p);
-        return dp_reject(skb, &p, m.ifindex);
-    }
-    if (m.vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), m.vlan & 0xffff)) goto foreign;
-    return bpf_redirect(m.ifindex, m.op == DP_PORT_RECEIVE ? BPF_F_INGRESS : 0);
+    m = &s->meta;
+    *m = *at;
+    if (m->magic != DP_DOWNCALL_MAGIC) goto foreign;
+    skb->mark = m->mark;
+    skb->priority = m->priority;
+    if (dp_parse_skb(skb, &s->packet)) goto foreign;
+    __builtin_memset(&s->way, 0, sizeof s->way);
+    s->way.ifindex = m->ifindex;
+    s->way.vlan = m->vlan;
+    s->way.back = 1;
+    action = dp_port_do(skb, m, s);
+    DP_FORGET(action);
+    return action;
 foreign:
     dp_count(DP_REASON_PORT_FOREIGN_FRAME, skb->len);
     return TC_ACT_SHOT;

@@ -90,6 +90,8 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     up->created_ns = f->created_ns;
     up->process = f->process;
     up->key = *k;
+    up->endpoint = f->cookie;
+    up->parent = f->parent;
     if (f->flags & DP_FLOW_LOOPBACK) up->condition_flags |= DP_CONDITION_IS_LOOPBACK;
     if (f->flags & (DP_FLOW_ASKED_BEFORE | DP_FLOW_MID_STREAM))
         up->condition_flags |= DP_CONDITION_IS_REAUTHORIZE;
@@ -110,9 +112,10 @@ DP_INLINE void dp_ticket_flow(struct dp_flow_key *k, const struct dp_key *key)
 
 /* What scratch holds of a packet whose evaluation was suspended. */
 DP_INLINE void dp_ticket_begin(struct dp_ticket *t, const struct dp_scratch *s,
-                               const struct dp_packet *p)
+                               const struct dp_packet *p, __u32 stage)
 {
     __builtin_memset(t, 0, sizeof *t);
+    t->stage = stage;
     t->key = s->key;
     t->eval = s->eval;
     t->layer = s->key.layer;
@@ -143,7 +146,10 @@ DP_INLINE void dp_upcall_ticket(struct dp_upcall *up, const struct dp_ticket *t,
     up->ticket = number;
     up->ifindex = t->ifindex;
     up->layer = t->layer;
-    up->direction = DP_DIRECTION_INBOUND;
+    up->direction = t->stage < DP_STAGE_ALE_OUT ? DP_DIRECTION_INBOUND : DP_DIRECTION_OUTBOUND;
+    up->flow = t->flow_id;
+    up->endpoint = t->endpoint;
+    up->injected = t->injected;
     up->created_ns = t->asked_ns;
     up->condition_flags = DP_NUMBER(key, FLAGS);
     dp_ticket_flow(&up->key, key);

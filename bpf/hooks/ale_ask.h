@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A flow's packet goes up: as the question, or behind one that waits. The same for both directions.
+ */
+#ifndef SLUICE_BPF_HOOKS_ALE_ASK_H
+#define SLUICE_BPF_HOOKS_ALE_ASK_H
+
+#include "hooks/step.h"
+#include "lib/flow_open.h"
+#include "lib/owner.h"
+
+/* Classifies f's layer for this packet into scratch's eval. */
+DP_INLINE int dp_out_judge(const struct dp_out *o, const struct dp_flow *f, __u32 reauthorize)
+{
+    struct dp_scratch *s = o->scratch;
+    struct dp_judging j = {.key = o->key,
+                           .flow = f,
+                           .ifindex = o->ifindex,
+                           .inbound = o->inbound,
+                           .reauthorize = reauthorize,
+                           .fragment = !!o->packet->fragment,
+                           .bytes = o->packet->bytes};
+
+    return dp_flow_judge(&j, &s->key, &s->eval);
+}
+
+/* A new entry in scratch, not in the table yet. */
+DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __u8 direction)
+{
+    struct dp_flow *f = (void *)o->scratch->flow;
+    const struct dp_packet *p = o->packet;
+    struct __sk_buff *skb = o->skb;
+
+    __builtin_memset((void *)f + 4, 0, sizeof *f - 4);
+    f->state = DP_FLOW_PERMITTED;
+    f->flags = flags;
+    f->direction = direction;
+    f->layer = dp_layer_for(direction == DP_DIRECTION_INBOUND ? DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4
+                                                              : DP_LAYER_ALE_AUTH_CONNECT_V4,
+                            &o->key->remote);
+    f->ticket = dp_ticket_number();
+    f->created_ns = bpf_ktime_get_ns();
+    f->seen_ns = f->created_ns;
+    f->cookie = bpf_get_socket_cookie(skb);
+    f->ifindex = o->ifindex;
+    f->vlan = o->scratch->way.vlan;
+    f->mark = skb->mark;
+    f->priority = skb->priority;
+    f->packets = 1;
+    f->bytes = p->bytes;
+    if (dp_is_icmp(p->protocol)) f->icmp = p->source_port << 8 | p->destination_port;
+    if (p->group) f->flags |= DP_FLOW_GROUP;
+    if (dp_addr_is_loopback(&o->key->remote)) f->flags |= DP_FLOW_LOOPBACK;
+    if (!o->inbound) dp_owner_copy(f, dp_socket_of(skb));
+    return f;
+}
+
+/* The IP header says as many bytes as are left: the packet comes back, and is parsed then. */
+DP_INLINE int dp_out_length(const struct dp_out *o, __u32 end)
+{
+    const struct dp_packet *p = o->packet;
+    __be16 length, old;
+
+    if (p->version == 6) {
+        length = bpf_htons(end - p->l3 - sizeof(struct ipv6hdr));
+        return bpf_skb_store_bytes(o->skb, p->l3 + 4, &length, sizeof length, 0);
+    }
+    length = bpf_htons(end - p->l3);
+    if (bpf_skb_load_bytes(o->skb, p->l3 + 2, &old, sizeof old)) return -1;
+    if (bpf_l3_csum_replace(o->skb, p->l3 + 10, old, length, sizeof length)) return -1;
+    return bpf_skb_store_bytes(o->skb, p->l3 + 2, &length, sizeof length, 0);
+}
+
+/* TCP data says nothing that its headers do not; it is sent again. So the port carries no
+ * super-packets. */
+DP_INLINE int dp_out_shorten(const struct dp_out *o)
+{
+    const struct dp_packet *p = o->packet;
+    __u32 end = p->l4 + sizeof(struct dp_tcp);
+    __u8 offset = sizeof(struct dp_tcp) / 4 << 4; /* no options */
+
+    if (p->protocol != DP_PROTO_TCP || !p->l4 || (p->tcp_flags & DP_TCP_SYN)) return 0;
+    return bpf_skb_change_tail(o->skb, end, 0) || dp_out_length(o, end) ||
+           bpf_skb_store_bytes(o->skb, p->l4 + 12, &offset, sizeof offset, 0);
+}
+
+DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u8 kind)
+{
+    struct dp_upcall *up = &o->scratch->up;
+    __u32 host = f->host, reason;
+    struct dp_flow *kept;
+    int action;
+
+    if (dp_out_shorten(o)) return dp_out_drop(o, DP_REASON_INTERNAL);
+    dp_upcall_begin(up, kind, o->packet);
+    dp_upcall_flow(up, f, o->key);
+    dp_upcall_eval(up, &f->eval);
+    up->injected = o->scratch->way.injected;
+    if (kind == DP_UPCALL_QUEUED)
+        up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
+    action = dp_upcall_skb(o->skb, up, host, &reason);
+    if (reason && kind == DP_UPCALL_CLASSIFY) {
+        kept = dp_flow_find(o->key);
+        if (kept) dp_flow_abandon(o->key, kept);
+    }
+    return action;
+}
+
+DP_INLINE __u32 dp_out_segments(const struct dp_out *o)
+{
+    if (o->packet->protocol == DP_PROTO_TCP) return 1;
+    return o->skb->gso_segs > 1 ? o->skb->gso_segs : 1;
+}
+
+/* A permitted flow goes to the callout that the newer policy names. */
+DP_INLINE int dp_out_ask_again(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 segments = dp_out_segments(o);
+    int mine;
+
+    bpf_spin_lock(&f->lock);
+    mine = f->state == DP_FLOW_PERMITTED;
+    if (mine) {
+        f->state = DP_FLOW_ASKED;
+        f->flags |= DP_FLOW_REAUTHORIZE;
+        f->up = segments;
+        f->down = 0;
+    }
+    bpf_spin_unlock(&f->lock);
+    if (!mine) return dp_out_drop(o, DP_REASON_HELD);
+    if (dp_flow_opens(f, &o->scratch->eval)) return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+    dp_flow_abandon(o->key, f);
+    return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
+}
+
+/* A packet behind one that is held, or on its way down: kept in order by the host, within its
+   quota. TCP sends again. */
+DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 host = f->host;
+    struct dp_host *h = dp_host_alive(host);
+    __u32 segments = dp_out_segments(o), max;
+    __u32 state, fits;
+
+    if (o->packet->protocol == DP_PROTO_TCP) return dp_out_drop(o, DP_REASON_HELD);
+    if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
+    max = h->queue_bytes_max;
+    bpf_spin_lock(&f->lock);
+    state = f->state;
+    fits = f->queue_bytes + o->packet->bytes <= max;
+    if (fits && state >= DP_FLOW_ASKED && state <= DP_FLOW_DRAINING) {
+        f->up += segments;
+        f->queue_bytes += o->packet->bytes;
+    }
+    bpf_spin_unlock(&f->lock);
+    if (state == DP_FLOW_PERMITTED) return DP_PASS;
+    if (state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
+    if (!fits) return dp_out_drop(o, DP_REASON_HOLD_QUOTA);
+    f->seen_ns = bpf_ktime_get_coarse_ns();
+    return dp_out_upcall(o, f, DP_UPCALL_QUEUED);
+}
+
+/* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. A
+   flow that drains is permitted: a packet that was on its way is lost. */
+DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 permit = !!(f->flags & DP_FLOW_PERMIT_ON_LOSS);
+
+    if (f->state == DP_FLOW_DRAINING) {
+        dp_flow_drained(f);
+        return DP_PASS;
+    }
+    if (!dp_flow_closes(f, permit ? DP_FLOW_PERMITTED : DP_FLOW_BLOCKED, ~0u,
+                        DP_REASON_HOLD_EXPIRED, o->packet->bytes))
+        return dp_out_drop(o, DP_REASON_HELD);
+    __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
+    f->reason = DP_REASON_HOLD_EXPIRED;
+    if (permit) return DP_PASS;
+    return o->inbound ? TC_ACT_SHOT : dp_reject(o->skb, o->packet, o->ifindex);
+}
+
+#define DP_OVERDUE_GRACE_NS (2ULL * 1000000000) /* the daemon sweeps every quarter of a second */
+
+#endif

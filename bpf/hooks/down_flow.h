@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Downcalls at ALE layers: the flow is the ticket. */
+#ifndef SLUICE_BPF_HOOKS_DOWN_FLOW_H
+#define SLUICE_BPF_HOOKS_DOWN_FLOW_H
+
+#include "hooks/down.h"
+#include "lib/timestamp.h"
+
+/* The stage that has answered, or asks again. */
+DP_INLINE __u32 dp_down_stage(const struct dp_down *d, const struct dp_flow *f)
+{
+    return d->inbound ? DP_STAGE_ALE_IN : DP_STAGE_ALE_OUT;
+}
+
+DP_INLINE void dp_down_meta(const struct dp_down *d, __u32 op, const struct dp_flow *f)
+{
+    d->meta->op = op;
+    d->meta->stage = dp_down_stage(d, f);
+    d->meta->ifindex = f->ifindex;
+    d->meta->mark = f->mark;
+    d->meta->priority = f->priority;
+    d->meta->vlan = f->vlan;
+}
+
+/* The packet goes on behind its stage. */
+DP_INLINE int dp_down_on(const struct dp_down *d, const struct dp_flow *f)
+{
+    dp_down_meta(d, d->inbound ? DP_PORT_RECEIVE : DP_PORT_SEND, f);
+    if (f->flags & DP_FLOW_INJECTED) d->meta->ticket = f->ticket;
+    return XDP_PASS;
+}
+
+DP_INLINE void dp_refusal_remember(const struct dp_flow *f, const struct dp_flow_key *k)
+{
+    struct dp_refusal_key key = {
+        .cookie = f->cookie, .remote = k->remote, .remote_port = k->remote_port};
+    struct dp_refusal refusal = {.generation = f->eval.generation,
+                                 .until_ns = bpf_ktime_get_ns() + DP_UDP_IDLE_NS};
+
+    if (f->cookie && k->protocol == DP_PROTO_UDP)
+        bpf_map_update_elem(&refusals, &key, &refusal, BPF_ANY);
+}
+
+/* Resumes the layer with the answer appended. */
+DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
+{
+    struct dp_eval *e = &d->scratch->eval;
+    struct dp_key *key = &d->scratch->key;
+    int r;
+
+    *e = f->eval;
+    if (d->head->filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
+    if (!dp_eval_keep(e, d->head->action, d->head->rights)) return -DP_REASON_TOO_MANY_HOPS;
+    dp_key_from_flow(key, &d->head->key, f, f->ifindex, d->inbound);
+    DP_NUMBER(key, REAUTHORIZE_REASON) =
+        f->flags & DP_FLOW_REAUTHORIZE ? DP_REAUTHORIZE_POLICY_CHANGE : 0;
+    r = dp_classify(key, e);
+    if (r == DP_CLASSIFY_PERMIT) dp_event_tell(key, e, &f->process, DP_REASON_NONE);
+    f->eval = *e;
+    f->generation = e->generation;
+    return r;
+}
+
+/* Packets of the flow that drains are accounted for; PERMITTED when none is out any more. */
+DP_INLINE void dp_down_settle(struct dp_flow *f, __u32 packets, __u32 bytes)
+{
+    bpf_spin_lock(&f->lock);
+    if (packets > f->up - f->down) packets = f->up - f->down;
+    f->down += packets;
+    f->queue_bytes = f->queue_bytes > bytes ? f->queue_bytes - bytes : 0;
+    if (f->state == DP_FLOW_DRAINING && f->down == f->up) f->state = DP_FLOW_PERMITTED;
+    if (f->state == DP_FLOW_PERMITTED) f->flags &= ~DP_FLOW_REAUTHORIZE;
+    bpf_spin_unlock(&f->lock);
+}
+
+/* The question is about a connection that goes on, not about its beginning. */
+DP_INLINE int dp_down_is_again(const struct dp_flow *f)
+{
+    return !!(f->flags & (DP_FLOW_MID_STREAM | DP_FLOW_REAUTHORIZE | DP_FLOW_REPLIED));
+}
+
+DP_INLINE __u32 dp_down_how(const struct dp_down *d, __u32 answered)
+{
+    if (d->head->flags & DP_DOWNCALL_EXPIRED) return DP_REASON_HOLD_EXPIRED;
+    return d->head->flags & DP_DOWNCALL_ABANDONED ? DP_REASON_HOLD_ABANDONED : answered;
+}
+
+DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
+{
+    __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, again = dp_down_is_again(f);
+
+    f->seen_ns = bpf_ktime_get_ns();
+    f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
+    /* A peer's clock need not be ours: the time in its SYN stays. */
+    if (d->bytes && !d->inbound) dp_timestamp_advance(ctx, &d->head->key, f->created_ns);
+    if (!dp_flow_closes(f, DP_FLOW_PERMITTED, 1, dp_down_how(d, DP_REASON_HOLD_PERMITTED),
+                        d->bytes))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    /* Only the headers of TCP data went up; TCP sends it again. */
+    if (!d->bytes || (tcp && again)) return XDP_DROP;
+    return dp_down_on(d, f);
+}
+
+/* What a peer begins is dropped silently. Of a connection that goes on both ends must hear: that is
+   sluiced's to do. */
+DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f)
+{
+    __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, cut = tcp && dp_down_is_again(f);
+
+    if (!dp_flow_closes(f, DP_FLOW_BLOCKED, 0, dp_down_how(d, DP_REASON_HOLD_BLOCKED), d->bytes))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    dp_count(DP_REASON_CALLOUT_BLOCK, d->bytes);
+    dp_event_tell(&d->scratch->key, &d->scratch->eval, &f->process, DP_REASON_CALLOUT_BLOCK);
+    f->seen_ns = bpf_ktime_get_ns();
+    f->reason = DP_REASON_CALLOUT_BLOCK;
+    f->deadline_ns = 0;
+    if (cut) __sync_fetch_and_or(&f->flags, DP_FLOW_REVOKED | DP_FLOW_TO_CUT);
+    if (f->direction == DP_DIRECTION_OUTBOUND) dp_refusal_remember(f, &d->head->key);
+    if (!d->bytes || d->inbound || cut || (d->head->flags & DP_DOWNCALL_ABSORB)) return XDP_DROP;
+    dp_down_meta(d, DP_PORT_REJECT, f);
+    return XDP_PASS;
+}
+
+/* The evaluation goes on to another callout: the packet turns round in dp_port_apply. */
+DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
+{
+    if (!d->bytes) { /* nothing to show it: the next packet of the flow asks */
+        dp_flow_abandon(&d->head->key, f);
+        return XDP_DROP;
+    }
+    if (!dp_flow_closes(f, DP_FLOW_ASKED, 0, dp_down_how(d, DP_REASON_HOLD_PERMITTED), d->bytes))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    if (!dp_flow_opens(f, &d->scratch->eval)) {
+        dp_flow_abandon(&d->head->key, f);
+        return XDP_DROP;
+    }
+    dp_down_meta(d, DP_PORT_ASK, f);
+    return XDP_PASS;
+}
+
+DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
+{
+    __u32 state = f->state;
+    int r;
+
+    if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD)
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    if (d->head->flags & DP_DOWNCALL_EXPIRED) __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
+    r = dp_down_resume(d, f);
+    if (r == -DP_REASON_DOWNCALL_STALE) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (r == DP_CLASSIFY_PERMIT) return dp_down_permit(ctx, d, f);
+    if (r == DP_CLASSIFY_CALLOUT) return dp_down_next(d, f);
+    if (r < 0) dp_count(-r, d->bytes);
+    return dp_down_block(d, f);
+}
+
+DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
+{
+    __u32 id = d->host;
+    struct dp_host *h = bpf_map_lookup_elem(&hosts, &id);
+    __u64 now = bpf_ktime_get_ns();
+    __u64 limit = h ? h->hold_deadline_ns : 0;
+    int done;
+
+    bpf_spin_lock(&f->lock);
+    done = f->state == DP_FLOW_ASKED && !(f->flags & DP_FLOW_REAUTHORIZE);
+    if (done) {
+        f->state = DP_FLOW_HELD;
+        f->flags |= DP_FLOW_WAS_HELD;
+    }
+    bpf_spin_unlock(&f->lock);
+    if (!done) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    f->deadline_ns = limit ? now + limit : 0;
+    dp_count(DP_REASON_HOLD_OPENED, d->bytes);
+    return XDP_DROP;
+}
+
+DP_INLINE int dp_down_release(const struct dp_down *d, struct dp_flow *f)
+{
+    __u32 state = f->state;
+    __u32 left;
+
+    bpf_spin_lock(&f->lock);
+    left = f->up - f->down;
+    bpf_spin_unlock(&f->lock);
+    if (!d->bytes || !left || (state != DP_FLOW_DRAINING && state != DP_FLOW_PERMITTED))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    dp_down_settle(f, 1, d->bytes);
+    return dp_down_on(d, f);
+}
+
+/* A packet of the other direction is out only where the question is about a flow that goes on. */
+DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
+{
+    __u32 own = f->direction == DP_DIRECTION_INBOUND ? DP_FITS_INBOUND : DP_FITS_OUTBOUND;
+
+    d->inbound = f->direction == DP_DIRECTION_INBOUND;
+    if (!d->bytes || d->fits & own) return 1;
+    d->inbound = !d->inbound;
+    return d->fits && f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_ESTABLISHING);
+}
+
+DP_INLINE int dp_down_flow(struct xdp_md *ctx, struct dp_down *d)
+{
+    struct dp_flow *f = dp_flow_find(&d->head->key);
+
+    if (!f) return dp_down_drop(d, DP_REASON_DOWNCALL_UNKNOWN_FLOW);
+    if (f->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
+    if (f->ticket != d->head->ticket) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (!dp_down_direct(d, f)) return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
+    switch (d->head->kind) {
+    case DP_DOWNCALL_ANSWER:
+    case DP_DOWNCALL_COMPLETE:
+        return dp_down_answer(ctx, d, f);
+    case DP_DOWNCALL_HELD:
+        return dp_down_held(d, f);
+    case DP_DOWNCALL_RELEASE:
+        return dp_down_release(d, f);
+    default: /* DISCARD; other kinds were refused before */
+        dp_count(DP_REASON_DISCARDED, d->bytes);
+        dp_down_settle(f, d->head->count, ~0u);
+        return XDP_DROP;
+    }
+}
+
+DP_INLINE int dp_down_fits_way(struct dp_scratch *s, const struct dp_flow_key *k, int outbound)
+{
+    struct dp_flow_key *have = &s->flow_key;
+
+    dp_flow_key_fill(have, &s->packet, outbound);
+    if (s->packet.fragment != DP_FRAGMENT_LATER) return dp_flow_key_equal(have, k);
+    return dp_addr_equal(&have->local, &k->local) && dp_addr_equal(&have->remote, &k->remote) &&
+           have->protocol == k->protocol;
+}
+
+/* The packet must be one of the flow's: DP_FITS_*, 0 if it is not. */
+DP_INLINE __u32 dp_down_fits(struct dp_scratch *s, const struct dp_flow_key *k)
+{
+    return (dp_down_fits_way(s, k, 1) ? DP_FITS_OUTBOUND : 0) |
+           (dp_down_fits_way(s, k, 0) ? DP_FITS_INBOUND : 0);
+}
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Downcalls at packet layers: a ticket is redeemed by deleting it, which succeeds once. */
+#ifndef SLUICE_BPF_HOOKS_DOWN_TICKET_H
+#define SLUICE_BPF_HOOKS_DOWN_TICKET_H
+
+#include "hooks/down_flow.h"
+
+/* The packet must have the ticket's addresses and ports. */
+DP_INLINE int dp_down_fits_key(const struct dp_packet *p, const struct dp_key *key, int inbound)
+{
+    const struct dp_addr *local = inbound ? &p->destination : &p->source;
+    const struct dp_addr *remote = inbound ? &p->source : &p->destination;
+    int swap = inbound && !dp_is_icmp(p->protocol);
+
+    if (!dp_addr_equal(local, &DP_WIDE(key, LOCAL_ADDRESS)) ||
+        !dp_addr_equal(remote, &DP_WIDE(key, REMOTE_ADDRESS)) ||
+        p->protocol != DP_NUMBER(key, PROTOCOL))
+        return 0;
+    if (p->fragment == DP_FRAGMENT_LATER) return 1;
+    return (swap ? p->destination_port : p->source_port) == DP_NUMBER(key, LOCAL_PORT) &&
+           (swap ? p->source_port : p->destination_port) == DP_NUMBER(key, REMOTE_PORT);
+}
+
+/* What belongs to a flow must be a packet of it. */
+DP_INLINE int dp_down_fits_ticket(struct dp_scratch *s, const struct dp_ticket *t)
+{
+    int inbound = t->stage < DP_STAGE_ALE_OUT;
+
+    if (t->flow.protocol) return dp_down_fits_way(s, &t->flow, !inbound);
+    return dp_down_fits_key(&s->packet, &t->key, inbound);
+}
+
+/* Who injected the packet stays known: in a record of its own, for dp_port_apply. 0: no room. */
+DP_INLINE int dp_down_identity(const struct dp_down *d, struct dp_ticket *t)
+{
+    __u64 number = dp_ticket_number();
+
+    if (!t->injected.host) return 1;
+    t->host = 0; /* nobody's to redeem */
+    if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) {
+        dp_count(DP_REASON_TICKETS_FULL, d->bytes);
+        return 0;
+    }
+    d->meta->ticket = number;
+    return 1;
+}
+
+/* The layer lets the packet pass: it goes on behind its stage. */
+DP_INLINE int dp_down_ticket_on(const struct dp_down *d, struct dp_ticket *t)
+{
+    d->meta->op = t->stage < DP_STAGE_ALE_OUT ? DP_PORT_RECEIVE : DP_PORT_SEND;
+    return dp_down_identity(d, t) ? XDP_PASS : XDP_DROP;
+}
+
+DP_INLINE int dp_down_ticket(const struct dp_down *d)
+{
+    struct dp_ticket *t = &d->scratch->ticket, *kept;
+    __u64 number = d->head->ticket;
+    int r;
+
+    kept = bpf_map_lookup_elem(&tickets, &number);
+    if (!kept) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (kept->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
+    *t = *kept;
+    if (d->head->kind != DP_DOWNCALL_ANSWER || d->head->filter_id != t->eval.asked_id)
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    if (d->bytes && !dp_down_fits_ticket(d->scratch, t))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
+    if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (!dp_eval_keep(&t->eval, d->head->action, d->head->rights))
+        return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
+    r = dp_classify(&t->key, &t->eval);
+    d->meta->stage = t->stage;
+    d->meta->ifindex = t->ifindex;
+    d->meta->mark = t->mark;
+    d->meta->priority = t->priority;
+    d->meta->vlan = t->vlan;
+    if (r == DP_CLASSIFY_CALLOUT && d->bytes) {
+        d->meta->op = DP_PORT_ASK;
+        d->meta->ticket = dp_ticket_issue(t, d->bytes);
+        return d->meta->ticket ? XDP_PASS : XDP_DROP;
+    }
+    if (r != DP_CLASSIFY_PERMIT || !d->bytes) {
+        if (r != DP_CLASSIFY_PERMIT) dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);
+        return dp_down_drop(d, DP_REASON_CALLOUT_BLOCK);
+    }
+    return dp_down_ticket_on(d, t);
+}
+
+#endif

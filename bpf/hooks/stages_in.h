@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The inbound layers of a packet one after the other: INBOUND_MAC_FRAME, INBOUND_IPPACKET; then,
+   for what this machine itself receives, INBOUND_TRANSPORT (an ICMP error INBOUND_ICMP_ERROR) and
+   ALE. */
+#ifndef SLUICE_BPF_HOOKS_STAGES_IN_H
+#define SLUICE_BPF_HOOKS_STAGES_IN_H
+
+#include "hooks/ale_inbound.h"
+#include "hooks/packet_ask.h"
+#include "hooks/stage_datagram.h"
+#include "hooks/stage_established.h"
+
+/* The next three return DP_PASS where the packet goes on. */
+
+DP_INLINE int dp_stage_ippacket_in(const struct dp_out *o)
+{
+    struct dp_scratch *s = o->scratch;
+    int r;
+
+    dp_key_from_packet(&s->key, DP_LAYER_INBOUND_IPPACKET_V4, o->packet, o->ifindex, 1);
+    dp_key_ports(&s->key, o->packet, o->key, 1);
+    __builtin_memset(&s->eval, 0, sizeof s->eval);
+    r = dp_classify(&s->key, &s->eval);
+    if (dp_report(&s->key, &s->eval, r, o->packet->bytes, 0)) return TC_ACT_SHOT;
+    return r == DP_CLASSIFY_CALLOUT ? dp_packet_ask(o, DP_STAGE_IP_IN, 0) : DP_PASS;
+}
+
+#define DP_AF_INET 2
+#define DP_AF_INET6 10
+
+/* Whether the packet is for this machine: the routing table knows. */
+static __noinline int dp_in_is_local(struct __sk_buff *skb, const struct dp_packet *p,
+                                     __u32 ifindex)
+{
+    struct bpf_fib_lookup fib = {.ifindex = ifindex, .l4_protocol = p->protocol};
+    long r;
+
+    if (p->group) return 1;
+    if (p->version == 4) {
+        fib.family = DP_AF_INET;
+        fib.ipv4_src = bpf_htonl((__u32)p->source.lo);
+        fib.ipv4_dst = bpf_htonl((__u32)p->destination.lo);
+    } else {
+        fib.family = DP_AF_INET6;
+        fib.ipv6_src[0] = bpf_htonl(p->source.hi >> 32);
+        fib.ipv6_src[1] = bpf_htonl((__u32)p->source.hi);
+        fib.ipv6_src[2] = bpf_htonl(p->source.lo >> 32);
+        fib.ipv6_src[3] = bpf_htonl((__u32)p->source.lo);
+        fib.ipv6_dst[0] = bpf_htonl(p->destination.hi >> 32);
+        fib.ipv6_dst[1] = bpf_htonl((__u32)p->destination.hi);
+        fib.ipv6_dst[2] = bpf_htonl(p->destination.lo >> 32);
+        fib.ipv6_dst[3] = bpf_htonl((__u32)p->destination.lo);
+    }
+    r = bpf_fib_lookup(skb, &fib, sizeof fib, 0);
+    return r < 0 || r == BPF_FIB_LKUP_RET_NOT_FWDED || r == BPF_FIB_LKUP_RET_FWD_DISABLED;
+}
+
+DP_INLINE int dp_stage_ale_in(const struct dp_out *o)
+{
+    struct dp_flow *f = dp_flow_find(o->key);
+
+    return f ? dp_in_known(o, f) : dp_in_unknown(o);
+}
+
+/* TRANSPORT and what is above it. What is not for this machine is judged as it leaves. */
+DP_INLINE int dp_stages_local(const struct dp_out *o, const struct dp_view *v, __u32 from)
+{
+    int action;
+
+    if (dp_is_icmp_error(o->packet))
+        return from <= DP_STAGE_TRANSPORT_IN && dp_layer_icmp_error(v, o->scratch) ? TC_ACT_SHOT
+                                                                                   : DP_PASS;
+    if (from <= DP_STAGE_ALE_IN && !dp_flow_find(o->key) && !dp_addr_is_loopback(&o->key->remote) &&
+        !dp_in_is_local(o->skb, o->packet, o->ifindex))
+        return DP_PASS;
+    if (from <= DP_STAGE_TRANSPORT_IN &&
+        dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, o->scratch))
+        return TC_ACT_SHOT;
+    if (from <= DP_STAGE_ALE_IN) {
+        action = dp_stage_ale_in(o);
+        if (action != DP_PASS) return action;
+    }
+    if (from <= DP_STAGE_ESTABLISHED_IN) {
+        action = dp_stage_established(o);
+        if (action != DP_PASS) return action;
+    }
+    return from <= DP_STAGE_DATAGRAM_IN ? dp_stage_datagram(o) : DP_PASS;
+}
+
+/* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
+   Global: the programs that use it would be too large for a verifier otherwise. */
+__noinline int dp_stages_in(struct __sk_buff *skb, __u32 from)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_out o;
+    struct dp_view v;
+    int reason, action;
+
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(skb, s, 1);
+    v = dp_out_view(&o);
+    if (from <= DP_STAGE_MAC_IN && dp_layer_mac(&v, 0, s)) return TC_ACT_SHOT;
+    if (!s->packet.version) return DP_PASS;
+    reason = dp_flow_key_of(&s->flow_key, &s->packet, 0);
+    /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
+     */
+    if (reason) return dp_out_drop(&o, reason);
+    if (from <= DP_STAGE_IP_IN) {
+        action = dp_stage_ippacket_in(&o);
+        if (action != DP_PASS) return action;
+    }
+    return dp_stages_local(&o, &v, from);
+}
+
+#endif

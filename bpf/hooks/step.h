@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the steps of one packet share: at the NIC's TC programs, and at a port for one that comes
+   back. */
+#ifndef SLUICE_BPF_HOOKS_STEP_H
+#define SLUICE_BPF_HOOKS_STEP_H
+
+#include <linux/pkt_cls.h>
+
+#include "lib/flow_judge.h"
+#include "lib/packet_layers.h"
+#include "lib/parse_skb.h"
+#include "lib/reject.h"
+
+#define DP_PASS TC_ACT_UNSPEC /* on to the next step; in the end to the next program or filter */
+
+struct dp_out {
+    struct __sk_buff *skb;
+    struct dp_packet *packet;
+    struct dp_flow_key *key;
+    struct dp_scratch *scratch;
+    __u32 ifindex; /* the NIC, also where the device at hand is a port */
+    __u32 inbound; /* the packet */
+};
+
+/* scratch->way says by what device. */
+DP_INLINE struct dp_out dp_out_of(struct __sk_buff *skb, struct dp_scratch *s, __u32 inbound)
+{
+    struct dp_out o = {.skb = skb,
+                       .packet = &s->packet,
+                       .key = &s->flow_key,
+                       .scratch = s,
+                       .ifindex = s->way.ifindex,
+                       .inbound = inbound};
+    return o;
+}
+
+/* What a packet brings that is new to the data plane. */
+DP_INLINE void dp_way_new(struct dp_scratch *s, struct __sk_buff *skb)
+{
+    __builtin_memset(&s->way, 0, sizeof s->way);
+    s->way.ifindex = skb->ifindex;
+    if (skb->vlan_present) s->way.vlan = 0x10000 | skb->vlan_tci;
+}
+
+DP_INLINE struct dp_view dp_out_view(const struct dp_out *o)
+{
+    __u32 vlan = o->scratch->way.vlan;
+    struct dp_view v = {.ctx = o->skb,
+                        .packet = o->packet,
+                        .flow = o->key,
+                        .ifindex = o->ifindex,
+                        .inbound = o->inbound,
+                        .vlan = vlan ? 0x1000 | (vlan & 0xfff) : 0};
+    return v;
+}
+
+DP_INLINE int dp_out_drop(const struct dp_out *o, __u32 reason)
+{
+    dp_count(reason, o->packet->bytes);
+    return TC_ACT_SHOT;
+}
+
+/* The packet, which leaves, is refused by the layer: its sender hears at once. */
+DP_INLINE int dp_out_refuse(const struct dp_out *o, __u32 reason)
+{
+    dp_count(reason, o->packet->bytes);
+    return dp_reject(o->skb, o->packet, o->ifindex);
+}
+
+#endif
