@@ -7,12 +7,17 @@ processes killed, namespaces with their devices new, pins and run-time files gon
 import contextlib
 import errno
 import json
+import pathlib
+import shutil
 import subprocess
 import unittest
 
 from harness import *
 
 AT_BOOT, ALWAYS, ENGINE, FREE = 81, 82, 83, 84  # ports that a boot-time, persistent, static and no filter blocks
+
+
+LIBXDP_PINS = pathlib.Path("/sys/fs/bpf/xdp")
 
 
 class BootDaemon(Daemon):
@@ -64,11 +69,24 @@ class BootCase(SluiceTest):
         self.daemon.block(ALWAYS, "persistent")
         self.daemon.block(ENGINE, "static")
 
+    def dispatchers(self):
+        """What libxdp pinned for our NICs, where it can: a reboot empties its directory as well."""
+        out = []
+        for n in range(self.nics):
+            link = json.loads(self.client.run("ip", "-j", "link", "show", f"nic{n}").stdout)[0]
+            out.append(LIBXDP_PINS / f"dispatch-{link['ifindex']}-{link.get('xdp', {}).get('prog', {}).get('id', 0)}")
+        return out
+
     def reboot(self):
         if self.daemon.process:
             self.daemon.kill()
+        dispatchers = self.dispatchers()
         self.net.delete()
         self._remove_pins()
+        for directory in dispatchers:
+            shutil.rmtree(directory, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            LIBXDP_PINS.rmdir()
         for path in self.directory.glob("control.sock*"):
             path.unlink()
         self.daemon.state.unlink(missing_ok=True)
