@@ -170,7 +170,7 @@ struct dp_host {
     __u32 queue_bytes_max;  /* quota of bytes queued behind one held packet */
     __u32 outcome;          /* enum dp_outcome, where the filter names none */
     __u64 upcalls_total;
-    /* Quotas of what waits for this host: in all, and of one process of origin. */
+    /* Quotas of what waits for this host: in all, and of one process of origin. 0: none. */
     __u32 holds_max;
     __u32 process_holds_max;
     __u64 hold_bytes_max;
