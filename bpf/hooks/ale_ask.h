@@ -105,16 +105,36 @@ DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u
     return action;
 }
 
+/* Scratch's eval asks for a callout on behalf of f, which is ASKED in scratch or becomes so in the
+   table. CALLOUT: f is open, and counted against the quotas. Else what the evaluation came to in
+   place of asking: as dp_classify. */
+DP_INLINE int dp_out_open(const struct dp_out *o, struct dp_flow *f)
+{
+    struct dp_eval *e = &o->scratch->eval;
+    int r = dp_use_admit(&o->scratch->key, e, &f->process, o->packet->bytes);
+
+    DP_FORGET(r);
+    if (r != DP_CLASSIFY_CALLOUT) return r;
+    if (dp_flow_opens(f, e)) {
+        dp_flow_counted(f, o->packet->bytes);
+        return r;
+    }
+    /* Its host has ended since. */
+    dp_use_give(dp_callout_host(e->callout), &f->process, 1, o->packet->bytes);
+    dp_count(DP_REASON_CALLOUT_UNREGISTERED, o->packet->bytes);
+    return DP_CLASSIFY_BLOCK;
+}
+
 DP_INLINE __u32 dp_out_segments(const struct dp_out *o)
 {
     if (o->packet->protocol == DP_PROTO_TCP) return 1;
     return o->skb->gso_segs > 1 ? o->skb->gso_segs : 1;
 }
 
-/* A permitted flow goes to the callout that the newer policy names. */
+/* A permitted flow goes to the callout that the newer policy names, admitted by dp_use_admit. */
 DP_INLINE int dp_out_ask_again(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 segments = dp_out_segments(o);
+    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes;
     int mine;
 
     bpf_spin_lock(&f->lock);
@@ -126,8 +146,12 @@ DP_INLINE int dp_out_ask_again(const struct dp_out *o, struct dp_flow *f)
         f->down = 0;
     }
     bpf_spin_unlock(&f->lock);
+    if (mine && dp_flow_opens(f, &o->scratch->eval)) {
+        dp_flow_counted(f, bytes);
+        return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+    }
+    dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1, bytes);
     if (!mine) return dp_out_drop(o, DP_REASON_HELD);
-    if (dp_flow_opens(f, &o->scratch->eval)) return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
     dp_flow_abandon(o->key, f);
     return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
 }
@@ -138,20 +162,25 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
 {
     __u32 host = f->host;
     struct dp_host *h = dp_host_alive(host);
-    __u32 segments = dp_out_segments(o), max;
-    __u32 state, fits;
+    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes, max;
+    __u32 state, fits, reason, counted = 0;
 
     if (o->packet->protocol == DP_PROTO_TCP) return dp_out_drop(o, DP_REASON_HELD);
     if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
     max = h->queue_bytes_max;
+    reason = dp_use_take(host, &f->process, 0, bytes);
+    if (reason) return dp_out_drop(o, reason);
     bpf_spin_lock(&f->lock);
     state = f->state;
-    fits = f->queue_bytes + o->packet->bytes <= max;
+    fits = f->queue_bytes + bytes <= max;
     if (fits && state >= DP_FLOW_ASKED && state <= DP_FLOW_DRAINING) {
         f->up += segments;
-        f->queue_bytes += o->packet->bytes;
+        f->queue_bytes += bytes;
+        counted = state != DP_FLOW_DRAINING && f->flags & DP_FLOW_COUNTED;
+        if (counted) f->use_bytes += bytes;
     }
     bpf_spin_unlock(&f->lock);
+    if (!counted) dp_use_give(host, &f->process, 0, bytes);
     if (state == DP_FLOW_PERMITTED) return DP_PASS;
     if (state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
     if (!fits) return dp_out_drop(o, DP_REASON_HOLD_QUOTA);
@@ -159,22 +188,70 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     return dp_out_upcall(o, f, DP_UPCALL_QUEUED);
 }
 
+/* The evaluation with the outcome of the filter whose callout did not answer in place of the
+   answer: enum dp_classify_result, in scratch. */
+DP_INLINE int dp_out_outcome(const struct dp_out *o, struct dp_flow *f)
+{
+    struct dp_scratch *s = o->scratch;
+    __u32 host = f->host;
+    int r;
+
+    s->eval = f->eval;
+    dp_key_from_flow(&s->key, o->key, f, o->ifindex, f->direction == DP_DIRECTION_INBOUND);
+    if (!dp_outcome_keep(&s->eval, bpf_map_lookup_elem(&hosts, &host), 0)) return DP_CLASSIFY_BLOCK;
+    r = dp_classify(&s->key, &s->eval);
+    DP_FORGET(r);
+    if (r != DP_CLASSIFY_CALLOUT) return r;
+    dp_flow_uncount(f); /* the place that it has is enough */
+    return dp_use_admit(&s->key, &s->eval, &f->process, o->packet->bytes);
+}
+
+/* The next filter's callout is asked with the packet at hand: the one that is out is lost. */
+DP_INLINE int dp_out_overdue_next(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes;
+
+    if (!dp_flow_opens(f, &o->scratch->eval)) {
+        dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1, bytes);
+        dp_flow_abandon(o->key, f);
+        return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
+    }
+    bpf_spin_lock(&f->lock);
+    f->up = segments;
+    f->down = 0;
+    f->queue_bytes = 0;
+    bpf_spin_unlock(&f->lock);
+    f->created_ns = bpf_ktime_get_ns();
+    dp_flow_counted(f, bytes);
+    return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+}
+
 /* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. A
    flow that drains is permitted: a packet that was on its way is lost. */
 DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 permit = !!(f->flags & DP_FLOW_PERMIT_ON_LOSS);
+    __u32 to = DP_FLOW_BLOCKED;
+    int r;
 
     if (f->state == DP_FLOW_DRAINING) {
         dp_flow_drained(f);
         return DP_PASS;
     }
-    if (!dp_flow_closes(f, permit ? DP_FLOW_PERMITTED : DP_FLOW_BLOCKED, ~0u,
-                        DP_REASON_HOLD_EXPIRED, o->packet->bytes))
+    r = dp_out_outcome(o, f);
+    DP_FORGET(r);
+    if (r == DP_CLASSIFY_PERMIT) to = DP_FLOW_PERMITTED;
+    if (r == DP_CLASSIFY_CALLOUT) to = DP_FLOW_ASKED;
+    if (!dp_flow_closes(f, to, ~0u, DP_REASON_HOLD_EXPIRED, o->packet->bytes)) {
+        if (r == DP_CLASSIFY_CALLOUT)
+            dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1,
+                        o->packet->bytes);
         return dp_out_drop(o, DP_REASON_HELD);
+    }
+    if (r == DP_CLASSIFY_CALLOUT) return dp_out_overdue_next(o, f);
     __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
+    f->eval = o->scratch->eval;
     f->reason = DP_REASON_HOLD_EXPIRED;
-    if (permit) return DP_PASS;
+    if (r == DP_CLASSIFY_PERMIT) return DP_PASS;
     return o->inbound ? TC_ACT_SHOT : dp_reject(o->skb, o->packet, o->ifindex);
 }
 

@@ -16,17 +16,21 @@ DP_INLINE int dp_out_first(const struct dp_out *o, __u32 flags)
 
     __builtin_memset(e, 0, sizeof *e);
     r = dp_out_judge(o, f, flags & DP_FLOW_MID_STREAM ? DP_REAUTHORIZE_MID_STREAM : 0);
-    if (r == DP_CLASSIFY_NO_POLICY) return TC_ACT_SHOT;
-    if (r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_DEFER)
-        return dp_reject(o->skb, o->packet, o->ifindex);
-    f->generation = e->generation;
-    f->eval = *e;
     if (r == DP_CLASSIFY_CALLOUT) {
         if (o->packet->group && o->packet->protocol == DP_PROTO_TCP)
             return dp_out_drop(o, DP_REASON_MALFORMED);
         f->state = DP_FLOW_ASKED;
         f->up = dp_out_segments(o);
-        if (!dp_flow_opens(f, e)) return dp_out_refuse(o, DP_REASON_CALLOUT_UNREGISTERED);
+        r = dp_out_open(o, f);
+    }
+    if (r == DP_CLASSIFY_NO_POLICY) return TC_ACT_SHOT;
+    if (r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_DEFER)
+        return dp_reject(o->skb, o->packet, o->ifindex);
+    if (r == DP_CLASSIFY_PERMIT) { /* also where a quota was full */
+        f->state = DP_FLOW_PERMITTED;
+        f->up = 0;
+        f->generation = e->generation;
+        f->eval = *e;
     }
     kept = dp_flow_insert(o->key, f);
     if (r == DP_CLASSIFY_PERMIT) {
@@ -34,7 +38,10 @@ DP_INLINE int dp_out_first(const struct dp_out *o, __u32 flags)
         dp_count(kept ? DP_REASON_FLOW_CREATED : DP_REASON_FLOWS_FULL, o->packet->bytes);
         return DP_PASS; /* without an entry: judged again, with the same result */
     }
-    if (!kept) return dp_out_drop(o, DP_REASON_FLOWS_FULL);
+    if (!kept) {
+        dp_use_give(f->host, &f->process, 1, f->use_bytes);
+        return dp_out_drop(o, DP_REASON_FLOWS_FULL);
+    }
     dp_count(DP_REASON_FLOW_CREATED, o->packet->bytes);
     return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
 }
@@ -46,8 +53,11 @@ DP_INLINE int dp_out_again(const struct dp_out *o, struct dp_flow *f)
 
     o->scratch->eval = f->eval;
     r = dp_out_judge(o, f, DP_REAUTHORIZE_POLICY_CHANGE);
-    if (r == DP_CLASSIFY_CALLOUT && f->direction == DP_DIRECTION_OUTBOUND)
-        return dp_out_ask_again(o, f);
+    if (r == DP_CLASSIFY_CALLOUT && f->direction == DP_DIRECTION_OUTBOUND) {
+        r = dp_use_admit(&o->scratch->key, &o->scratch->eval, &f->process, o->packet->bytes);
+        DP_FORGET(r);
+        if (r == DP_CLASSIFY_CALLOUT) return dp_out_ask_again(o, f);
+    }
     if (dp_flow_judged(f, &o->scratch->eval, r, o->packet->protocol)) {
         dp_flow_touch(f, o->packet, 1);
         return DP_PASS;

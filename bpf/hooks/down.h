@@ -20,6 +20,19 @@ struct dp_down {
     __u32 inbound; /* which it is */
 };
 
+/* Keeps the answer. Where sluiced answers in place of a host that did not, the kernel works out
+   what the filter wants then; "next filter" is nobody's to answer. 0: too many hops. */
+DP_INLINE int dp_down_keep(const struct dp_down *d, struct dp_eval *e)
+{
+    __u32 id = d->host, action = d->head->action;
+
+    if (d->head->flags & (DP_DOWNCALL_EXPIRED | DP_DOWNCALL_ABANDONED))
+        return dp_outcome_keep(e, bpf_map_lookup_elem(&hosts, &id),
+                               d->head->flags & DP_DOWNCALL_ABANDONED);
+    if (action == DP_ACTION_NEXT) action = DP_ACTION_NONE;
+    return dp_eval_keep(e, action, d->head->rights);
+}
+
 DP_INLINE int dp_down_drop(const struct dp_down *d, __u32 reason)
 {
     dp_count(reason, d->bytes);

@@ -50,11 +50,17 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
 
     *e = f->eval;
     if (d->head->filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
-    if (!dp_eval_keep(e, d->head->action, d->head->rights)) return -DP_REASON_TOO_MANY_HOPS;
+    if (!dp_down_keep(d, e)) return -DP_REASON_TOO_MANY_HOPS;
     dp_key_from_flow(key, &d->head->key, f, f->ifindex, d->inbound);
     DP_NUMBER(key, REAUTHORIZE_REASON) =
         f->flags & DP_FLOW_REAUTHORIZE ? DP_REAUTHORIZE_POLICY_CHANGE : 0;
     r = dp_classify(key, e);
+    DP_FORGET(r);
+    if (r == DP_CLASSIFY_CALLOUT && d->bytes) { /* on to another, with the place that it has */
+        dp_flow_uncount(f);
+        r = dp_use_admit(key, e, &f->process, d->bytes);
+        DP_FORGET(r);
+    }
     if (r == DP_CLASSIFY_PERMIT) dp_event_tell(key, e, &f->process, DP_REASON_NONE);
     f->eval = *e;
     f->generation = e->generation;
@@ -128,12 +134,16 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
         dp_flow_abandon(&d->head->key, f);
         return XDP_DROP;
     }
-    if (!dp_flow_closes(f, DP_FLOW_ASKED, 0, dp_down_how(d, DP_REASON_HOLD_PERMITTED), d->bytes))
+    if (!dp_flow_closes(f, DP_FLOW_ASKED, 0, dp_down_how(d, DP_REASON_HOLD_PERMITTED), d->bytes)) {
+        dp_use_give(dp_callout_host(d->scratch->eval.callout), &f->process, 1, d->bytes);
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    }
     if (!dp_flow_opens(f, &d->scratch->eval)) {
+        dp_use_give(dp_callout_host(d->scratch->eval.callout), &f->process, 1, d->bytes);
         dp_flow_abandon(&d->head->key, f);
         return XDP_DROP;
     }
+    dp_flow_counted(f, d->bytes);
     dp_down_meta(d, DP_PORT_ASK, f);
     return XDP_PASS;
 }
@@ -159,7 +169,7 @@ DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
     __u32 id = d->host;
     struct dp_host *h = bpf_map_lookup_elem(&hosts, &id);
     __u64 now = bpf_ktime_get_ns();
-    __u64 limit = h ? h->hold_deadline_ns : 0;
+    __u64 limit = dp_hold_limit(&f->eval, h);
     int done;
 
     bpf_spin_lock(&f->lock);
@@ -172,6 +182,7 @@ DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
     if (!done) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     f->deadline_ns = limit ? now + limit : 0;
     dp_count(DP_REASON_HOLD_OPENED, d->bytes);
+    dp_hold_tell(f, &d->head->key, 0);
     return XDP_DROP;
 }
 

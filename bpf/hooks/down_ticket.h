@@ -67,7 +67,7 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
     if (d->bytes && !dp_down_fits_ticket(d->scratch, t))
         return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
-    if (!dp_eval_keep(&t->eval, d->head->action, d->head->rights))
+    if (!dp_down_keep(d, &t->eval))
         return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
     r = dp_classify(&t->key, &t->eval);
     d->meta->stage = t->stage;

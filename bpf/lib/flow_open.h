@@ -6,6 +6,7 @@
 
 #include "lib/flow_table.h"
 #include "lib/upcall.h"
+#include "lib/use.h"
 
 #define DP_FLOW_QUESTION_FLAGS (DP_FLOW_KEEP_DATA | DP_FLOW_PERMIT_ON_LOSS | DP_FLOW_ASKED_BEFORE)
 
@@ -31,13 +32,73 @@ DP_INLINE int dp_flow_opens(struct dp_flow *f, const struct dp_eval *e)
     return 1;
 }
 
-/* How a question ends, when the flow was held meanwhile: DP_REASON_HOLD_*. */
-DP_INLINE void dp_flow_close_count(__u32 held, __u32 how, __u64 bytes)
+/* Whoever watches holds hears of this one. k: zero of an end, which its ticket tells. */
+static __noinline int dp_hold_tell(const struct dp_flow *f, const struct dp_flow_key *k,
+                                   __u32 reason)
 {
-    if (held)
+    __u32 zero = 0, type = reason ? DP_EVENT_HOLD_END : DP_EVENT_HOLD;
+    struct dp_options *o = bpf_map_lookup_elem(&options, &zero);
+    struct dp_event *ev;
+
+    if (!o || !(o->events & (1u << type))) return 0;
+    ev = bpf_ringbuf_reserve(&events, sizeof *ev, 0);
+    if (!ev) {
+        dp_count(DP_REASON_EVENTS_LOST, 0);
+        return 0;
+    }
+    __builtin_memset(ev, 0, sizeof *ev);
+    ev->time_ns = bpf_ktime_get_ns();
+    ev->filter_id = f->eval.asked_id;
+    ev->generation = f->ticket;
+    ev->type = type;
+    ev->layer = f->layer;
+    ev->reason = reason;
+    ev->ifindex = f->ifindex;
+    ev->direction = f->direction;
+    if (k) ev->flow = *k;
+    ev->process = f->process;
+    bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+    return 0;
+}
+
+/* The question, admitted by dp_use_admit, stands in `uses` with `bytes` of packets. */
+DP_INLINE void dp_flow_counted(struct dp_flow *f, __u32 bytes)
+{
+    f->use_bytes = bytes;
+    f->flags |= DP_FLOW_COUNTED;
+}
+
+/* It does so no longer. */
+DP_INLINE void dp_flow_uncount(struct dp_flow *f)
+{
+    __u32 counted, bytes;
+
+    bpf_spin_lock(&f->lock);
+    counted = f->flags & DP_FLOW_COUNTED;
+    bytes = f->use_bytes;
+    f->flags &= ~DP_FLOW_COUNTED;
+    f->use_bytes = 0;
+    bpf_spin_unlock(&f->lock);
+    if (counted) dp_use_give(f->host, &f->process, 1, bytes);
+}
+
+/* The callout pended: how long it may, by the filter or its host. 0: for ever. */
+DP_INLINE __u64 dp_hold_limit(const struct dp_eval *e, const struct dp_host *h)
+{
+    if (e->hold_ms == DP_HOLD_FOREVER) return 0;
+    if (e->hold_ms) return (__u64)e->hold_ms * 1000000;
+    return h ? h->hold_deadline_ns : 0;
+}
+
+/* How a question ends, when the flow was held meanwhile: DP_REASON_HOLD_*. */
+DP_INLINE void dp_flow_close_count(const struct dp_flow *f, __u32 held, __u32 how, __u64 bytes)
+{
+    if (held) {
         dp_count(how, bytes);
-    else if (how == DP_REASON_HOLD_EXPIRED)
+        dp_hold_tell(f, 0, how);
+    } else if (how == DP_REASON_HOLD_EXPIRED) {
         dp_count(DP_REASON_ASK_EXPIRED, bytes);
+    }
 }
 
 /* The flow leaves ASKED or HELD: `to` is its state, where PERMITTED is DRAINING while packets are
@@ -45,13 +106,16 @@ DP_INLINE void dp_flow_close_count(__u32 held, __u32 how, __u64 bytes)
    _BLOCKED, _EXPIRED or _ABANDONED. 0: somebody else was first, nothing has changed. */
 DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 how, __u64 bytes)
 {
-    __u32 mine, held;
+    __u32 mine, held, counted, use_bytes;
 
     bpf_spin_lock(&f->lock);
     mine = f->state == DP_FLOW_ASKED || f->state == DP_FLOW_HELD;
     held = f->flags & DP_FLOW_WAS_HELD;
+    counted = f->flags & DP_FLOW_COUNTED;
+    use_bytes = f->use_bytes;
     if (mine) {
-        f->flags &= ~DP_FLOW_WAS_HELD;
+        f->flags &= ~(DP_FLOW_WAS_HELD | DP_FLOW_COUNTED);
+        f->use_bytes = 0;
         if (settled > f->up - f->down) settled = f->up - f->down;
         f->down += settled;
         if (to == DP_FLOW_PERMITTED && f->down != f->up) to = DP_FLOW_DRAINING;
@@ -60,7 +124,8 @@ DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 h
     }
     bpf_spin_unlock(&f->lock);
     if (!mine) return 0;
-    dp_flow_close_count(held, how, bytes);
+    if (counted) dp_use_give(f->host, &f->process, 1, use_bytes);
+    dp_flow_close_count(f, held, how, bytes);
     return 1;
 }
 

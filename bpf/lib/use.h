@@ -52,6 +52,14 @@ DP_INLINE void dp_use_leave(struct dp_use *u, __u32 holds, __u64 bytes)
     }
 }
 
+/* Who answers for a callout; 0: nobody. */
+DP_INLINE __u32 dp_callout_host(__u32 callout)
+{
+    struct dp_callout *c = bpf_map_lookup_elem(&callouts, &callout);
+
+    return c ? c->host : 0;
+}
+
 /* `holds` more questions (1, or 0 for a packet behind one) and `bytes` of packets for this host,
    caused by this process. NONE: they are counted, dp_use_give takes them back. Else why not. */
 __noinline __u32 dp_use_take(__u32 host, const struct dp_process *who, __u32 holds, __u64 bytes)
@@ -96,11 +104,9 @@ __noinline int dp_use_admit(struct dp_key *key, struct dp_eval *e, const struct 
 {
     if (!key || !e || !who) return DP_CLASSIFY_BLOCK;
     for (int i = 0; i < DP_HOPS_MAX; i++) {
-        __u32 id = e->callout, host, reason;
-        struct dp_callout *c = bpf_map_lookup_elem(&callouts, &id);
+        __u32 host = dp_callout_host(e->callout), reason;
         int r;
 
-        host = c ? c->host : 0;
         reason = dp_use_take(host, who, 1, bytes);
         DP_FORGET(reason);
         if (!reason) return DP_CLASSIFY_CALLOUT;

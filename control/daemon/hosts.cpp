@@ -11,6 +11,7 @@
 #include "daemon/planes.h"
 #include "daemon/plugins.h"
 #include "daemon/process.h"
+#include "daemon/quotas.h"
 #include "daemon/sessions.h"
 #include "sluice/fwp.h"
 #include "sluice/fwp_status.h"
@@ -160,7 +161,7 @@ Result<void> Hosts::make_port(Host &host, std::uint32_t compartment,
     record.port_ifindex = (*port)->near_ifindex();
     record.alive = 1;
     record.watchdog_ns = static_cast<std::uint64_t>(core_.options.watchdog.count()) * 1000000;
-    record.queue_bytes_max = core_.options.queue_bytes_max;
+    fill_quotas(record, core_.options);
     if (auto r = plane->set_host(host.id, record); !r) return r;
     protocol::Notice notice;
     auto *attach = notice.mutable_port_attach();

@@ -12,6 +12,18 @@ using namespace sluice::daemon;
 
 namespace {
 
+void add_quotas(CLI::App &app, Options &options) {
+    app.add_option("--holds-max", options.holds_max,
+                   "connections, binds and listens that may wait for one host in one namespace "
+                   "(three quarters of --frames)");
+    app.add_option("--process-holds-max", options.process_holds_max,
+                   "of them those of one process (a quarter of --holds-max)");
+    app.add_option("--hold-bytes-max", options.hold_bytes_max,
+                   "bytes of their packets (three quarters of the port's memory)");
+    app.add_option("--process-hold-bytes-max", options.process_hold_bytes_max,
+                   "of them those of one process (a quarter of --hold-bytes-max)");
+}
+
 void add_options(CLI::App &app, Options &options) {
     const auto milliseconds = [&app](const char *name, Milliseconds &value, const char *help) {
         app.add_option_function<std::uint32_t>(
@@ -34,6 +46,7 @@ void add_options(CLI::App &app, Options &options) {
     milliseconds("--sweep-ms", options.sweep, "time between rounds (250)");
     milliseconds("--reclaim-ms", options.reclaim,
                  "after a start, hosts and sessions must be back within this (10000)");
+    add_quotas(app, options);
     app.add_flag("-v,--verbose", options.verbose, "say more");
     app.set_version_flag("--version", SLUICE_VERSION);
 }

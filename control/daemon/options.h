@@ -31,6 +31,9 @@ struct Options {
     Milliseconds events{100};       // between two looks at what the kernel dropped and allowed
     Milliseconds slice{20};         // work that is done in pieces leaves the thread after this
     std::uint32_t queue_bytes_max = 64 * 1024; // behind one held packet
+    // Of what waits for one host in one namespace; 0: by the frames of its port, see quotas.h.
+    std::uint32_t holds_max = 0, process_holds_max = 0;
+    std::uint64_t hold_bytes_max = 0, process_hold_bytes_max = 0;
     bool verbose = false;
 };
 

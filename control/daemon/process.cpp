@@ -59,11 +59,14 @@ std::optional<uid_t> user_of(pid_t pid) {
     return std::nullopt;
 }
 
-std::string executable_of(pid_t pid, std::uint64_t start_ns) {
+bool is_running(pid_t pid, std::uint64_t start_ns) {
     const auto stat = process_stat(pid);
-    if (!stat) return {};
     const auto ticks_a_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-    if (stat->start_ticks != start_ns / (1000000000ull / ticks_a_second)) return {};
+    return stat && stat->start_ticks == start_ns / (1000000000ull / ticks_a_second);
+}
+
+std::string executable_of(pid_t pid, std::uint64_t start_ns) {
+    if (!is_running(pid, start_ns)) return {};
     char path[PATH_MAX];
     const ssize_t n = ::readlink(proc_path(pid, "exe").c_str(), path, sizeof path);
     return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();

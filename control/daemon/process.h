@@ -20,6 +20,8 @@ std::optional<ProcessStat> process_stat(pid_t pid);
 Fd open_pidfd(pid_t pid);
 std::string capabilities_of(pid_t pid); // CapEff, hexadecimal without leading zeros; empty: unknown
 std::optional<uid_t> user_of(pid_t pid); // now, which may differ from when it connected
+// Whether the process that began at start_ns (boot clock) is still there.
+bool is_running(pid_t pid, std::uint64_t start_ns);
 // Path of the executable if `pid` is still the process that began at start_ns (boot clock).
 std::string executable_of(pid_t pid, std::uint64_t start_ns);
 

@@ -30,6 +30,34 @@ Fate idle_fate(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now) {
     return past(flow.seen_ns, limit, now) ? Fate::remove : Fate::keep;
 }
 
+// As bpf/lib/outcome.h.
+std::uint32_t action_of(const dp_eval &eval, dp_downcall_flag why, std::uint32_t host_outcome) {
+    std::uint32_t outcome = why == DP_DOWNCALL_EXPIRED ? host_outcome : DP_OUTCOME_UNREGISTERED;
+    if (why == DP_DOWNCALL_EXPIRED) {
+        if (eval.row_flags & DP_ROW_OUTCOME_NEXT) outcome = DP_OUTCOME_NEXT;
+        if (eval.row_flags & DP_ROW_OUTCOME_PERMIT) outcome = DP_OUTCOME_PERMIT;
+        if (eval.row_flags & DP_ROW_OUTCOME_BLOCK) outcome = DP_OUTCOME_BLOCK;
+    }
+    if (outcome == DP_OUTCOME_NEXT) return DP_ACTION_NEXT;
+    if (outcome == DP_OUTCOME_UNREGISTERED)
+        return eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
+    return outcome == DP_OUTCOME_PERMIT ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
+}
+
+dp_downcall answer(const dp_eval &eval, dp_downcall_flag why, std::uint32_t host_outcome) {
+    dp_downcall head{};
+    head.magic = DP_DOWNCALL_MAGIC;
+    head.version = DP_LAYOUT_VERSION;
+    head.kind = DP_DOWNCALL_ANSWER;
+    head.flags = why;
+    head.filter_id = eval.asked_id;
+    head.action = action_of(eval, why, host_outcome);
+    // A permit is the filter's own: soft unless the filter clears the right.
+    if (head.action != DP_ACTION_BLOCK && !(eval.row_flags & DP_ROW_CLEAR_ACTION_RIGHT))
+        head.rights = DP_RIGHT_ACTION_WRITE;
+    return head;
+}
+
 } // namespace
 
 bool is_open(const dp_flow &flow) {
@@ -59,36 +87,25 @@ Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now,
     }
 }
 
-dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, bool expired) {
-    const bool permit = flow.flags & DP_FLOW_PERMIT_ON_LOSS;
-    // A permit by PERMIT_IF_CALLOUT_UNREGISTERED is the filter's own: soft unless the filter clears
-    // the right.
-    const bool soft = permit && !(flow.eval.row_flags & DP_ROW_CLEAR_ACTION_RIGHT);
-    dp_downcall head{};
-    head.magic = DP_DOWNCALL_MAGIC;
-    head.version = DP_LAYOUT_VERSION;
-    head.kind = flow.state == DP_FLOW_HELD ? DP_DOWNCALL_COMPLETE : DP_DOWNCALL_ANSWER;
-    head.flags = expired ? DP_DOWNCALL_EXPIRED : 0;
+dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why,
+                        std::uint32_t host_outcome) {
+    dp_downcall head = answer(flow.eval, why, host_outcome);
+    if (flow.state == DP_FLOW_HELD) head.kind = DP_DOWNCALL_COMPLETE;
     head.ticket = flow.ticket;
-    head.filter_id = flow.eval.asked_id;
-    head.action = permit ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
-    head.rights = soft ? DP_RIGHT_ACTION_WRITE : 0;
     head.key = key;
     return head;
 }
 
-dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, bool expired) {
-    const bool soft = ticket.permit_on_loss && !(ticket.eval.row_flags & DP_ROW_CLEAR_ACTION_RIGHT);
-    dp_downcall head{};
-    head.magic = DP_DOWNCALL_MAGIC;
-    head.version = DP_LAYOUT_VERSION;
-    head.kind = DP_DOWNCALL_ANSWER;
-    head.flags = expired ? DP_DOWNCALL_EXPIRED : 0;
+dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, dp_downcall_flag why,
+                          std::uint32_t host_outcome) {
+    dp_downcall head = answer(ticket.eval, why, host_outcome);
     head.ticket = number;
-    head.filter_id = ticket.eval.asked_id;
-    head.action = ticket.permit_on_loss ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
-    head.rights = soft ? DP_RIGHT_ACTION_WRITE : 0;
     return head;
+}
+
+std::uint32_t Settler::outcome_of(std::uint32_t host) const {
+    const auto record = plane_.host(host);
+    return record ? record->outcome : std::uint32_t{DP_OUTCOME_UNREGISTERED};
 }
 
 const std::vector<FoundFrame> *Settler::frames_of(std::uint64_t ticket) {
@@ -107,7 +124,7 @@ void Settler::send(const dp_downcall &head, std::span<const std::byte> packet) {
         spdlog::warn("port of host {}: {}", port_->host(), r.error().text());
 }
 
-void Settler::flow(const dp_flow_key &key, const dp_flow &flow, bool expired) {
+void Settler::flow(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why) {
     if (port_ == nullptr) return plane_.delete_flow(key);
     if (flow.state != DP_FLOW_DRAINING) {
         std::span<const std::byte> packet;
@@ -116,9 +133,9 @@ void Settler::flow(const dp_flow_key &key, const dp_flow &flow, bool expired) {
                 if (frame.kind == DP_UPCALL_CLASSIFY &&
                     std::memcmp(&frame.key, &key, sizeof key) == 0)
                     packet = packet_of(frame);
-        const dp_downcall head = flow_answer(key, flow, expired);
+        const dp_downcall head = flow_answer(key, flow, why, outcome_of(flow.host));
         send(head, packet);
-        if (head.action != DP_ACTION_PERMIT) return;
+        if (head.action == DP_ACTION_BLOCK) return;
     }
     release_queued(key, flow);
 }
@@ -126,7 +143,7 @@ void Settler::flow(const dp_flow_key &key, const dp_flow &flow, bool expired) {
 void Settler::release_queued(const dp_flow_key &key, const dp_flow &flow) {
     const auto *frames = frames_of(flow.ticket);
     if (frames == nullptr) return;
-    dp_downcall head = flow_answer(key, flow, false);
+    dp_downcall head = flow_answer(key, flow, DP_DOWNCALL_ABANDONED, 0);
     head.kind = DP_DOWNCALL_RELEASE;
     for (const auto &frame : *frames) {
         // What its host had begun to send may be on its way: losing a datagram is allowed, doubling
@@ -138,17 +155,17 @@ void Settler::release_queued(const dp_flow_key &key, const dp_flow &flow) {
 
 void Settler::drain(const dp_flow_key &key, const dp_flow &flow) {
     if (port_ == nullptr) return plane_.delete_flow(key);
-    dp_downcall head = flow_answer(key, flow, false);
+    dp_downcall head = flow_answer(key, flow, DP_DOWNCALL_ABANDONED, 0);
     head.kind = DP_DOWNCALL_DISCARD;
     head.count = flow.up > flow.down ? flow.up - flow.down : 0;
     send(head, {});
 }
 
-void Settler::ticket(std::uint64_t number, const dp_ticket &ticket, bool expired) {
+void Settler::ticket(std::uint64_t number, const dp_ticket &ticket, dp_downcall_flag why) {
     if (port_ == nullptr) return plane_.delete_ticket(number);
     std::span<const std::byte> packet;
     if (const auto *frames = frames_of(number)) packet = packet_of(frames->front());
-    send(ticket_answer(number, ticket, expired), packet);
+    send(ticket_answer(number, ticket, why, outcome_of(ticket.host)), packet);
 }
 
 std::size_t Settler::all_of(std::uint32_t host) {
@@ -163,9 +180,9 @@ std::size_t Settler::all_of(std::uint32_t host) {
         return true;
     });
     for (const auto &[key, f] : flows)
-        flow(key, f, false);
+        flow(key, f, DP_DOWNCALL_ABANDONED);
     for (const auto &[number, t] : tickets)
-        ticket(number, t, false);
+        ticket(number, t, DP_DOWNCALL_ABANDONED);
     return flows.size() + tickets.size();
 }
 

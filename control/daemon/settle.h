@@ -17,8 +17,12 @@ Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns,
 bool is_open(const dp_flow &flow); // ASKED, HELD or DRAINING
 
 // The answers that sluiced gives, as headers: `flow` as it was read.
-dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, bool expired);
-dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, bool expired);
+// `why`: DP_DOWNCALL_EXPIRED, where the filter's outcome or else the host's applies, or
+// DP_DOWNCALL_ABANDONED, where nobody answers any more. The kernel works the action out again.
+dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why,
+                        std::uint32_t host_outcome);
+dp_downcall ticket_answer(std::uint64_t number, const dp_ticket &ticket, dp_downcall_flag why,
+                          std::uint32_t host_outcome);
 
 // Settles flows and tickets of one port. Reads the UMEM once, at the first need.
 class Settler {
@@ -26,8 +30,8 @@ public:
     // port: null when the port is gone; flows are then deleted, so that their next packet is judged
     // anew.
     Settler(datapath::Datapath &plane, datapath::PortDevice *port) : plane_(plane), port_(port) {}
-    void flow(const dp_flow_key &key, const dp_flow &flow, bool expired);
-    void ticket(std::uint64_t number, const dp_ticket &ticket, bool expired);
+    void flow(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why);
+    void ticket(std::uint64_t number, const dp_ticket &ticket, dp_downcall_flag why);
     void drain(const dp_flow_key &key, const dp_flow &flow); // gives up what is missing
     // Everything of this host. A second call clears what the first one could not settle.
     std::size_t all_of(std::uint32_t host);
@@ -36,6 +40,7 @@ public:
 private:
     void send(const dp_downcall &head, std::span<const std::byte> packet);
     void release_queued(const dp_flow_key &key, const dp_flow &flow);
+    [[nodiscard]] std::uint32_t outcome_of(std::uint32_t host) const;
     [[nodiscard]] const std::vector<FoundFrame> *frames_of(std::uint64_t ticket);
     [[nodiscard]] std::span<const std::byte> packet_of(const FoundFrame &frame) const;
 

@@ -7,6 +7,8 @@
 #include "daemon/engine.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
+#include "daemon/process.h"
+#include "daemon/quotas.h"
 #include "daemon/settle.h"
 
 namespace sluice::daemon {
@@ -47,7 +49,10 @@ void Sweeper::round() {
     const bool check_devices = ++rounds_ % rounds_between_device_checks == 0;
     const std::uint64_t began = monotonic_ns();
     for (const auto &[compartment, plane] : core_.planes->all()) {
-        if (check_devices) plane->forget_missing_devices();
+        if (check_devices) {
+            plane->forget_missing_devices();
+            uses(*plane);
+        }
         tickets(compartment, *plane);
         if (began >= idle_after_ns_) flows(compartment, *plane);
     }
@@ -72,11 +77,25 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
     for (const auto &[host, flows_of_host] : due) {
         Settler settler(plane, port_of(core_, host, compartment));
         for (const auto &[key, flow, fate] : flows_of_host) {
-            if (fate == Fate::expire) settler.flow(key, flow, true);
+            if (fate == Fate::expire) settler.flow(key, flow, DP_DOWNCALL_EXPIRED);
             if (fate == Fate::drain) settler.drain(key, flow);
             if (fate == Fate::remove) plane.delete_flow(key);
         }
     }
+}
+
+void Sweeper::uses(datapath::Datapath &plane) {
+    std::vector<dp_use_key> spent;
+    plane.each_use([&](const dp_use_key &key, const dp_use &use) {
+        if (use.holds != 0 || use.bytes != 0) return true;
+        const bool lives = key.start_ns == 0
+                               ? core_.hosts->of(static_cast<std::uint32_t>(key.id)) != nullptr
+                               : is_running(static_cast<pid_t>(key.id), key.start_ns);
+        if (is_spent(key, use, lives)) spent.push_back(key);
+        return true;
+    });
+    for (const auto &key : spent)
+        plane.delete_use(key);
 }
 
 void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
@@ -88,7 +107,8 @@ void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
         return true;
     });
     for (const auto &[number, ticket] : due) {
-        Settler(plane, port_of(core_, ticket.host, compartment)).ticket(number, ticket, true);
+        Settler(plane, port_of(core_, ticket.host, compartment))
+            .ticket(number, ticket, DP_DOWNCALL_EXPIRED);
         // Twice over its time: the answer that was sent for it did not take.
         if (now - ticket.asked_ns > 2 * watchdog_ns()) plane.delete_ticket(number);
     }

@@ -102,6 +102,9 @@ public:
     void delete_flow(const dp_flow_key &key);
     void each_ticket(const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const;
     void delete_ticket(std::uint64_t ticket);
+    // What waits, against the quotas.
+    void each_use(const std::function<bool(const dp_use_key &, const dp_use &)> &visit) const;
+    void delete_use(const dp_use_key &key);
     // Empty: unknown.
     [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const;
 

@@ -169,6 +169,15 @@ void Datapath::delete_ticket(std::uint64_t ticket) {
     (void)state_->tickets.erase(ticket);
 }
 
+void Datapath::each_use(
+    const std::function<bool(const dp_use_key &, const dp_use &)> &visit) const {
+    state_->uses.each(visit);
+}
+
+void Datapath::delete_use(const dp_use_key &key) {
+    (void)state_->uses.erase(key);
+}
+
 std::string Datapath::exe_path(std::uint32_t dev, std::uint64_t inode) const {
     const auto exe = state_->exes.find({inode, dev, 0});
     if (!exe) return {};

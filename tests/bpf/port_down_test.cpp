@@ -176,6 +176,11 @@ protected:
             sum += c.packets;
         return sum;
     }
+    std::uint32_t held(const dp_use_key &key) {
+        dp_use use{};
+        bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.uses), &key, &use);
+        return use.holds;
+    }
     // The downcall is refused for this reason and the flow is as it was.
     void refused(const dp_downcall &d, const Bytes &packet, dp_reason reason) {
         const dp_flow before = flow();
@@ -239,6 +244,75 @@ TEST_F(PortDown, HoldIsCompletedExactlyOnce) {
     EXPECT_EQ(count(DP_REASON_HOLD_PERMITTED), 1u);
     refused(head(DP_DOWNCALL_COMPLETE, DP_ACTION_BLOCK), syn(), DP_REASON_DOWNCALL_STATE);
     EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+}
+
+TEST_F(PortDown, AHoldsEndIsCountedOnceAndGivesItsPlaceBack) {
+    const dp_use_key host{our_host, 0}, process{70, 700};
+    for (const std::uint16_t flags : {0, int(DP_DOWNCALL_EXPIRED), int(DP_DOWNCALL_ABANDONED)}) {
+        asked();
+        dp_flow f = flow();
+        f.flags = DP_FLOW_COUNTED;
+        f.use_bytes = 54;
+        f.process.tgid = 70;
+        f.process.start_ns = 700;
+        set(skeleton_->maps.flows, flow_key(), f);
+        dp_use use{};
+        use.holds = 1;
+        use.bytes = 54;
+        set(skeleton_->maps.uses, host, use);
+        set(skeleton_->maps.uses, process, use);
+        run(head(DP_DOWNCALL_HELD));
+        EXPECT_EQ(held(host), 1u);
+        dp_downcall d = head(DP_DOWNCALL_COMPLETE);
+        d.flags = flags;
+        run(d, syn());
+        EXPECT_EQ(held(host), 0u);
+        EXPECT_EQ(held(process), 0u);
+    }
+    EXPECT_EQ(count(DP_REASON_HOLD_OPENED), 3u);
+    EXPECT_EQ(count(DP_REASON_HOLD_PERMITTED), 1u);
+    EXPECT_EQ(count(DP_REASON_HOLD_EXPIRED), 1u);
+    EXPECT_EQ(count(DP_REASON_HOLD_ABANDONED), 1u);
+    EXPECT_EQ(count(DP_REASON_HOLD_BLOCKED), 0u);
+}
+
+TEST_F(PortDown, AnAnswerInAHostsPlaceIsTheFiltersNotTheHeaders) {
+    asked();
+    dp_downcall d = head(DP_DOWNCALL_ANSWER); // says permit
+    d.flags = DP_DOWNCALL_EXPIRED;
+    run(d, syn());
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_BLOCKED));
+    EXPECT_EQ(count(DP_REASON_ASK_EXPIRED), 1u);
+    EXPECT_EQ(count(DP_REASON_HOLD_EXPIRED), 0u) << "it was no hold";
+    asked();
+    dp_flow f = flow();
+    f.eval.row_flags = DP_ROW_OUTCOME_NEXT;
+    set(skeleton_->maps.flows, flow_key(), f);
+    d.action = DP_ACTION_BLOCK;
+    EXPECT_EQ(run(d, syn()).action, XDP_PASS) << "no filter is behind it";
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    asked();
+    d.flags = 0;
+    d.action = DP_ACTION_NEXT;
+    run(d, syn());
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_BLOCKED)) << "no host may say so";
+}
+
+TEST_F(PortDown, AFiltersDeadlineStandsBeforeItsHosts) {
+    asked();
+    dp_flow f = flow();
+    f.eval.hold_ms = 60'000;
+    set(skeleton_->maps.flows, flow_key(), f);
+    run(head(DP_DOWNCALL_HELD));
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const auto now_ns = static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+    EXPECT_NEAR(static_cast<double>(flow().deadline_ns), now_ns + 6e10, 1e9);
+    asked();
+    f.eval.hold_ms = DP_HOLD_FOREVER;
+    set(skeleton_->maps.flows, flow_key(), f);
+    run(head(DP_DOWNCALL_HELD));
+    EXPECT_EQ(flow().deadline_ns, 0u);
 }
 
 TEST_F(PortDown, QueueDrainsBeforeTheFlowIsPermitted) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/settle.h"
 
+#include "daemon/options.h"
+#include "daemon/quotas.h"
+
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
@@ -67,7 +70,7 @@ TEST(Answer, IsTheOutcomeOfTheFilterThatAsked) {
     auto flow = flow_in(DP_FLOW_HELD);
     flow.ticket = 12;
     flow.eval.asked_id = 34;
-    auto head = flow_answer(key, flow, true);
+    auto head = flow_answer(key, flow, DP_DOWNCALL_EXPIRED, 0);
     EXPECT_EQ(head.kind, DP_DOWNCALL_COMPLETE);
     EXPECT_EQ(head.action, static_cast<unsigned>(DP_ACTION_BLOCK));
     EXPECT_EQ(head.rights, 0u);
@@ -75,13 +78,56 @@ TEST(Answer, IsTheOutcomeOfTheFilterThatAsked) {
     EXPECT_EQ(head.ticket, 12u);
     EXPECT_EQ(head.filter_id, 34u);
     flow.state = DP_FLOW_ASKED;
-    flow.flags = DP_FLOW_PERMIT_ON_LOSS;
-    head = flow_answer(key, flow, false);
+    flow.eval.row_flags = DP_ROW_PERMIT_IF_UNREGISTERED;
+    head = flow_answer(key, flow, DP_DOWNCALL_ABANDONED, 0);
+    EXPECT_EQ(head.flags, DP_DOWNCALL_ABANDONED);
     EXPECT_EQ(head.kind, DP_DOWNCALL_ANSWER);
     EXPECT_EQ(head.action, static_cast<unsigned>(DP_ACTION_PERMIT));
     EXPECT_EQ(head.rights, static_cast<unsigned>(DP_RIGHT_ACTION_WRITE));
-    flow.eval.row_flags = DP_ROW_CLEAR_ACTION_RIGHT;
-    EXPECT_EQ(flow_answer(key, flow, false).rights, 0u);
+    flow.eval.row_flags |= DP_ROW_CLEAR_ACTION_RIGHT;
+    EXPECT_EQ(flow_answer(key, flow, DP_DOWNCALL_ABANDONED, 0).rights, 0u);
+}
+
+TEST(Answer, OfADeadlineIsTheFiltersChoiceOrElseTheHosts) {
+    auto flow = flow_in(DP_FLOW_HELD);
+    const auto action = [&](dp_downcall_flag why, std::uint32_t host) {
+        return flow_answer({}, flow, why, host).action;
+    };
+    EXPECT_EQ(action(DP_DOWNCALL_EXPIRED, DP_OUTCOME_NEXT), unsigned{DP_ACTION_NEXT});
+    EXPECT_EQ(action(DP_DOWNCALL_EXPIRED, DP_OUTCOME_PERMIT), unsigned{DP_ACTION_PERMIT});
+    EXPECT_EQ(action(DP_DOWNCALL_ABANDONED, DP_OUTCOME_PERMIT), unsigned{DP_ACTION_BLOCK})
+        << "an end of the host is not a deadline";
+    flow.eval.row_flags = DP_ROW_OUTCOME_BLOCK | DP_ROW_PERMIT_IF_UNREGISTERED;
+    EXPECT_EQ(action(DP_DOWNCALL_EXPIRED, DP_OUTCOME_PERMIT), unsigned{DP_ACTION_BLOCK});
+    EXPECT_EQ(action(DP_DOWNCALL_ABANDONED, 0), unsigned{DP_ACTION_PERMIT});
+    flow.eval.row_flags = DP_ROW_OUTCOME_PERMIT;
+    EXPECT_EQ(action(DP_DOWNCALL_EXPIRED, DP_OUTCOME_BLOCK), unsigned{DP_ACTION_PERMIT});
+}
+
+TEST(Quotas, FollowFromTheFramesUnlessChosen) {
+    Options options;
+    options.frames = 4096;
+    dp_host record{};
+    fill_quotas(record, options);
+    EXPECT_EQ(record.holds_max, 3072u);
+    EXPECT_EQ(record.process_holds_max, 768u);
+    EXPECT_EQ(record.hold_bytes_max, 3072u * DP_FRAME_BYTES);
+    EXPECT_EQ(record.process_bytes_max, 768u * DP_FRAME_BYTES);
+    options.holds_max = 3;
+    options.process_hold_bytes_max = 99;
+    fill_quotas(record, options);
+    EXPECT_EQ(record.holds_max, 3u);
+    EXPECT_EQ(record.process_holds_max, 1u) << "never nothing";
+    EXPECT_EQ(record.process_bytes_max, 99u);
+}
+
+TEST(Quotas, OnlyWhatCountsNothingOfAnEndedOwnerIsSpent) {
+    dp_use use{};
+    EXPECT_TRUE(is_spent({7, 1}, use, false));
+    EXPECT_FALSE(is_spent({7, 1}, use, true));
+    EXPECT_FALSE(is_spent({0, 0}, use, false));
+    use.bytes = 1;
+    EXPECT_FALSE(is_spent({7, 1}, use, false));
 }
 
 } // namespace
