@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Packet buffers. A NET_BUFFER_LIST is one or more packets, a NET_BUFFER one packet, an MDL one
  * piece of its memory. Callout code reads CurrentMdl, CurrentMdlOffset and MappedSystemVa
- * directly, hence the layout is the documented one. Functions on them are not there yet. */
+ * directly, hence the layout is the documented one. Lists and buffers come from functions only
+ * (ndis_functions.h, fwps_buffers.h): one on the stack is refused. */
 #pragma once
 
 #include "detail/base.h"
+#include "fwp_status.h"
 
 typedef PVOID NDIS_HANDLE;
 typedef NTSTATUS NDIS_STATUS;
@@ -19,6 +21,19 @@ typedef struct _MDL {
   ULONG ByteCount;
   ULONG ByteOffset;
 } MDL, *PMDL;
+
+#define MDL_MAPPED_TO_SYSTEM_VA 0x0001
+#define MDL_PAGES_LOCKED 0x0002
+#define MDL_SOURCE_IS_NONPAGED_POOL 0x0004
+#define MDL_ALLOCATED_FIXED_SIZE 0x0008
+#define MDL_PARTIAL 0x0010
+#define MDL_NETWORK_HEADER 0x1000 /* memory that a retreat allocated */
+
+#define NDIS_STATUS_SUCCESS ((NDIS_STATUS)STATUS_SUCCESS)
+#define NDIS_STATUS_PENDING ((NDIS_STATUS)STATUS_PENDING)
+#define NDIS_STATUS_FAILURE ((NDIS_STATUS)STATUS_UNSUCCESSFUL)
+#define NDIS_STATUS_RESOURCES ((NDIS_STATUS)STATUS_INSUFFICIENT_RESOURCES)
+#define NDIS_STATUS_INVALID_PARAMETER ((NDIS_STATUS)STATUS_INVALID_PARAMETER)
 
 typedef union __attribute__((aligned(16))) _SLIST_HEADER {
   struct {
@@ -123,6 +138,13 @@ typedef union _NET_BUFFER_LIST_HEADER {
   SLIST_HEADER Link;
 } NET_BUFFER_LIST_HEADER, *PNET_BUFFER_LIST_HEADER;
 
+/* Memory that goes with a list. Data in use begins `Offset` bytes behind the structure. */
+typedef struct _NET_BUFFER_LIST_CONTEXT {
+  struct _NET_BUFFER_LIST_CONTEXT *Next;
+  USHORT Size;
+  USHORT Offset;
+} __attribute__((aligned(16))) NET_BUFFER_LIST_CONTEXT, *PNET_BUFFER_LIST_CONTEXT;
+
 struct _NET_BUFFER_LIST {
   __extension__ union {
     __extension__ struct {
@@ -132,7 +154,7 @@ struct _NET_BUFFER_LIST {
     SLIST_HEADER Link;
     NET_BUFFER_LIST_HEADER NetBufferListHeader;
   };
-  struct _NET_BUFFER_LIST_CONTEXT *Context;
+  PNET_BUFFER_LIST_CONTEXT Context;
   PNET_BUFFER_LIST ParentNetBufferList; /* of a clone */
   NDIS_HANDLE NdisPoolHandle;
   PVOID NdisReserved[2] __attribute__((aligned(16)));
@@ -160,3 +182,56 @@ struct _NET_BUFFER_LIST {
 #define NET_BUFFER_LIST_FIRST_NB(nbl) ((nbl)->FirstNetBuffer)
 #define NET_BUFFER_LIST_STATUS(nbl) ((nbl)->Status)
 #define NET_BUFFER_LIST_INFO(nbl, id) ((nbl)->NetBufferListInfo[id])
+#define NET_BUFFER_LIST_CONTEXT_DATA_START(nbl) \
+  (((PUCHAR)((nbl)->Context + 1)) + (nbl)->Context->Offset)
+#define NET_BUFFER_LIST_CONTEXT_DATA_SIZE(nbl) ((nbl)->Context->Size - (nbl)->Context->Offset)
+#define NET_BUFFER_MINIPORT_RESERVED(nb) ((nb)->MiniportReserved)
+#define NET_BUFFER_PROTOCOL_RESERVED(nb) ((nb)->ProtocolReserved)
+#define NET_BUFFER_LIST_PROTOCOL_RESERVED(nbl) ((nbl)->ProtocolReserved)
+
+/* ---- parameters of pools ---- */
+
+typedef struct _NDIS_OBJECT_HEADER {
+  UCHAR Type;     /* NDIS_OBJECT_TYPE_DEFAULT */
+  UCHAR Revision; /* of the structure */
+  USHORT Size;    /* of the structure as far as that revision has it, bytes */
+} NDIS_OBJECT_HEADER, *PNDIS_OBJECT_HEADER;
+
+#define NDIS_OBJECT_TYPE_DEFAULT 0x80
+#define NDIS_PROTOCOL_ID_DEFAULT 0x00
+#define NDIS_PROTOCOL_ID_TCP_IP 0x02
+#define NDIS_PROTOCOL_ID_IPX 0x06
+#define NDIS_PROTOCOL_ID_NBF 0x07
+#define NDIS_PROTOCOL_ID_MAX 0x0F
+
+typedef struct _NET_BUFFER_LIST_POOL_PARAMETERS {
+  NDIS_OBJECT_HEADER Header;
+  UCHAR ProtocolId;           /* NDIS_PROTOCOL_ID_* */
+  BOOLEAN fAllocateNetBuffer; /* each list comes with one buffer */
+  USHORT ContextSize;         /* bytes of context that each list has, a multiple of 16 */
+  ULONG PoolTag;              /* not used here */
+  ULONG DataSize;             /* bytes that each buffer has; needs fAllocateNetBuffer */
+  ULONG Flags;                /* not of revision 1 */
+} NET_BUFFER_LIST_POOL_PARAMETERS, *PNET_BUFFER_LIST_POOL_PARAMETERS;
+
+#define NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1 1
+#define NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1 \
+  (offsetof(NET_BUFFER_LIST_POOL_PARAMETERS, DataSize) + sizeof(ULONG))
+
+typedef struct _NET_BUFFER_POOL_PARAMETERS {
+  NDIS_OBJECT_HEADER Header;
+  ULONG PoolTag;  /* not used here */
+  ULONG DataSize; /* bytes that each buffer has */
+  ULONG Flags;    /* not of revision 1 */
+} NET_BUFFER_POOL_PARAMETERS, *PNET_BUFFER_POOL_PARAMETERS;
+
+#define NET_BUFFER_POOL_PARAMETERS_REVISION_1 1
+#define NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_1 \
+  (offsetof(NET_BUFFER_POOL_PARAMETERS, DataSize) + sizeof(ULONG))
+
+/* A caller's own way to make and to free the piece that a retreat needs: at least *BufferSize
+ * bytes; what it made is written back. */
+typedef PMDL(NTAPI NET_BUFFER_ALLOCATE_MDL)(PULONG BufferSize);
+typedef NET_BUFFER_ALLOCATE_MDL *NET_BUFFER_ALLOCATE_MDL_HANDLER;
+typedef VOID(NTAPI NET_BUFFER_FREE_MDL)(PMDL Mdl);
+typedef NET_BUFFER_FREE_MDL *NET_BUFFER_FREE_MDL_HANDLER;

@@ -13,6 +13,8 @@ std::uint32_t word(std::span<const std::byte> p, std::size_t at) {
     return std::to_integer<std::uint32_t>(p[at]) << 8 | std::to_integer<std::uint32_t>(p[at + 1]);
 }
 
+} // namespace
+
 std::uint32_t sum(std::span<const std::byte> p, std::uint32_t from) {
     for (std::size_t i = 0; i + 1 < p.size(); i += 2)
         from += word(p, i);
@@ -25,6 +27,8 @@ std::uint16_t fold(std::uint32_t s) {
         s = (s & 0xffff) + (s >> 16);
     return static_cast<std::uint16_t>(s);
 }
+
+namespace {
 
 struct Shape {
     std::size_t end = 0; // of the IP packet

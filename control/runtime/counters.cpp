@@ -29,6 +29,8 @@ std::string Counters::text() const {
         {"sends_failed", sends_failed},
         {"handoffs", handoffs},
         {"thread_limit", thread_limit},
+        {"injected", injected},
+        {"foreign_lists", foreign_lists},
         {"foreign_devices", foreign_devices},
         {"reconnects", reconnects},
     };

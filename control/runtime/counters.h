@@ -33,6 +33,8 @@ struct Counters {
     Count handoffs{0};          // a slow classify gave the port to another thread
     Count thread_limit{0};      // a hand-off found no thread left
     Count foreign_devices{0};   // IoDeleteDevice of no live device
+    Count injected{0};          // packets given to the kernel by injection
+    Count foreign_lists{0};     // a list handed back to a function that it is not from
     Count reconnects{0};
     Count net_events_lost{0}; // a subscriber fell too far behind
 

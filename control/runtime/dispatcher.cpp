@@ -71,6 +71,7 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         return;
     }
     ++counters_.upcalls;
+    endpoints_.saw(upcall.header);
     classify(port, std::move(upcall), std::move(frame), pace);
 }
 
@@ -96,6 +97,7 @@ void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, 
     Indication::Asked asked;
     asked.completion = reinterpret_cast<HANDLE>(hold->completion);
     asked.may_pend = hold->may_pend;
+    asked.memory = Holds::memory_of(*hold);
     if (h.condition_flags & DP_CONDITION_IS_REAUTHORIZE)
         asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_POLICY_CHANGE;
     Indication indication(hold->upcall, packet, asked);
@@ -116,6 +118,7 @@ void Dispatcher::complete(HANDLE context) {
     }
     const auto packet = holds_.begin_reading(*hold);
     Indication::Asked asked;
+    asked.memory = Holds::memory_of(*hold);
     asked.reauthorize = true;
     asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION;
     Indication indication(hold->upcall, packet, asked);

@@ -6,6 +6,7 @@
 #include "runtime/callouts.h"
 #include "runtime/filter_tables.h"
 #include "runtime/holds.h"
+#include "runtime/injection_endpoints.h"
 
 namespace sluice::runtime {
 
@@ -26,6 +27,7 @@ public:
     // FwpsCompleteOperation0: asks the callout again, in this thread, and ends the hold with its
     // answer.
     void complete(HANDLE context);
+    [[nodiscard]] const Endpoints &endpoints() const { return endpoints_; }
 
 private:
     struct Said {
@@ -41,6 +43,7 @@ private:
     FilterTables &tables_;
     Holds &holds_;
     Counters &counters_;
+    Endpoints endpoints_;
 };
 
 } // namespace sluice::runtime

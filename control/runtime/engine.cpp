@@ -167,6 +167,13 @@ void Engine::detach(std::uint32_t compartment) {
     end(std::move(loop));
 }
 
+std::shared_ptr<PortLink> Engine::port(std::uint32_t compartment) {
+    Lock lock(mutex_);
+    const auto at =
+        compartment == UNSPECIFIED_COMPARTMENT_ID ? ports_.begin() : ports_.find(compartment);
+    return at == ports_.end() ? nullptr : at->second->link();
+}
+
 // The end of a loop waits for user code, so it is not the reader's to wait for.
 void Engine::end(std::shared_ptr<PortLoop> loop) {
     loop->link()->io->close();

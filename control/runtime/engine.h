@@ -9,6 +9,7 @@
 #include "runtime/client.h"
 #include "runtime/devices.h"
 #include "runtime/dispatcher.h"
+#include "runtime/injection.h"
 #include "runtime/port_loop.h"
 #include "runtime/sessions.h"
 #include "runtime/subscriptions.h"
@@ -46,12 +47,15 @@ public:
     Devices &devices() { return devices_; }
     Counters &counters() { return counters_; }
     Holds &holds() { return holds_; }
+    Injections &injections() { return injections_; }
     FilterTables &filters() { return filters_; }
 
     // A port that is open already; the notices of sluiced come here too.
     void attach(std::uint32_t compartment, std::uint32_t host_id, std::shared_ptr<xsk::PortIo> io)
         EXCLUDES(mutex_);
     void detach(std::uint32_t compartment) EXCLUDES(mutex_);
+    // 0: of the first compartment that has a port. Null: none.
+    std::shared_ptr<PortLink> port(std::uint32_t compartment) EXCLUDES(mutex_);
 
 private:
     std::vector<int> hello(protocol::HostHello &hello) override EXCLUDES(mutex_);
@@ -76,6 +80,8 @@ private:
     FilterTables filters_;
     Holds holds_{counters_};
     Dispatcher dispatcher_{callouts_, filters_, holds_, counters_};
+    Injections injections_{[this](std::uint32_t c) { return port(c); }, dispatcher_.endpoints(),
+                           counters_};
     Mutex mutex_;
     std::map<std::uint32_t, std::shared_ptr<PortLoop>> ports_ GUARDED_BY(mutex_); // by compartment
     Workers workers_;

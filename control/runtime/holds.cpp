@@ -36,7 +36,7 @@ std::shared_ptr<Hold> Holds::begin(std::shared_ptr<PortLink> port, Upcall upcall
     hold->filter = std::move(filter);
     {
         Lock own(hold->mutex);
-        hold->first = std::move(frame);
+        hold->first = SharedFrame(std::move(frame), hold->port);
     }
     {
         Lock lock(mutex_);
@@ -125,6 +125,11 @@ std::span<std::byte> Holds::begin_reading(Hold &hold) {
     hold.reading = true;
     return hold.first ? hold.first.bytes().subspan(hold.upcall.packet_offset)
                       : std::span<std::byte>{};
+}
+
+std::shared_ptr<PacketMemory> Holds::memory_of(Hold &hold) {
+    Lock own(hold.mutex);
+    return hold.first.memory();
 }
 
 void Holds::resolve(Hold &hold, const Answer &answer) {
@@ -257,7 +262,7 @@ void Holds::end_callout(std::uint32_t callout_id) {
 
 void Holds::drop(const std::shared_ptr<Hold> &hold) {
     std::vector<Hold::Queued> queued;
-    xsk::Frame first;
+    SharedFrame first;
     Lock own(hold->mutex);
     if (hold->state == Hold::State::done) return;
     if (!hold->in_classify && !hold->reading) first = std::move(hold->first);

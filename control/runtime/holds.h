@@ -20,6 +20,7 @@
 #include "runtime/counters.h"
 #include "runtime/downcall.h"
 #include "runtime/filter_object.h"
+#include "runtime/net_buffer_memory.h"
 #include "xsk/mutex.h"
 
 namespace sluice::runtime {
@@ -68,7 +69,7 @@ struct Hold {
     bool pended GUARDED_BY(mutex) = false;
     std::optional<Answer> early GUARDED_BY(mutex); // completed before the classify returned
     std::uint32_t counted GUARDED_BY(mutex) = 0;   // share in port->kept
-    xsk::Frame first GUARDED_BY(mutex);
+    SharedFrame first GUARDED_BY(mutex);           // callouts may keep its bytes
     std::vector<Queued> queued GUARDED_BY(mutex);
 };
 
@@ -88,6 +89,7 @@ public:
     // is not open.
     std::shared_ptr<Hold> consume(HANDLE context);
     std::span<std::byte> begin_reading(Hold &hold); // the packet, which stays until resolve()
+    static std::shared_ptr<PacketMemory> memory_of(Hold &hold); // of the packet; null: none
     void resolve(Hold &hold, const Answer &answer);
 
     bool order(std::uint32_t compartment, std::uint64_t ticket,

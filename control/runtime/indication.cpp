@@ -41,6 +41,28 @@ UINT8 type_of(const dp_addr &a, bool v6) {
                              : unicast;
 }
 
+// Layers at which the transport header is parsed already; at the others the data is the IP
+// packet's.
+bool transport_known(std::uint16_t layer) {
+    switch (layer) {
+    case DP_LAYER_INBOUND_TRANSPORT_V4:
+    case DP_LAYER_INBOUND_TRANSPORT_V6:
+    case DP_LAYER_OUTBOUND_TRANSPORT_V4:
+    case DP_LAYER_OUTBOUND_TRANSPORT_V6:
+    case DP_LAYER_DATAGRAM_DATA_V4:
+    case DP_LAYER_DATAGRAM_DATA_V6:
+    case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+    case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+    case DP_LAYER_ALE_AUTH_CONNECT_V4:
+    case DP_LAYER_ALE_AUTH_CONNECT_V6:
+    case DP_LAYER_ALE_FLOW_ESTABLISHED_V4:
+    case DP_LAYER_ALE_FLOW_ESTABLISHED_V6:
+        return true;
+    default:
+        return false;
+    }
+}
+
 FWP_VALUE0 value8(UINT8 v) {
     FWP_VALUE0 out{};
     out.type = FWP_UINT8;
@@ -93,12 +115,17 @@ Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const 
         path_blob_.size = static_cast<UINT32>((path_.size() + 1) * sizeof(char16_t));
         path_blob_.data = reinterpret_cast<UINT8 *>(path_.data());
     }
-    read_packet(packet);
+    read_packet(packet, asked.memory);
     fill_values(asked);
     fill_metadata(asked);
 }
 
-void Indication::read_packet(std::span<std::byte> packet) {
+Indication::~Indication() {
+    if (list_) list_->release();
+}
+
+void Indication::read_packet(std::span<std::byte> packet,
+                             const std::shared_ptr<PacketMemory> &memory) {
     const dp_upcall &h = upcall_.header;
     const std::span<const std::byte> ip =
         packet.subspan(std::min<std::size_t>(h.ip_offset, packet.size()));
@@ -116,26 +143,82 @@ void Indication::read_packet(std::span<std::byte> packet) {
                                                          : std::size_t(octet(ip, 0) & 0x0F) * 4;
     if (header < least || header > ip.size()) return;
     if (flags_ & FWP_CONDITION_FLAG_IS_FRAGMENT) read_fragment(ip);
-    if (upcall_.at_flow() && upcall_.is_tcp())
+    const bool connect =
+        h.layer == DP_LAYER_ALE_AUTH_CONNECT_V4 || h.layer == DP_LAYER_ALE_AUTH_CONNECT_V6;
+    if (connect && upcall_.is_tcp() && !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE))
         return; // a TCP connect has no packet for the callout
     const std::size_t total = v6_ ? least + be16(ip, 4) : be16(ip, 2);
     const std::size_t size =
         std::clamp(total, header, ip.size()); // without what pads the Ethernet frame
 
+    const std::size_t transport = transport_bytes(ip.first(size).subspan(header));
     metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
     metadata_.ipHeaderSize = static_cast<UINT32>(header);
-    if (upcall_.at_flow() &&
-        (h.key.protocol == udp || h.key.protocol == icmp || h.key.protocol == icmp6)) {
+    if (transport_known(h.layer)) {
         metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE;
-        metadata_.transportHeaderSize = 8;
+        metadata_.transportHeaderSize = static_cast<UINT32>(transport);
     }
-    mdl_.Size = sizeof mdl_;
-    mdl_.MappedSystemVa = mdl_.StartVa = packet.data();
-    mdl_.ByteCount = static_cast<ULONG>(h.ip_offset + size);
-    buffer_.CurrentMdl = buffer_.MdlChain = &mdl_;
-    buffer_.CurrentMdlOffset = buffer_.DataOffset = static_cast<ULONG>(h.ip_offset + header);
-    buffer_.DataLength = static_cast<ULONG>(size - header);
-    list_.FirstNetBuffer = &buffer_;
+    const std::size_t start = h.ip_offset + data_start(header, transport);
+    list_ =
+        BufferList::indicated(packet.first(h.ip_offset + size), static_cast<std::uint32_t>(start),
+                              static_cast<std::uint32_t>(h.ip_offset + size - start), memory,
+                              origin(packet, memory.get()));
+}
+
+// Of the header that a callout steps over; 0 at an inbound ICMP message, whose data begins with it.
+std::size_t Indication::transport_bytes(std::span<const std::byte> transport) const {
+    std::size_t bytes = 0;
+    switch (upcall_.header.key.protocol) {
+    case tcp:
+        bytes = transport.size() < 20 ? 0 : std::size_t(octet(transport, 12) >> 4) * 4;
+        break;
+    case udp:
+        bytes = 8;
+        break;
+    case icmp:
+    case icmp6:
+        bytes = upcall_.header.direction == DP_DIRECTION_INBOUND ? 0 : 8;
+        break;
+    default:
+        break;
+    }
+    return bytes <= transport.size() ? bytes : 0;
+}
+
+// Where the data begins, from the IP header: layers.tsv, data offset.
+std::size_t Indication::data_start(std::size_t ip_header, std::size_t transport_header) const {
+    const dp_upcall &h = upcall_.header;
+    switch (h.layer) {
+    case DP_LAYER_OUTBOUND_IPPACKET_V4:
+    case DP_LAYER_OUTBOUND_IPPACKET_V6:
+        return 0;
+    default:
+        break;
+    }
+    const bool behind = transport_known(h.layer) && h.direction == DP_DIRECTION_INBOUND;
+    return behind ? ip_header + transport_header : ip_header;
+}
+
+std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte> packet,
+                                                       const PacketMemory *memory) const {
+    const dp_upcall &h = upcall_.header;
+    auto out = std::make_shared<PacketOrigin>();
+    out->compartment = h.compartment;
+    out->ifindex = h.ifindex;
+    out->host = memory ? memory->host() : 0;
+    out->endpoint = h.endpoint;
+    out->key = h.key;
+    out->key.local = local_;
+    out->key.remote = remote_;
+    out->injected = h.injected;
+    if (h.ip_offset >= 14)
+        std::copy_n(packet.begin(), out->ethernet_addresses.size(),
+                    out->ethernet_addresses.begin());
+    const auto ip = packet.subspan(h.ip_offset);
+    out->hop_limit = octet(ip, v6_ ? 7 : 8);
+    out->traffic_class = v6_ ? static_cast<std::uint8_t>(be16(ip, 0) >> 4 & 0xFF) : octet(ip, 1);
+    out->dont_fragment = !v6_ && (octet(ip, 6) & 0x40) != 0;
+    return out;
 }
 
 void Indication::read_fragment(std::span<const std::byte> ip) {

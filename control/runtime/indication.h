@@ -7,9 +7,9 @@
 //                  the closing zero. ALE_USER_ID: FWP_TOKEN_ACCESS_INFORMATION_TYPE whose blob is
 //                  the SID S-1-22-1-<uid>.
 //   metadata       process id and path, compartment, flow handle, completion handle, header sizes,
-//   fragment, direction. layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the
-//   frame, data from the transport header on,
-//                  with the IP header in front of it within the same MDL.
+//   fragment, direction.
+//   layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the frame, in one piece
+//   from the Ethernet header on; the data begins where the layer says (data_start).
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/net_buffer.h"
 #include "shared/port.h"
 #include "sluice/fwp.h"
 
@@ -41,17 +42,23 @@ public:
         std::uint32_t reason = 0; // FWP_CONDITION_REAUTHORIZE_REASON_*
         HANDLE completion = nullptr;
         bool may_pend = false;
+        std::shared_ptr<PacketMemory> memory; // of `packet`; without it nobody can keep that
     };
     Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked);
+    ~Indication();
     Indication(const Indication &) = delete;
     Indication &operator=(const Indication &) = delete;
 
     [[nodiscard]] const FWPS_INCOMING_VALUES0 *values() const { return &values_; }
     [[nodiscard]] const FWPS_INCOMING_METADATA_VALUES0 *metadata() const { return &metadata_; }
-    [[nodiscard]] NET_BUFFER_LIST *layer_data() { return list_.FirstNetBuffer ? &list_ : nullptr; }
+    [[nodiscard]] NET_BUFFER_LIST *layer_data() { return list_; }
 
 private:
-    void read_packet(std::span<std::byte> packet);
+    void read_packet(std::span<std::byte> packet, const std::shared_ptr<PacketMemory> &memory);
+    std::size_t transport_bytes(std::span<const std::byte> transport) const;
+    std::size_t data_start(std::size_t ip_header, std::size_t transport_header) const;
+    std::shared_ptr<const PacketOrigin> origin(std::span<const std::byte> packet,
+                                               const PacketMemory *memory) const;
     void read_fragment(std::span<const std::byte> ip);
     void fill_values(const Asked &asked);
     void fill_metadata(const Asked &asked);
@@ -69,9 +76,7 @@ private:
     std::vector<FWPS_INCOMING_VALUE0> fields_;
     FWPS_INCOMING_VALUES0 values_{};
     FWPS_INCOMING_METADATA_VALUES0 metadata_{};
-    MDL mdl_{};
-    NET_BUFFER buffer_{};
-    NET_BUFFER_LIST list_{};
+    BufferList *list_ = nullptr;
 };
 
 } // namespace sluice::runtime

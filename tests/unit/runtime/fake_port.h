@@ -45,6 +45,11 @@ public:
             if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
         return sent_;
     }
+    // The ring takes so many more and is full then.
+    void refuse_sends(std::size_t after) {
+        Lock lock(mutex_);
+        sends_left_ = after;
+    }
     std::size_t free_frames() {
         Lock lock(mutex_);
         return free_.size();
@@ -71,11 +76,12 @@ public:
     }
     bool send(xsk::Frame frame) override {
         Lock lock(mutex_);
-        if (closed_) {
+        if (closed_ || sends_left_ == 0) {
             lock.unlock();
             frame.reset();
             return false;
         }
+        --sends_left_;
         Sent s;
         const auto bytes = frame.bytes();
         std::memcpy(&s.header, bytes.data(), sizeof s.header);
@@ -127,6 +133,7 @@ private:
     std::vector<std::byte *> free_ GUARDED_BY(mutex_);
     std::deque<xsk::Frame> arrived_ GUARDED_BY(mutex_);
     std::vector<Sent> sent_ GUARDED_BY(mutex_);
+    std::size_t sends_left_ GUARDED_BY(mutex_) = SIZE_MAX;
     bool closed_ GUARDED_BY(mutex_) = false;
 };
 

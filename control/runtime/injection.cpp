@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/injection.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/holds.h"
+#include "runtime/injection_control.h"
+#include "runtime/injection_packet.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+constexpr std::size_t ethernet_bytes = 14;
+constexpr std::size_t before_kept = 4096;
+constexpr UINT32 kinds_known = FWPS_INJECTION_TYPE_STREAM | FWPS_INJECTION_TYPE_TRANSPORT |
+                               FWPS_INJECTION_TYPE_NETWORK | FWPS_INJECTION_TYPE_FORWARD |
+                               FWPS_INJECTION_TYPE_L2 | FWPS_INJECTION_TYPE_VSWITCH_TRANSPORT;
+constexpr UINT32 kinds_default =
+    FWPS_INJECTION_TYPE_STREAM | FWPS_INJECTION_TYPE_TRANSPORT | FWPS_INJECTION_TYPE_FORWARD;
+constexpr std::uint32_t injection_first = 0x2001, injection_step = 0x10;
+
+std::uint32_t injection_number(HANDLE handle) {
+    const auto value = reinterpret_cast<std::uintptr_t>(handle);
+    return value > UINT32_MAX ? 0 : static_cast<std::uint32_t>(value);
+}
+
+thread_local std::vector<std::uint32_t> completing; // handles whose completionFn runs here
+
+std::span<const std::byte> bytes_of(const void *p, std::size_t count) {
+    return {static_cast<const std::byte *>(p), count};
+}
+
+xsk::Frame frame_of(PortLink &port, const dp_injection &injection, const PacketOrigin *origin,
+                    std::span<const std::byte> packet) {
+    auto frame = port.io->allocate();
+    const std::size_t total = sizeof(dp_downcall) + ethernet_bytes + packet.size();
+    if (!frame || !frame->set_bounds(0, static_cast<std::uint32_t>(total))) return {};
+    dp_downcall d{};
+    d.magic = DP_DOWNCALL_MAGIC;
+    d.version = DP_LAYOUT_VERSION;
+    d.kind = DP_DOWNCALL_INJECT;
+    d.inject = injection;
+    const auto to = frame->bytes();
+    std::memcpy(to.data(), &d, sizeof d);
+    const auto ethernet = to.subspan(sizeof d, ethernet_bytes);
+    std::fill(ethernet.begin(), ethernet.end(), std::byte{0});
+    if (origin) std::copy_n(origin->ethernet_addresses.begin(), 12, ethernet.begin());
+    const bool v6 = std::to_integer<unsigned>(packet[0]) >> 4 == 6;
+    ethernet[12] = v6 ? std::byte{0x86} : std::byte{0x08};
+    ethernet[13] = v6 ? std::byte{0xDD} : std::byte{0x00};
+    std::copy(packet.begin(), packet.end(), to.begin() + sizeof d + ethernet_bytes);
+    return *std::move(frame);
+}
+
+} // namespace
+
+// ---- handles ----
+
+class Injections::Use {
+public:
+    Use(Injections &all, HANDLE handle) : all_(all), handle_(handle) {}
+    ~Use() { all_.leave(handle_); }
+    Use(const Use &) = delete;
+    Use &operator=(const Use &) = delete;
+
+private:
+    Injections &all_;
+    HANDLE handle_;
+};
+
+NTSTATUS Injections::create(ADDRESS_FAMILY family, UINT32 flags, HANDLE *out) {
+    if (!out) return STATUS_FWP_NULL_POINTER;
+    if (flags & ~kinds_known) return STATUS_FWP_INVALID_FLAGS;
+    if (flags & FWPS_INJECTION_TYPE_VSWITCH_TRANSPORT) return STATUS_NOT_SUPPORTED;
+    const bool named = family == SLUICE_AF_INET || family == SLUICE_AF_INET6;
+    if (!named && family != SLUICE_AF_UNSPEC) return STATUS_INVALID_PARAMETER;
+    if ((flags & FWPS_INJECTION_TYPE_NETWORK) && !named) return STATUS_INVALID_PARAMETER;
+    if ((flags & FWPS_INJECTION_TYPE_L2) && (named || flags != FWPS_INJECTION_TYPE_L2))
+        return STATUS_INVALID_PARAMETER;
+    Lock lock(mutex_);
+    last_ = last_ ? last_ + injection_step : injection_first;
+    handles_[last_] = {family, flags ? flags : kinds_default, 0, false};
+    *out = reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(last_));
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS Injections::destroy(HANDLE handle) {
+    const std::uint32_t number = injection_number(handle);
+    Lock lock(mutex_);
+    const auto at = handles_.find(number);
+    if (at == handles_.end()) return STATUS_INVALID_HANDLE;
+    if (std::find(completing.begin(), completing.end(), number) != completing.end())
+        return STATUS_FWP_IN_USE;
+    if (at->second.closing) return STATUS_FWP_INJECT_HANDLE_CLOSING;
+    at->second.closing = true;
+    while (at->second.running > 0)
+        left_.wait(lock);
+    return STATUS_SUCCESS; // the entry stays: later injections are told that it is closing
+}
+
+NTSTATUS Injections::enter(const Injection &in, ADDRESS_FAMILY &family) {
+    Lock lock(mutex_);
+    const auto at = handles_.find(injection_number(in.handle));
+    if (at == handles_.end()) return STATUS_INVALID_HANDLE;
+    Handle &handle = at->second;
+    if (handle.closing) return STATUS_FWP_INJECT_HANDLE_CLOSING;
+    if ((handle.kinds & in.needs) == 0) return STATUS_FWP_INJECT_HANDLE_STALE;
+    family = in.needs == FWPS_INJECTION_TYPE_NETWORK ? handle.family : in.family;
+    const bool named = family == SLUICE_AF_INET || family == SLUICE_AF_INET6;
+    if (!named || (handle.family != SLUICE_AF_UNSPEC && handle.family != family))
+        return STATUS_INVALID_PARAMETER;
+    ++handle.running;
+    return STATUS_SUCCESS;
+}
+
+void Injections::leave(HANDLE handle) {
+    Lock lock(mutex_);
+    if (--handles_[injection_number(handle)].running == 0) left_.notify_all();
+}
+
+// ---- packets ----
+
+NTSTATUS Injections::inject(const Injection &in) {
+    if (!in.lists || !in.done) return STATUS_FWP_NULL_POINTER;
+    const BufferList *first = BufferList::of(in.lists);
+    if (!first) return STATUS_INVALID_PARAMETER;
+    ADDRESS_FAMILY family = SLUICE_AF_UNSPEC;
+    if (const NTSTATUS status = enter(in, family); status != STATUS_SUCCESS) return status;
+    const Use use(*this, in.handle);
+    const bool inherit = in.compartment == UNSPECIFIED_COMPARTMENT_ID && first->origin();
+    const auto port = ports_(inherit ? first->origin()->compartment : in.compartment);
+    if (!port || port->io->closed()) return STATUS_FWP_TCPIP_NOT_READY;
+    std::vector<Parcel> parcels;
+    if (const NTSTATUS status = pack(in, family, *port, parcels); status != STATUS_SUCCESS)
+        return status;
+    return send(in, *port, parcels);
+}
+
+NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
+                          std::vector<Parcel> &parcels) {
+    for (NET_BUFFER_LIST *at = in.lists; at; at = at->Next) {
+        BufferList *list = BufferList::of(at);
+        if (!list) return STATUS_INVALID_PARAMETER;
+        auto &parcel = parcels.emplace_back(Parcel{at, {}});
+        const NTSTATUS status = pack(in, family, port, *list, parcel.frames);
+        if (status != STATUS_SUCCESS) return status;
+    }
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
+                          BufferList &list, std::vector<xsk::Frame> &frames) {
+    const PacketOrigin *origin = list.origin();
+    const dp_injection injection = describe(in, origin);
+    const bool one_only = !in.send;
+    if (!list.FirstNetBuffer || (one_only && list.FirstNetBuffer->Next))
+        return STATUS_INVALID_PARAMETER;
+    if (in.kind == DP_INJECT_RECEIVE && injection.ifindex == 0) return STATUS_INVALID_PARAMETER;
+    std::vector<std::byte> packet;
+    for (const NET_BUFFER *b = list.FirstNetBuffer; b; b = b->Next) {
+        const NTSTATUS status = fill(in, family, origin, *b, packet);
+        if (status != STATUS_SUCCESS) return status;
+        const auto shape = ip_shape(packet);
+        if (!shape || shape->v6 != (family == SLUICE_AF_INET6)) return STATUS_INVALID_PARAMETER;
+        packet.resize(shape->total);
+        complete_sums(packet, *shape,
+                      in.kind == DP_INJECT_RECEIVE ? Sums::received
+                      : in.send                    ? Sums::all
+                                                   : Sums::open);
+        auto frame = frame_of(port, injection, origin, packet);
+        if (!frame) return STATUS_INSUFFICIENT_RESOURCES;
+        frames.push_back(std::move(frame));
+    }
+    return STATUS_SUCCESS;
+}
+
+// The whole IP packet, without checksums.
+NTSTATUS Injections::fill(const Injection &in, ADDRESS_FAMILY family, const PacketOrigin *origin,
+                          const NET_BUFFER &buffer, std::vector<std::byte> &packet) {
+    const std::size_t data = buffer.DataLength;
+    if (data == 0 || data > DP_PORT_MTU) return STATUS_INVALID_PARAMETER;
+    std::size_t head = 0;
+    IpHeader header;
+    header.v6 = family == SLUICE_AF_INET6;
+    const bool given = in.send && in.send->headerIncludeHeader;
+    if (in.send && !in.send->remoteAddress) return STATUS_FWP_NULL_POINTER;
+    if (given) {
+        head = in.send->headerIncludeHeaderLength;
+    } else if (in.send) {
+        const NTSTATUS status = header_for(in, origin, header);
+        if (status != STATUS_SUCCESS) return status;
+        head = header.bytes();
+    }
+    if (head > DP_PORT_MTU - data) return STATUS_INVALID_PARAMETER;
+    packet.assign(head + data, std::byte{0});
+    if (read(buffer, 0, std::span(packet).subspan(head)) != data) return STATUS_INVALID_PARAMETER;
+    if (given) {
+        std::memcpy(packet.data(), in.send->headerIncludeHeader, head);
+        const auto target = bytes_of(in.send->remoteAddress, header.address_bytes());
+        if (!adopt_ip_header(header.v6, target, data, std::span(packet).first(head)))
+            return STATUS_INVALID_PARAMETER;
+    } else if (in.send) {
+        write_ip_header(header, data, packet);
+    }
+    return STATUS_SUCCESS;
+}
+
+NTSTATUS Injections::header_for(const Injection &in, const PacketOrigin *origin, IpHeader &header) {
+    const bool of_endpoint =
+        origin && origin->key.protocol != 0 &&
+        (in.endpoint == 0 || origin->endpoint == 0 || origin->endpoint == in.endpoint);
+    if (of_endpoint) {
+        header.source = network_order(origin->key.local, header.v6);
+        header.protocol = origin->key.protocol;
+        if (origin->hop_limit) {
+            header.hop_limit = origin->hop_limit;
+            header.traffic_class = origin->traffic_class;
+            header.dont_fragment = origin->dont_fragment;
+        }
+    } else if (const auto endpoint = endpoints_.find(in.endpoint)) {
+        header.source = network_order(endpoint->local, header.v6);
+        header.protocol = endpoint->protocol;
+    } else {
+        return STATUS_NOT_FOUND;
+    }
+    std::memcpy(header.target.data(), in.send->remoteAddress, header.address_bytes());
+    return read_control(in.send->controlData, in.send->controlDataLength, header)
+               ? STATUS_SUCCESS
+               : STATUS_INVALID_PARAMETER;
+}
+
+dp_injection Injections::describe(const Injection &in, const PacketOrigin *origin) {
+    dp_injection out{};
+    out.handle = injection_number(in.handle);
+    out.context = reinterpret_cast<std::uintptr_t>(in.context);
+    out.kind = in.kind;
+    out.endpoint = in.endpoint;
+    if (in.kind == DP_INJECT_RECEIVE)
+        out.ifindex = in.ifindex ? in.ifindex : origin ? origin->ifindex : 0;
+    if (!origin || origin->injected.host == 0 || origin->injected.host != origin->host) return out;
+    const dp_injected &last = origin->injected;
+    if (last.handle == out.handle) {
+        out.previous = last.previous;
+        return out;
+    }
+    out.previous = last.handle;
+    const Last now{out.handle, out.context};
+    Lock lock(mutex_);
+    if (!before_.insert_or_assign(now, Last{last.handle, last.context}).second) return out;
+    before_order_.push_back(now);
+    if (before_order_.size() <= before_kept) return out;
+    before_.erase(before_order_.front());
+    before_order_.pop_front();
+    return out;
+}
+
+NTSTATUS Injections::send(const Injection &in, PortLink &port, std::vector<Parcel> &parcels) {
+    bool accepted = false;
+    for (auto &parcel : parcels) {
+        NTSTATUS status = STATUS_SUCCESS;
+        for (auto &frame : parcel.frames) {
+            if (status == STATUS_SUCCESS && port.io->send(std::move(frame))) {
+                accepted = true;
+                ++counters_.injected;
+                continue;
+            }
+            status = STATUS_INSUFFICIENT_RESOURCES;
+            if (!accepted) return port.io->closed() ? STATUS_FWP_TCPIP_NOT_READY : status;
+        }
+        complete(in, parcel.list, status);
+    }
+    return STATUS_SUCCESS;
+}
+
+void Injections::complete(const Injection &in, NET_BUFFER_LIST *list, NTSTATUS status) {
+    list->Next = nullptr;
+    list->Status = status;
+    completing.push_back(injection_number(in.handle));
+    try {
+        in.done(in.done_context, list, 0);
+    } catch (...) {
+        ++counters_.callout_exceptions;
+    }
+    completing.pop_back();
+}
+
+// ---- what was injected ----
+
+FWPS_PACKET_INJECTION_STATE Injections::state(HANDLE handle, const NET_BUFFER_LIST *list,
+                                              HANDLE *context) {
+    const std::uint32_t number = injection_number(handle);
+    Lock lock(mutex_);
+    const auto at = handles_.find(number);
+    if (at == handles_.end() || at->second.closing) return FWPS_PACKET_INJECTION_STATE_MAX;
+    const BufferList *ours = BufferList::of(list);
+    if (!ours || !ours->origin() || ours->origin()->injected.host == 0)
+        return FWPS_PACKET_NOT_INJECTED;
+    const PacketOrigin &origin = *ours->origin();
+    const dp_injected &last = origin.injected;
+    if (last.host != origin.host) return FWPS_PACKET_INJECTED_BY_OTHER;
+    const auto tell = [&](std::uint64_t value) {
+        if (context) *context = reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(value));
+    };
+    if (last.handle == number) {
+        tell(last.context);
+        return FWPS_PACKET_INJECTED_BY_SELF;
+    }
+    if (last.previous != number) return FWPS_PACKET_INJECTED_BY_OTHER;
+    const auto before = before_.find({last.handle, last.context});
+    tell(before != before_.end() && before->second.first == number ? before->second.second : 0);
+    return FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF;
+}
+
+} // namespace sluice::runtime
