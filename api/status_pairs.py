@@ -8,7 +8,7 @@ import pathlib
 import re
 
 HERE = pathlib.Path(__file__).resolve().parent
-HEADERS = ("fwps_functions.h", "fwpm_functions.h", "fwpm_provider.h", "fwpm_sublayer.h", "fwpm_callout.h",
+HEADERS = ("fwps_functions.h", "fwps_buffers.h", "fwps_inject_functions.h", "ndis_functions.h", "fwpm_functions.h", "fwpm_provider.h", "fwpm_sublayer.h", "fwpm_callout.h",
            "fwpm_filter.h", "fwpm_layer.h", "fwpm_subscribe.h", "fwpm_net_event_functions.h", "object_functions.h")
 DECLARATION = re.compile(r"^SLUICE_API (\w+) NTAPI\s+(\w+)\(([^;]*)\);", re.M)
 NOT_ASKED = re.compile(r"Enum\d$|DestroyEnumHandle0$|Unsubscribe|SubscriptionsGet0$|^FwpmLayer|^FwpmEngineClose0$")
@@ -40,7 +40,7 @@ def pairs():
     """{function: its statuses}; empty for one without a status to give."""
     out = {}
     for result, name, parameters, comment in declarations():
-        named = re.findall(r"STATUS_[A-Z0-9_]+", comment) if result == "NTSTATUS" else []
+        named = re.findall(r"\bSTATUS_[A-Z0-9_]+", comment) if result in ("NTSTATUS", "NDIS_STATUS") else []
         out[name] = list(dict.fromkeys(named + common(name, parameters) if named else []))
     return out
 

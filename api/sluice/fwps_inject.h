@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Parameters of injection and of the stream layers. The functions that take them are not there
- * yet. */
+ * Parameters of injection, whose functions stand in fwps_inject_functions.h, and of the stream
+ * layers, whose functions are not there yet. */
 #pragma once
 
 #include "fwp_address.h"

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Packet buffers. Their functions are not there yet; the layout is. */
+ * Packet buffers, their pools and pieces, and the small things that come with them. */
 #pragma once
 
 #include "ntddk.h"
-
-#define NDIS_STATUS_SUCCESS ((NDIS_STATUS)STATUS_SUCCESS)
-#define NDIS_STATUS_PENDING ((NDIS_STATUS)STATUS_PENDING)
-#define NDIS_STATUS_FAILURE ((NDIS_STATUS)STATUS_UNSUCCESSFUL)
+#define NdisZeroMemory(to, bytes) RtlZeroMemory(to, bytes)
+#define NdisMoveMemory(to, from, bytes) RtlMoveMemory(to, from, bytes)
+#define NdisEqualMemory(a, b, bytes) RtlEqualMemory(a, b, bytes)
+#define NdisGetNextMdl(mdl, next) (*(next) = (mdl)->Next)
+#define NdisQueryMdl(mdl, address, length, priority) \
+  (*(PVOID *)(address) = MmGetSystemAddressForMdlSafe(mdl, priority), \
+   *(length) = MmGetMdlByteCount(mdl))

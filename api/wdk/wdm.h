@@ -16,3 +16,30 @@ SLUICE_API NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT DriverObject, PUNICODE_STRI
 #define RtlUshortByteSwap(v) __builtin_bswap16(v)
 #define RtlUlongByteSwap(v) __builtin_bswap32(v)
 #define RtlUlonglongByteSwap(v) __builtin_bswap64(v)
+
+/* ---- memory descriptors; their functions stand in <sluice/ndis_functions.h> ---- */
+
+typedef enum _MM_PAGE_PRIORITY SLUICE_ENUM_BASE {
+  LowPagePriority = 0,
+  NormalPagePriority = 16,
+  HighPagePriority = 32
+} MM_PAGE_PRIORITY;
+#define MdlMappingNoWrite 0x80000000u
+#define MdlMappingNoExecute 0x40000000u
+
+#define MmGetMdlByteCount(mdl) ((mdl)->ByteCount)
+#define MmGetMdlByteOffset(mdl) ((mdl)->ByteOffset)
+#define MmGetMdlVirtualAddress(mdl) ((PVOID)((PUCHAR)(mdl)->StartVa + (mdl)->ByteOffset))
+#define MmGetSystemAddressForMdlSafe(mdl, priority) ((void)(priority), (mdl)->MappedSystemVa)
+
+/* ---- pool memory: the process's own ---- */
+
+typedef enum _POOL_TYPE SLUICE_ENUM_BASE {
+  NonPagedPool = 0,
+  PagedPool = 1,
+  NonPagedPoolNx = 512
+} POOL_TYPE;
+#define ExAllocatePoolWithTag(type, bytes, tag) ((void)(type), (void)(tag), __builtin_malloc(bytes))
+#define ExAllocatePoolZero(type, bytes, tag) ((void)(type), (void)(tag), __builtin_calloc(1, (bytes)))
+#define ExFreePoolWithTag(memory, tag) ((void)(tag), __builtin_free(memory))
+#define ExFreePool(memory) __builtin_free(memory)

@@ -248,6 +248,8 @@ int main(int argc, char **argv) {
     using namespace sluice::test;
     (void)world();
     run_time_rows();
+    packet_rows();
+    injection_rows();
     session_rows();
     object_rows();
     filter_rows();

@@ -96,6 +96,8 @@ enum Manner {
 void typical(const char *function, int manner, const Typical &call);
 
 void run_time_rows();
+void packet_rows();
+void injection_rows();
 void session_rows();
 void object_rows();
 void filter_rows();

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fwp/instance.h"
+
+using namespace sluice;
+
+namespace {
+
+NTSTATUS inject(const runtime::Injection &injection) {
+    return fwp::guarded([&] { return fwp::engine().injections().inject(injection); });
+}
+
+NTSTATUS send(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
+              const FWPS_TRANSPORT_SEND_PARAMS1 *args, ADDRESS_FAMILY family,
+              COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
+              HANDLE done_context) {
+    if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
+    runtime::Injection in;
+    in.handle = handle;
+    in.needs = FWPS_INJECTION_TYPE_TRANSPORT;
+    in.context = context;
+    in.kind = DP_INJECT_SEND;
+    in.family = family;
+    in.compartment = compartment;
+    in.endpoint = endpoint;
+    in.send = args;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return inject(in);
+}
+
+} // namespace
+
+NTSTATUS FwpsInjectionHandleCreate0(ADDRESS_FAMILY family, UINT32 flags, HANDLE *handle) {
+    return fwp::guarded([&] { return fwp::engine().injections().create(family, flags, handle); });
+}
+
+NTSTATUS FwpsInjectionHandleDestroy0(HANDLE handle) {
+    return fwp::guarded([&] { return fwp::engine().injections().destroy(handle); });
+}
+
+NTSTATUS FwpsInjectTransportReceiveAsync0(HANDLE handle, HANDLE context, PVOID reserved,
+                                          UINT32 flags, ADDRESS_FAMILY family,
+                                          COMPARTMENT_ID compartment, IF_INDEX interface, IF_INDEX,
+                                          NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
+                                          HANDLE done_context) {
+    if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
+    if (reserved) return STATUS_INVALID_PARAMETER;
+    runtime::Injection in;
+    in.handle = handle;
+    in.needs = FWPS_INJECTION_TYPE_TRANSPORT;
+    in.context = context;
+    in.kind = DP_INJECT_RECEIVE;
+    in.family = family;
+    in.compartment = compartment;
+    in.ifindex = interface;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return inject(in);
+}
+
+NTSTATUS FwpsInjectNetworkReceiveAsync0(HANDLE handle, HANDLE context, UINT32 flags,
+                                        COMPARTMENT_ID compartment, IF_INDEX interface, IF_INDEX,
+                                        NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
+                                        HANDLE done_context) {
+    if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
+    runtime::Injection in;
+    in.handle = handle;
+    in.needs = FWPS_INJECTION_TYPE_NETWORK;
+    in.context = context;
+    in.kind = DP_INJECT_RECEIVE;
+    in.compartment = compartment;
+    in.ifindex = interface;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return inject(in);
+}
+
+NTSTATUS FwpsInjectTransportSendAsync0(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
+                                       FWPS_TRANSPORT_SEND_PARAMS0 *args, ADDRESS_FAMILY family,
+                                       COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists,
+                                       FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
+    FWPS_TRANSPORT_SEND_PARAMS1 newer{};
+    if (args) {
+        newer.remoteAddress = args->remoteAddress;
+        newer.remoteScopeId = args->remoteScopeId;
+        newer.controlData = args->controlData;
+        newer.controlDataLength = args->controlDataLength;
+    }
+    return send(handle, context, endpoint, flags, args ? &newer : nullptr, family, compartment,
+                lists, done, done_context);
+}
+
+NTSTATUS FwpsInjectTransportSendAsync1(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
+                                       FWPS_TRANSPORT_SEND_PARAMS1 *args, ADDRESS_FAMILY family,
+                                       COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists,
+                                       FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
+    return send(handle, context, endpoint, flags, args, family, compartment, lists, done,
+                done_context);
+}
+
+NTSTATUS FwpsInjectNetworkSendAsync0(HANDLE handle, HANDLE context, UINT32 flags,
+                                     COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists,
+                                     FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
+    if (flags & ~FWPS_SEND_INJECT_PRESERVE_IPID) return STATUS_FWP_INVALID_FLAGS;
+    runtime::Injection in;
+    in.handle = handle;
+    in.needs = FWPS_INJECTION_TYPE_NETWORK;
+    in.context = context;
+    in.kind = DP_INJECT_SEND;
+    in.compartment = compartment;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return inject(in);
+}
+
+FWPS_PACKET_INJECTION_STATE
+FwpsQueryPacketInjectionState0(HANDLE handle, const NET_BUFFER_LIST *list, HANDLE *context) {
+    return fwp::engine().injections().state(handle, list, context);
+}
