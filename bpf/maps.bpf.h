@@ -62,6 +62,21 @@ struct {
 } ended SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, DP_CONTEXT_SLOTS);
+    __type(key, __u32);
+    __type(value, struct dp_context_slot);
+} context_slots SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_ENDPOINTS_MAX);
+    __type(key, __u64);
+    __type(value, struct dp_endpoint_flows);
+} endpoints SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, DP_USES_MAX);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Re-authorises one flow without a packet: the daemon runs it for each flow that is older than the
-   policy it has just published, so that idle connections obey as well. Never attached. */
+/* What the daemon does to one flow without a packet: it is judged again under the policy that was
+   just published, so that idle connections obey as well; or it has ended. Never attached. */
 #ifndef SLUICE_BPF_HOOKS_JUDGE_H
 #define SLUICE_BPF_HOOKS_JUDGE_H
 
+#include "lib/flow_end.h"
 #include "lib/flow_judge.h"
 #include "lib/work.h"
 #include "shared/judge.h"
@@ -25,15 +26,23 @@ DP_INLINE int dp_judge_flow(const struct dp_flow_key *key, struct dp_flow *f, st
     return DP_JUDGE_BLOCK;
 }
 
-SEC("tc") int dp_judge(struct __sk_buff *skb)
+DP_INLINE int dp_judge_forget(const struct dp_flow_key *key, __u64 contexts)
 {
-    struct dp_judge_request request;
-    struct dp_flow *f;
+    struct dp_flow *f = dp_flow_find(key);
+
+    if (!f) return DP_JUDGE_OTHER;
+    bpf_spin_lock(&f->lock);
+    f->contexts &= ~contexts;
+    bpf_spin_unlock(&f->lock);
+    return DP_JUDGE_ENDED;
+}
+
+DP_INLINE int dp_judge_again(const struct dp_judge_request *request)
+{
+    struct dp_flow *f = dp_flow_find(&request->key);
     struct dp_work *w;
     int r;
 
-    if (bpf_skb_load_bytes(skb, 0, &request, sizeof request)) return DP_JUDGE_OTHER;
-    f = dp_flow_find(&request.key);
     if (!f) return DP_JUDGE_OTHER;
     if (f->state == DP_FLOW_BLOCKED && f->flags & DP_FLOW_TO_CUT) { /* a packet was first */
         f->flags &= ~DP_FLOW_TO_CUT;
@@ -43,9 +52,30 @@ SEC("tc") int dp_judge(struct __sk_buff *skb)
     if (f->generation == dp_generation()) return DP_JUDGE_CURRENT;
     w = dp_work_take();
     if (!w) return DP_JUDGE_OTHER;
-    r = dp_judge_flow(&request.key, f, w);
+    r = dp_judge_flow(&request->key, f, w);
     dp_work_give(w);
     return r;
+}
+
+SEC("tc") int dp_judge(struct __sk_buff *skb)
+{
+    struct dp_judge_request request;
+    int r;
+
+    if (bpf_skb_load_bytes(skb, 0, &request, sizeof request)) return DP_JUDGE_OTHER;
+    switch (request.order) {
+    case DP_JUDGE_REAUTHORIZE:
+        return dp_judge_again(&request);
+    case DP_JUDGE_END:
+        if (!dp_flow_find(&request.key)) return DP_JUDGE_OTHER;
+        r = dp_flow_end(&request.key, request.ticket, 0);
+        DP_FORGET(r);
+        return r ? DP_JUDGE_ENDED : DP_JUDGE_OTHER;
+    case DP_JUDGE_FORGET:
+        return dp_judge_forget(&request.key, request.ticket);
+    default:
+        return DP_JUDGE_OTHER;
+    }
 }
 
 #endif

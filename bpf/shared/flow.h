@@ -98,10 +98,10 @@ struct dp_flow {
     __u32 up, down;    /* packets sent up / accounted for from below while pending or draining */
     __u32 queue_bytes; /* behind the first held packet */
     __u16 layer;
-    __u8 direction; /* enum dp_direction */
-    __u8 reason;    /* enum dp_reason of a block */
-    __u16 icmp;     /* type << 8 | code of the first packet */
-    __u16 pad;
+    __u8 direction;  /* enum dp_direction */
+    __u8 reason;     /* enum dp_reason of a block */
+    __u16 icmp;      /* type << 8 | code of the first packet */
+    __u16 gone;      /* its end is told: it takes no more contexts */
     __u32 use_bytes; /* of it in `uses` */
     struct dp_process process;
     struct dp_cgroups cgroups;
@@ -118,6 +118,25 @@ struct dp_ended {
     __u64 ended_ns;
 };
 #define DP_ENDED_MAX DP_FLOWS_MAX
+
+/* Map `context_slots`, array by slot - 1: whose bit of dp_flow.contexts it is just now. */
+struct dp_context_slot {
+    __u32 host; /* 0: nobody's */
+    __u32 callout;
+    __u64 slots; /* the bits of all slots of this host */
+};
+DP_ASSERT(sizeof(struct dp_context_slot) == 16, "layout");
+
+/* Map `endpoints`, hash by socket cookie: flows with contexts of a socket that is no TCP
+   connection, so that their ends are known when it closes. */
+struct dp_endpoint_flows {
+    struct dp_flow_key last;
+    __u64 id; /* of that one */
+    __u32 flows;
+    __u32 pad;
+};
+DP_ASSERT(sizeof(struct dp_endpoint_flows) == 56, "layout");
+#define DP_ENDPOINTS_MAX 65536
 
 /* Map `exes`, LRU hash: path of an executable by identity, found while its process lived. */
 struct dp_exe_key {

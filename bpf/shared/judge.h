@@ -10,6 +10,8 @@ enum dp_judge_order {
     DP_JUDGE_END = 1, /* the flow with this ticket (0: any) is over: entry, counts and contexts go
                          the way that they go when a program sees its end */
     DP_JUDGE_ABANDON = 2, /* as END, of an operation: `ticket` is its key */
+    DP_JUDGE_FORGET = 3,  /* the flow has no contexts of the slots whose bits are in `ticket`: their
+                             hosts ended */
 };
 
 struct dp_judge_request {
@@ -27,7 +29,7 @@ enum dp_judge_result {
     DP_JUDGE_BLOCK = 2,   /* judged now: blocked, its ends have not heard of it */
     DP_JUDGE_ASK = 3,     /* a callout decides, at the next packet */
     DP_JUDGE_OTHER = 4,   /* not there, or not permitted in the first place */
-    DP_JUDGE_ENDED = 5,   /* END, ABANDON: done */
+    DP_JUDGE_ENDED = 5,   /* END, ABANDON, FORGET: done */
 };
 
 #endif

@@ -26,6 +26,7 @@ constexpr Hook hooks[] = {
     {"dp_post_bind4", BPF_CGROUP_INET4_POST_BIND, "l_bind4_cgroup"},
     {"dp_post_bind6", BPF_CGROUP_INET6_POST_BIND, "l_bind6_cgroup"},
     {"dp_sock_create", BPF_CGROUP_INET_SOCK_CREATE, "l_create_cgroup"},
+    {"dp_sock_release", BPF_CGROUP_INET_SOCK_RELEASE, "l_release_cgroup"},
     {"dp_sockops", BPF_CGROUP_SOCK_OPS, "l_sockops_cgroup"},
     {"dp_skb_egress", BPF_CGROUP_INET_EGRESS, "l_skb_egress_cgroup"},
 };
