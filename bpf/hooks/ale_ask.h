@@ -5,7 +5,7 @@
 #define SLUICE_BPF_HOOKS_ALE_ASK_H
 
 #include "hooks/step.h"
-#include "lib/flow_open.h"
+#include "lib/flow_end.h"
 #include "lib/owner.h"
 
 /* Classifies f's layer for this packet into scratch's eval. */

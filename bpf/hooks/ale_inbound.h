@@ -117,7 +117,8 @@ DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
     switch (f->state) {
     case DP_FLOW_PERMITTED:
         if (syn && dp_flow_is_over(f)) {
-            dp_flow_delete(o->key); /* the peer begins a new connection on the old tuple */
+            /* the peer begins a new connection on the old tuple */
+            if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_in_unknown(o);
         }
         if (f->generation != dp_generation()) return dp_in_again(o, f);
@@ -128,7 +129,7 @@ DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
         if (tcp && (p->tcp_flags & DP_TCP_RST)) return DP_PASS;
         if (!syn && dp_flow_awaits_cut(f)) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
         if (f->generation != dp_generation() && f->direction == DP_DIRECTION_INBOUND) {
-            dp_flow_delete(o->key);
+            if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_in_unknown(o);
         }
         return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);

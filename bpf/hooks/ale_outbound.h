@@ -106,7 +106,7 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
     switch (f->state) {
     case DP_FLOW_PERMITTED:
         if (syn && (dp_flow_is_over(f) || (f->flags & DP_FLOW_REPLIED) || f->direction)) {
-            dp_flow_delete(o->key);
+            if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_out_first(o, 0);
         }
         if (f->generation != generation) return dp_out_again(o, f);
@@ -117,7 +117,7 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
         if (o->packet->tcp_flags & DP_TCP_RST) return DP_PASS; /* the peer hears of the end */
         if (!syn && dp_flow_awaits_cut(f)) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
         if (f->generation != generation || bpf_ktime_get_ns() > f->seen_ns + DP_BLOCKED_LINGER_NS) {
-            dp_flow_delete(o->key);
+            if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_out_unknown(o);
         }
         return dp_out_refuse(o, DP_REASON_FLOW_BLOCKED);

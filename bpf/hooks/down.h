@@ -3,8 +3,8 @@
 #ifndef SLUICE_BPF_HOOKS_DOWN_H
 #define SLUICE_BPF_HOOKS_DOWN_H
 
+#include "lib/flow_end.h"
 #include "lib/flow_judge.h"
-#include "lib/flow_open.h"
 #include "lib/parse_xdp.h"
 #include "lib/upcall.h"
 

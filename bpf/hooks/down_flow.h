@@ -3,7 +3,7 @@
 #ifndef SLUICE_BPF_HOOKS_DOWN_FLOW_H
 #define SLUICE_BPF_HOOKS_DOWN_FLOW_H
 
-#include "hooks/down.h"
+#include "hooks/down_context.h"
 #include "lib/timestamp.h"
 
 /* The stage that has answered, or asks again. */
@@ -50,6 +50,7 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
 
     *e = f->eval;
     if (d->head->filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
+    dp_down_contexts(d, &d->head->key, f);
     if (!dp_down_keep(d, e)) return -DP_REASON_TOO_MANY_HOPS;
     dp_key_from_flow(key, &d->head->key, f, f->ifindex, d->inbound);
     DP_NUMBER(key, REAUTHORIZE_REASON) =
@@ -180,6 +181,7 @@ DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
     }
     bpf_spin_unlock(&f->lock);
     if (!done) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    dp_down_contexts(d, &d->head->key, f);
     f->deadline_ns = limit ? now + limit : 0;
     dp_count(DP_REASON_HOLD_OPENED, d->bytes);
     dp_hold_tell(f, &d->head->key, 0);

@@ -52,6 +52,16 @@ DP_INLINE int dp_down_ticket_on(const struct dp_down *d, struct dp_ticket *t)
     return dp_down_identity(d, t) ? XDP_PASS : XDP_DROP;
 }
 
+/* Of the flow that the packet belongs to, if it is still that one. */
+DP_INLINE void dp_down_ticket_contexts(const struct dp_down *d, struct dp_ticket *t)
+{
+    struct dp_flow *f = t->flow.protocol ? dp_flow_find(&t->flow) : 0;
+
+    if (!f || f->ticket != t->flow_id) return;
+    dp_down_contexts(d, &t->flow, f);
+    t->key.contexts = f->contexts;
+}
+
 DP_INLINE int dp_down_ticket(const struct dp_down *d)
 {
     struct dp_ticket *t = &d->scratch->ticket, *kept;
@@ -67,6 +77,7 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
     if (d->bytes && !dp_down_fits_ticket(d->scratch, t))
         return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    dp_down_ticket_contexts(d, t);
     if (!dp_down_keep(d, &t->eval))
         return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
     r = dp_classify(&t->key, &t->eval);

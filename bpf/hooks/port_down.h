@@ -51,11 +51,12 @@ DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
 
     if (bpf_xdp_load_bytes(ctx, 0, head, sizeof *head) || head->magic != DP_DOWNCALL_MAGIC ||
         head->version != DP_LAYOUT_VERSION || head->kind < DP_DOWNCALL_ANSWER ||
-        head->kind > DP_DOWNCALL_DISCARD) {
+        (head->kind > DP_DOWNCALL_DISCARD && head->kind != DP_DOWNCALL_CONTEXT)) {
         dp_count(DP_REASON_DOWNCALL_MALFORMED, bytes);
         return XDP_DROP;
     }
     dp_count(DP_REASON_DOWNCALL, bytes);
+    if (head->kind == DP_DOWNCALL_CONTEXT) return dp_down_context(ctx, s, host);
     __builtin_memset(&s->meta, 0, sizeof s->meta);
     s->meta.magic = DP_DOWNCALL_MAGIC;
     action = dp_down_apply(ctx, s, host);

@@ -5,6 +5,7 @@
 #define SLUICE_BPF_LIB_FLOW_END_H
 
 #include "lib/context.h"
+#include "lib/flow_open.h"
 #include "lib/notice.h"
 
 struct dp_end_walk {
@@ -109,12 +110,20 @@ __noinline int dp_flow_end(const struct dp_flow_key *of, __u64 id, __u32 linger)
     r = dp_end_begin(f, &contexts);
     if (r != 1) return r;
     if (contexts) dp_endpoint_forget(f, key);
+    dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0);
     if (linger)
         __sync_fetch_and_or(&f->flags, DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE);
     else
         dp_flow_delete(key);
     if (contexts) dp_end_tell(key, id, contexts);
     return 1;
+}
+
+/* Nobody will answer: the next packet of the flow is judged anew. */
+DP_INLINE void dp_flow_abandon(const struct dp_flow_key *k, struct dp_flow *f)
+{
+    dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0);
+    dp_flow_end(k, 0, 0);
 }
 
 #endif

@@ -140,11 +140,4 @@ DP_INLINE void dp_flow_drained(struct dp_flow *f)
     bpf_spin_unlock(&f->lock);
 }
 
-/* Nobody will answer: the next packet of the flow is judged anew. */
-DP_INLINE void dp_flow_abandon(const struct dp_flow_key *k, struct dp_flow *f)
-{
-    dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0);
-    dp_flow_delete(k);
-}
-
 #endif
