@@ -152,8 +152,11 @@ void Indication::read_packet(std::span<std::byte> packet,
         std::clamp(total, header, ip.size()); // without what pads the Ethernet frame
 
     const std::size_t transport = transport_bytes(ip.first(size).subspan(header));
-    metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
-    metadata_.ipHeaderSize = static_cast<UINT32>(header);
+    // Outbound, a size would say that the data begins with the IP header.
+    if (inbound || data_start(header, transport) == 0) {
+        metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
+        metadata_.ipHeaderSize = static_cast<UINT32>(header);
+    }
     if (transport_known(h.layer)) {
         metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE;
         metadata_.transportHeaderSize = static_cast<UINT32>(transport);
@@ -317,6 +320,9 @@ void Indication::fill_metadata(const Asked &asked) {
     if (h.process.tgid) set(FWPS_METADATA_FIELD_PROCESS_ID, m.processId, h.process.tgid);
     if (path_blob_.size) set(FWPS_METADATA_FIELD_PROCESS_PATH, m.processPath, &path_blob_);
     if (h.flow) set(FWPS_METADATA_FIELD_FLOW_HANDLE, m.flowHandle, h.flow);
+    if (h.endpoint)
+        set(FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE, m.transportEndpointHandle, h.endpoint);
+    if (h.parent) set(FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE, m.parentEndpointHandle, h.parent);
     if (flags_ & FWP_CONDITION_FLAG_IS_REAUTHORIZE)
         set(FWPS_METADATA_FIELD_PACKET_DIRECTION, m.packetDirection,
             h.direction == DP_DIRECTION_INBOUND ? FWP_DIRECTION_INBOUND : FWP_DIRECTION_OUTBOUND);

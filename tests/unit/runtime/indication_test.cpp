@@ -85,8 +85,65 @@ TEST(Indication, DataBeginsAtTheTransportHeaderAndEndsBeforeThePadding) {
     EXPECT_EQ(buffer->DataLength, 12u);
     EXPECT_EQ(buffer->CurrentMdlOffset, 34u);
     EXPECT_EQ(buffer->CurrentMdl->MappedSystemVa, bytes.data());
-    EXPECT_EQ(in.metadata()->ipHeaderSize, 20u);
+    EXPECT_EQ(in.metadata()->ipHeaderSize, 0u);
+    EXPECT_FALSE(in.metadata()->currentMetadataValues & FWPS_METADATA_FIELD_IP_HEADER_SIZE);
     EXPECT_EQ(in.metadata()->transportHeaderSize, 8u);
+}
+
+TEST(Indication, InboundDataBeginsBehindTheHeadersWhichARetreatReaches) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    u.header.endpoint = 9;
+    u.header.parent = 8;
+    auto bytes = packet();
+    bytes[14 + 20] = std::byte{0x99};
+    Indication in(u, bytes, {});
+    NET_BUFFER &buffer = *in.layer_data()->FirstNetBuffer;
+    EXPECT_EQ(buffer.CurrentMdlOffset, 42u);
+    EXPECT_EQ(buffer.DataLength, 4u);
+    const auto &m = *in.metadata();
+    ASSERT_EQ(retreat(buffer, m.ipHeaderSize + m.transportHeaderSize, 0, nullptr),
+              NDIS_STATUS_SUCCESS);
+    EXPECT_EQ(*static_cast<std::byte *>(contiguous(buffer, 28, nullptr, 1, 0)), std::byte{0x45});
+    EXPECT_EQ(m.transportEndpointHandle, 9u);
+    EXPECT_EQ(m.parentEndpointHandle, 8u);
+}
+
+TEST(Indication, AnInboundIcmpMessageIsTheData) {
+    Upcall u = connect_v4(1);
+    u.header.layer = FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.layer_data()->FirstNetBuffer->CurrentMdlOffset, 34u);
+    EXPECT_EQ(in.metadata()->ipHeaderSize, 20u);
+    EXPECT_EQ(in.metadata()->transportHeaderSize, 0u);
+}
+
+TEST(Indication, ATcpSynIsShownToTheReceiver) {
+    Upcall u = connect_v4(6);
+    u.header.layer = FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    std::vector<std::byte> bytes(14 + 20 + 24);
+    bytes[14] = std::byte{0x45};
+    bytes[17] = std::byte{44};
+    bytes[14 + 20 + 12] = std::byte{0x60}; // with four bytes of options
+    Indication in(u, bytes, {});
+    ASSERT_NE(in.layer_data(), nullptr);
+    EXPECT_EQ(in.metadata()->transportHeaderSize, 24u);
+    EXPECT_EQ(in.layer_data()->FirstNetBuffer->DataLength, 0u);
+}
+
+TEST(Indication, OutboundPacketsBeginWithTheirIpHeaderAtTheIpLayer) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_OUTBOUND_IPPACKET_V4;
+    u.header.flow = 0;
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.layer_data()->FirstNetBuffer->CurrentMdlOffset, 14u);
+    EXPECT_EQ(in.layer_data()->FirstNetBuffer->DataLength, 32u);
+    EXPECT_EQ(in.metadata()->ipHeaderSize, 20u);
 }
 
 TEST(Indication, ATcpConnectHasNoPacket) {
