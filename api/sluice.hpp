@@ -10,6 +10,8 @@
 #include "sluice/error.hpp"
 #include "sluice/filter.hpp"
 #include "sluice/hold.hpp"
+#include "sluice/injection.hpp"
+#include "sluice/packet.hpp"
 #include "sluice/plugin.hpp"
 #include "sluice/subscription.hpp"
 #include "sluice/text.hpp"

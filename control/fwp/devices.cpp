@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fwp/instance.h"
+#include "fwp/work_items.h"
 #include "runtime/text.h"
 
 using namespace sluice;
@@ -22,6 +23,7 @@ NTSTATUS IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension_bytes, PUNICODE_S
 
 VOID IoDeleteDevice(PDEVICE_OBJECT device) {
     (void)fwp::guarded([&] {
+        fwp::wait_for_work(device);
         fwp::engine().devices().remove(device);
         return STATUS_SUCCESS;
     });

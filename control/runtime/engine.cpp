@@ -152,8 +152,7 @@ void Engine::attach(std::uint32_t compartment, std::uint32_t host_id,
     link->compartment = compartment;
     link->host_id = host_id;
     Lock lock(mutex_);
-    ports_[compartment] =
-        std::make_shared<PortLoop>(std::move(link), dispatcher_, counters_, options_.busy);
+    ports_[compartment] = std::make_shared<PortLoop>(std::move(link), dispatcher_, counters_);
 }
 
 void Engine::detach(std::uint32_t compartment) {

@@ -3,7 +3,6 @@
 // their own.
 #pragma once
 
-#include <chrono>
 #include <functional>
 
 #include "runtime/callouts.h"
@@ -24,8 +23,7 @@ public:
         std::string socket;                // of sluiced
         std::string name;                  // shown in host list
         std::function<void()> on_shutdown; // sluiced asks a supervised host to end; reader thread
-        int connection = -1;              // to sluiced, if the process made one already; taken over
-        std::chrono::microseconds busy{}; // how long a port is looked at before its thread sleeps
+        int connection = -1; // to sluiced, if the process made one already; taken over
     };
     explicit Engine(Options options);
     ~Engine() override;
@@ -43,6 +41,7 @@ public:
 
     NTSTATUS pend(HANDLE completion, HANDLE *context) { return holds_.pend(completion, context); }
     void complete(HANDLE context) { dispatcher_.complete(context); }
+    void defer(std::function<void()> job) { workers_.post(std::move(job)); } // in another thread
 
     Sessions &sessions() { return sessions_; }
     Subscriptions &subscriptions() { return subscriptions_; }

@@ -13,9 +13,7 @@ namespace sluice::runtime {
 
 class PortLoop {
 public:
-    // busy: after a frame the leader looks for the next one for so long before it sleeps.
-    PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters,
-             std::chrono::microseconds busy = {});
+    PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters);
     ~PortLoop(); // closes the port and waits for its threads, also for those in user code
     [[nodiscard]] const std::shared_ptr<PortLink> &link() const { return link_; }
 
@@ -34,7 +32,6 @@ private:
     const std::shared_ptr<PortLink> link_;
     Dispatcher &dispatcher_;
     Counters &counters_;
-    const std::chrono::microseconds busy_;
     std::atomic<bool> stop_{false};
     Mutex mutex_;
     Condition changed_;

@@ -58,7 +58,8 @@ TEST(SeedDriver, RegistersFromEveryLanguageAndCompiler) {
 TEST(ManagingDriver, EntersAndLeavesTwice) {
     if (!std::getenv("SLUICE_STATUS_REAL")) GTEST_SKIP() << "needs an engine";
     for (const std::string name :
-         {"managing_gcc_c11", "managing_clang_c17", "managing_gcc_cxx20", "managing_clang_cxx17"}) {
+         {"managing_gcc_c11", "managing_clang_c17", "managing_gcc_cxx20", "managing_clang_cxx17",
+          "pend_and_inject_gcc", "pend_and_inject_clang"}) {
         for (int round = 0; round < 2; ++round) {
             Driver driver(name);
             ASSERT_EQ(driver.enter(), STATUS_SUCCESS) << name;

@@ -24,6 +24,17 @@ struct FakeLibrary {
     std::function<void(const FWPM_FILTER_CHANGE0 &)> tell_change;
     std::function<void(const FWPM_NET_EVENT3 &)> tell_event;
     std::vector<std::string> transactions;
+    struct Injection {
+        bool receive;
+        UINT64 endpoint;
+        UINT32 interface;
+        ADDRESS_FAMILY family;
+        std::vector<UINT8> remote;
+    };
+    std::vector<Injection> injections;
+    NTSTATUS inject_status = STATUS_SUCCESS;
+    NTSTATUS clone_status = STATUS_SUCCESS;
+    int injection_handles = 0, clones = 0; // that are open
     NTSTATUS pend_status = STATUS_SUCCESS;
     NTSTATUS register_status = STATUS_SUCCESS;
     NTSTATUS callout_add_status = STATUS_SUCCESS;

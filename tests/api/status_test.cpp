@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each function with each status that its contract names, one test per pair: here what the run time
 // decides, and the program. api/status_pairs.py says which tests must exist.
+#include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -177,6 +179,44 @@ NTSTATUS making_a_device(NTSTATUS wanted) {
     return status;
 }
 
+// IoDeleteDevice waits for what is queued, an item may free itself, and delete its own device.
+NTSTATUS working() {
+    DRIVER_OBJECT own{};
+    PDEVICE_OBJECT made = nullptr;
+    EXPECT_EQ(IoAllocateWorkItem(nullptr), nullptr);
+    EXPECT_EQ(IoCreateDevice(&own, 0, nullptr, 0, 0, 0, &made), STATUS_SUCCESS);
+    static std::atomic<int> ran;
+    ran = 0;
+    for (int i = 0; i < 20; ++i) {
+        PIO_WORKITEM item = IoAllocateWorkItem(made);
+        IoQueueWorkItem(
+            item,
+            [](PDEVICE_OBJECT, PVOID context) {
+                std::this_thread::yield();
+                IoFreeWorkItem(static_cast<PIO_WORKITEM>(context));
+                ++ran;
+            },
+            DelayedWorkQueue, item);
+    }
+    IoDeleteDevice(made);
+    EXPECT_EQ(ran, 20);
+    EXPECT_EQ(IoAllocateWorkItem(made), nullptr);
+    EXPECT_EQ(IoCreateDevice(&own, 0, nullptr, 0, 0, 0, &made), STATUS_SUCCESS);
+    PIO_WORKITEM last = IoAllocateWorkItem(made);
+    IoQueueWorkItem(
+        last,
+        [](PDEVICE_OBJECT device_object, PVOID) {
+            IoDeleteDevice(device_object);
+            ++ran;
+        },
+        DelayedWorkQueue, nullptr);
+    while (ran < 21)
+        std::this_thread::yield();
+    IoFreeWorkItem(last);
+    IoFreeWorkItem(nullptr);
+    return STATUS_SUCCESS;
+}
+
 template <typename Callout, typename Filter, typename Register>
 void register_rows(const std::string &function, Register call) {
     const std::pair<const char *, NTSTATUS> statuses[] = {
@@ -231,6 +271,8 @@ void run_time_rows() {
         [] { return making_a_device(STATUS_INVALID_PARAMETER); });
     row("IoCreateDevice", STATUS(STATUS_OBJECT_NAME_COLLISION),
         [] { return making_a_device(STATUS_OBJECT_NAME_COLLISION); });
+    for (const char *name : {"IoAllocateWorkItem", "IoFreeWorkItem", "IoQueueWorkItem"})
+        row(name, STATUS_SUCCESS, working);
     row("IoDeleteDevice", STATUS_SUCCESS, [] {
         const auto before = fwp::engine().counters().foreign_devices.load();
         IoDeleteDevice(nullptr);
