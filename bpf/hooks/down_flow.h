@@ -149,22 +149,6 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
     return XDP_PASS;
 }
 
-DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
-{
-    __u32 state = f->state;
-    int r;
-
-    if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD)
-        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
-    if (d->head->flags & DP_DOWNCALL_EXPIRED) __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
-    r = dp_down_resume(d, f);
-    if (r == -DP_REASON_DOWNCALL_STALE) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
-    if (r == DP_CLASSIFY_PERMIT) return dp_down_permit(ctx, d, f);
-    if (r == DP_CLASSIFY_CALLOUT) return dp_down_next(d, f);
-    if (r < 0) dp_count(-r, d->bytes);
-    return dp_down_block(d, f);
-}
-
 DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
 {
     __u32 id = d->host;
@@ -186,6 +170,26 @@ DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
     dp_count(DP_REASON_HOLD_OPENED, d->bytes);
     dp_hold_tell(f, &d->head->key, 0);
     return XDP_DROP;
+}
+
+DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
+{
+    __u32 state = f->state;
+    int r;
+
+    if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD)
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    /* Pended and completed before the classify returned: a hold all the same, in one frame. */
+    if (d->head->kind == DP_DOWNCALL_COMPLETE && state == DP_FLOW_ASKED &&
+        !(f->flags & DP_FLOW_REAUTHORIZE))
+        dp_down_held(d, f);
+    if (d->head->flags & DP_DOWNCALL_EXPIRED) __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
+    r = dp_down_resume(d, f);
+    if (r == -DP_REASON_DOWNCALL_STALE) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (r == DP_CLASSIFY_PERMIT) return dp_down_permit(ctx, d, f);
+    if (r == DP_CLASSIFY_CALLOUT) return dp_down_next(d, f);
+    if (r < 0) dp_count(-r, d->bytes);
+    return dp_down_block(d, f);
 }
 
 DP_INLINE int dp_down_release(const struct dp_down *d, struct dp_flow *f)

@@ -5,6 +5,7 @@
 
 #include "daemon/engine.h"
 #include "daemon/event_pump.h"
+#include "daemon/flow_contexts.h"
 #include "daemon/hosts.h"
 #include "daemon/live_flows.h"
 #include "daemon/net_events.h"
@@ -21,8 +22,9 @@ namespace sluice::daemon {
 Core::Core(Options given, Loop &turns)
     : options(std::move(given)), loop(turns), rights(RightsRules::of_system()), notices(loop),
       turn(loop), planes(std::make_unique<Planes>(*this)), engine(std::make_unique<Engine>(*this)),
-      hosts(std::make_unique<Hosts>(*this)), sessions(std::make_unique<Sessions>(*this)),
-      plugins(std::make_unique<Plugins>(*this)), subscriptions(std::make_unique<Subscriptions>()),
+      hosts(std::make_unique<Hosts>(*this)), flow_contexts(std::make_unique<FlowContexts>(*this)),
+      sessions(std::make_unique<Sessions>(*this)), plugins(std::make_unique<Plugins>(*this)),
+      subscriptions(std::make_unique<Subscriptions>()),
       net_events(std::make_unique<NetEvents>(
           [this](const protocol::NetEvent &event) { subscriptions->net_event(event); })),
       policy_files(std::make_unique<PolicyApplier>(*this)),
@@ -76,6 +78,7 @@ Result<void> Core::restore() {
         plugins->load(*state);
     }
     if (auto r = planes->adopt_pinned(); !r) return r;
+    flow_contexts->load();
     // What is pinned is in force as it is, unless it may differ from what the store says, or names
     // may stand for something else by now.
     const bool named = compiler::names_of(engine->policy()) != compiler::Names();

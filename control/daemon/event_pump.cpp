@@ -7,6 +7,7 @@
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
+#include "daemon/flow_contexts.h"
 #include "daemon/net_events.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
@@ -113,13 +114,19 @@ void EventPump::round() {
                 spdlog::warn("compartment {}: {}", compartment, r.error().text());
             told_[compartment] = types;
         }
+        std::set<std::uint64_t> closed; // cookies of sockets
         plane->each_event([&, number = compartment, p = plane.get()](const dp_event &event) {
             const auto &process = event.process;
+            if (event.type == DP_EVENT_SOCKET_CLOSED) {
+                closed.insert(event.filter_id);
+                return;
+            }
             end_listener(*p, event);
             if (!collected) return;
             core_.net_events->add(net_event_of(event, number, offset, core_.engine->policy(),
                                                p->exe_path(process.exe_dev, process.exe_inode)));
         });
+        core_.flow_contexts->sockets_closed(*plane, closed);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
+#include "daemon/flow_contexts.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
 #include "daemon/plugins.h"
@@ -32,6 +33,12 @@ void add_context(const policy::Policy &policy, const policy::Filter &filter, pro
         *m.mutable_provider_context_object() = store::to_message(context->second);
 }
 
+std::uint32_t kernel_flags(std::uint32_t flags) {
+    return ((flags & keep_pended_data_flag) != 0 ? DP_CALLOUT_KEEP_PENDED_DATA : 0) |
+           ((flags & FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW) != 0 ? DP_CALLOUT_CONDITIONAL_ON_FLOW
+                                                                : 0);
+}
+
 } // namespace
 
 void Hosts::register_callout(Host &host, const protocol::CalloutRegister &message,
@@ -47,6 +54,7 @@ void Hosts::register_callout(Host &host, const protocol::CalloutRegister &messag
     host.callouts[*key] = {message.local_id(), message.flags(), message.version(),
                            message.has_flow_delete()};
     core_.save_or_warn();
+    const std::uint32_t slot = core_.flow_contexts->registered(*id, message.has_flow_delete());
     const auto &filters = core_.engine->policy().filters;
     const bool named = std::any_of(filters.begin(), filters.end(),
                                    [&](const auto &f) { return f.second.callout == *key; });
@@ -54,7 +62,8 @@ void Hosts::register_callout(Host &host, const protocol::CalloutRegister &messag
     set_callout(*key, &host);
     if (named) core_.engine->republish_soon();
     protocol::Reply reply;
-    reply.set_callout_id(*id);
+    reply.mutable_callout_registered()->set_id(*id);
+    reply.mutable_callout_registered()->set_slot(slot);
     to.done(std::move(reply));
     core_.plugins->callout_registered(host);
 }
@@ -68,6 +77,9 @@ void Hosts::unregister_callout(Host &host, const protocol::CalloutUnregister &me
                                      "host " + std::to_string(host.id) + " has no such callout"));
     set_callout(*key, nullptr);
     host.callouts.erase(it);
+    const auto &ids = core_.engine->policy().callout_ids;
+    if (const auto id = ids.find(*key); id != ids.end())
+        core_.flow_contexts->unregistered(id->second);
     send_table(host.id);
     core_.engine->republish_soon();
     to.done();
@@ -82,12 +94,13 @@ void Hosts::set_callout(const Guid &key, const Host *host) {
         if (host != nullptr && host->behind) host = nullptr; // until it knows its filters
         record.host = host != nullptr ? host->id : 0;
         record.local_id = host != nullptr ? host->callouts.at(key).local_id : 0;
-        const bool keep = host != nullptr && (host->callouts.at(key).flags & keep_pended_data_flag);
-        record.flags = keep ? DP_CALLOUT_KEEP_PENDED_DATA : 0;
+        record.flags = host != nullptr ? kernel_flags(host->callouts.at(key).flags) : 0;
+        if (const auto slot = core_.flow_contexts->slot_of(id->second)) record.slot = slot;
         if (auto r = plane->set_callout(id->second, record); !r)
             spdlog::error("callout {} in compartment {}: {}", key.text(), compartment,
                           r.error().text());
     }
+    core_.flow_contexts->publish();
 }
 
 void Hosts::set_callouts(const Host &host) {

@@ -6,6 +6,7 @@
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
+#include "daemon/flow_contexts.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
 #include "daemon/plugins.h"
@@ -58,6 +59,7 @@ void Hosts::end(std::uint32_t id, const std::string &why) {
     host->state = Host::State::ending;
     if (host->pidfd) core_.loop.forget(host->pidfd.get());
     set_alive(*host, false);
+    core_.flow_contexts->host_ended(id);
     clear_callouts(id);
     core_.engine->republish();
     std::size_t settled = 0;

@@ -5,6 +5,7 @@
 
 #include "daemon/core.h"
 #include "daemon/enumeration.h"
+#include "daemon/flow_contexts.h"
 #include "daemon/hosts.h"
 #include "daemon/lists.h"
 #include "daemon/plugins.h"
@@ -21,7 +22,7 @@ using R = protocol::Request;
 // Policy may be changed by whoever holds a session key of one who may: a plugin that gave its user
 // up.
 bool is_policy(R::BodyCase body) {
-    return body == R::kCalloutRegister || body == R::kCalloutUnregister ||
+    return body == R::kCalloutRegister || body == R::kCalloutUnregister || body == R::kFlowEnd ||
            (body >= R::kEngineOpen && body <= R::kFilterDelete) ||
            (body >= R::kProviderAdd && body <= R::kNetEventEnum) ||
            (body >= R::kEngineOptionGet && body <= R::kSessionEnum);
@@ -37,7 +38,9 @@ void host_request(Core &core, const R &request, const Responder &to) {
     auto *host = client ? core.hosts->of(client->host) : nullptr;
     if (host == nullptr || host->state != Host::State::live)
         return to.fail(Error(EINVAL, "this connection is no host's"));
-    if (request.body_case() == R::kCalloutRegister)
+    if (request.body_case() == R::kFlowEnd)
+        core.flow_contexts->flow_end(request.flow_end(), to);
+    else if (request.body_case() == R::kCalloutRegister)
         core.hosts->register_callout(*host, request.callout_register(), to);
     else
         core.hosts->unregister_callout(*host, request.callout_unregister(), to);
@@ -151,7 +154,8 @@ void handle_request(Core &core, const std::shared_ptr<Client> &client, const R &
             4);
     if (request.body_case() == R::kHostHello)
         return core.hosts->hello(request.host_hello(), std::move(fds), to);
-    if (request.body_case() == R::kCalloutRegister || request.body_case() == R::kCalloutUnregister)
+    if (request.body_case() == R::kCalloutRegister ||
+        request.body_case() == R::kCalloutUnregister || request.body_case() == R::kFlowEnd)
         return host_request(core, request, to);
     if (is_policy(request.body_case())) return policy_request(core, request, to);
     admin_request(core, request, fds, to);

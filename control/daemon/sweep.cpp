@@ -5,6 +5,7 @@
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
+#include "daemon/flow_contexts.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
@@ -54,6 +55,7 @@ void Sweeper::round() {
             uses(*plane);
         }
         tickets(compartment, *plane);
+        core_.flow_contexts->tell_ends(compartment, *plane);
         if (began >= idle_after_ns_) flows(compartment, *plane);
     }
     const std::uint64_t now = monotonic_ns();

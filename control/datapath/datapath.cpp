@@ -64,6 +64,8 @@ Result<void> Datapath::State::open_pins() {
     open_map(done, flows, dir, "flows");
     open_map(done, tickets, dir, "tickets");
     open_map(done, uses, dir, "uses");
+    open_map(done, ended, dir, "ended");
+    open_map(done, context_slots, dir, "context_slots");
     open_map(done, callouts, dir, "callouts");
     open_map(done, hosts, dir, "hosts");
     open_map(done, ports, dir, "ports");

@@ -99,7 +99,16 @@ public:
     bool some_flows(FlowPlace &place,
                     const std::function<bool(const dp_flow_key &, const dp_flow &)> &visit) const;
     [[nodiscard]] std::optional<dp_flow> flow(const dp_flow_key &key) const;
+    // The flow ends, as if its last packet had been seen: what it counts in goes, and hosts with
+    // contexts on it hear of it. It stays where there is no room to remember those (`ended`).
     void delete_flow(const dp_flow_key &key);
+    // Takes contexts of hosts that ended off a flow.
+    void forget_contexts(const dp_flow_key &key, std::uint64_t slots);
+    // Whose a slot (1 .. DP_CONTEXT_SLOTS) is.
+    Result<void> set_context_slot(std::uint32_t slot, const dp_context_slot &value);
+    // Ends whose hosts were not told in the kernel, by flow.
+    void each_ended(const std::function<bool(std::uint64_t, const dp_ended &)> &visit) const;
+    void delete_ended(std::uint64_t flow);
     void each_ticket(const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const;
     void delete_ticket(std::uint64_t ticket);
     // What waits, against the quotas.
@@ -125,6 +134,7 @@ public:
 
 private:
     struct State;
+    Result<dp_judge_result> order(const dp_judge_request &request);
     explicit Datapath(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
 };

@@ -38,9 +38,13 @@ void Datapath::each_event(const std::function<void(const dp_event &)> &visit) {
 Result<dp_judge_result> Datapath::judge(const dp_flow_key &key) {
     dp_judge_request request{};
     request.key = key;
+    return order(request);
+}
+
+Result<dp_judge_result> Datapath::order(const dp_judge_request &request) {
     LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = &request, .data_size_in = sizeof request);
     if (bpf_prog_test_run_opts(state_->judge.get(), &run) != 0)
-        return Error{errno, "judge a flow by the new policy"};
+        return Error{errno, "judge or end a flow"};
     return static_cast<dp_judge_result>(run.retval);
 }
 

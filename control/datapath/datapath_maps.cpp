@@ -157,7 +157,30 @@ std::optional<dp_flow> Datapath::flow(const dp_flow_key &key) const {
 }
 
 void Datapath::delete_flow(const dp_flow_key &key) {
-    (void)state_->flows.erase(key);
+    dp_judge_request request{};
+    request.order = DP_JUDGE_END;
+    request.key = key;
+    (void)order(request); // a failure leaves the flow to the next walk
+}
+
+void Datapath::forget_contexts(const dp_flow_key &key, std::uint64_t slots) {
+    dp_judge_request request{};
+    request.order = DP_JUDGE_FORGET;
+    request.key = key;
+    request.ticket = slots;
+    (void)order(request);
+}
+
+Result<void> Datapath::set_context_slot(std::uint32_t slot, const dp_context_slot &value) {
+    return state_->context_slots.set(slot - 1, value);
+}
+
+void Datapath::each_ended(const std::function<bool(std::uint64_t, const dp_ended &)> &visit) const {
+    state_->ended.each(visit);
+}
+
+void Datapath::delete_ended(std::uint64_t flow) {
+    (void)state_->ended.erase(flow);
 }
 
 void Datapath::each_ticket(

@@ -22,6 +22,8 @@ struct Datapath::State {
     BpfMap<dp_flow_key, dp_flow> flows;
     BpfMap<std::uint64_t, dp_ticket> tickets;
     BpfMap<dp_use_key, dp_use> uses;
+    BpfMap<std::uint64_t, dp_ended> ended;
+    BpfMap<std::uint32_t, dp_context_slot> context_slots;
     BpfMap<std::uint32_t, dp_callout> callouts;
     BpfMap<std::uint32_t, dp_host> hosts;
     BpfMap<std::uint32_t, dp_port> ports;

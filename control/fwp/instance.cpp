@@ -25,6 +25,21 @@ int inherited_connection() {
     return whole ? fd : -1;
 }
 
+// SLUICE_BUSY_POLL_US, up to a second; what is no such number is said once and ignored.
+std::chrono::microseconds busy_of_environment() {
+    constexpr unsigned longest = 1000000;
+    const char *text = std::getenv("SLUICE_BUSY_POLL_US");
+    if (!text || !*text) return {};
+    unsigned value = 0;
+    const std::string_view digits = text;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error == std::errc{} && end == digits.data() + digits.size() && value <= longest)
+        return std::chrono::microseconds(value);
+    runtime::log().warn("SLUICE_BUSY_POLL_US={}: not a number from 0 to {}, ignored", text,
+                        longest);
+    return {};
+}
+
 runtime::Engine::Options options_of_environment() {
     const char *socket = std::getenv("SLUICE_SOCKET");
     const char *name = std::getenv("SLUICE_HOST_NAME");
@@ -33,6 +48,7 @@ runtime::Engine::Options options_of_environment() {
     options.name = name && *name ? name : program_invocation_short_name;
     options.on_shutdown = [] { ::kill(::getpid(), SIGTERM); };
     options.connection = inherited_connection();
+    options.busy = busy_of_environment();
     return options;
 }
 

@@ -25,6 +25,7 @@ constexpr int refused = 1, usage = 2, permission = 4;
 struct Options {
     std::vector<std::string> plugins;
     std::string user, name, socket;
+    unsigned busy_poll = 0;
 };
 
 // 0 to go on, else the exit code is code - 1.
@@ -35,6 +36,10 @@ int read_options(int argc, char **argv, Options &options) {
     app.add_option("--name", options.name,
                    "name in 'sluice host list' (default: of the first plugin)");
     app.add_option("--socket", options.socket, "control socket of sluiced");
+    app.add_option(
+           "--busy-poll", options.busy_poll,
+           "microseconds to look for the next packet before sleeping: lower latency for a CPU")
+        ->check(CLI::Range(0u, 1000000u));
     app.set_version_flag("--version", SLUICE_VERSION);
     try {
         app.parse(argc, argv);
@@ -57,6 +62,8 @@ int read_options(int argc, char **argv, Options &options) {
 void connect_first(const Options &options) {
     ::setenv("SLUICE_SOCKET", options.socket.c_str(), 1);
     ::setenv("SLUICE_HOST_NAME", options.name.c_str(), 1);
+    if (options.busy_poll != 0)
+        ::setenv("SLUICE_BUSY_POLL_US", std::to_string(options.busy_poll).c_str(), 1);
     auto channel = sluice::protocol::Channel::connect(options.socket);
     if (!channel) {
         spdlog::warn("{}; trying again in the background", channel.error().text());

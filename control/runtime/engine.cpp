@@ -152,7 +152,8 @@ void Engine::attach(std::uint32_t compartment, std::uint32_t host_id,
     link->compartment = compartment;
     link->host_id = host_id;
     Lock lock(mutex_);
-    ports_[compartment] = std::make_shared<PortLoop>(std::move(link), dispatcher_, counters_);
+    ports_[compartment] =
+        std::make_shared<PortLoop>(std::move(link), dispatcher_, counters_, options_.busy);
 }
 
 void Engine::detach(std::uint32_t compartment) {

@@ -3,6 +3,7 @@
 // their own.
 #pragma once
 
+#include <chrono>
 #include <functional>
 
 #include "runtime/callouts.h"
@@ -23,7 +24,8 @@ public:
         std::string socket;                // of sluiced
         std::string name;                  // shown in host list
         std::function<void()> on_shutdown; // sluiced asks a supervised host to end; reader thread
-        int connection = -1; // to sluiced, if the process made one already; taken over
+        int connection = -1;              // to sluiced, if the process made one already; taken over
+        std::chrono::microseconds busy{}; // how long a port is looked at before its thread sleeps
     };
     explicit Engine(Options options);
     ~Engine() override;

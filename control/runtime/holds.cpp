@@ -102,10 +102,13 @@ void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_b
         return;
     }
     if (!absorbing_block) ++counters_.pend_mismatches;
+    hold.state = Hold::State::held;
+    if (hold.early) { // one frame says both: pended, and completed
+        finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
+        return;
+    }
     count_sent(
         send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, {DP_ACTION_NONE, 0, false}));
-    hold.state = Hold::State::held;
-    if (hold.early) finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
 }
 
 std::shared_ptr<Hold> Holds::consume(HANDLE context) {

@@ -32,8 +32,9 @@ private:
     bool leads_ = true; // the leader's own thread only
 };
 
-PortLoop::PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters)
-    : link_(std::move(link)), dispatcher_(dispatcher), counters_(counters) {
+PortLoop::PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters,
+                   std::chrono::microseconds busy)
+    : link_(std::move(link)), dispatcher_(dispatcher), counters_(counters), busy_(busy) {
     Lock lock(mutex_);
     spawn();
 }
@@ -90,12 +91,15 @@ bool PortLoop::follow(Lock &lock) {
 
 void PortLoop::lead(Leader &leader) {
     auto &io = *link_->io;
+    auto spin_until = Clock::time_point::min();
     while (!stop_ && leader.leads()) {
         auto frame = io.receive();
         if (frame) {
             dispatcher_.handle(link_, *std::move(frame), leader);
+            if (busy_.count() > 0) spin_until = Clock::now() + busy_;
             continue;
         }
+        if (busy_.count() > 0 && Clock::now() < spin_until) continue;
         if (io.wait(idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
     }
 }

@@ -13,7 +13,9 @@ namespace sluice::runtime {
 
 class PortLoop {
 public:
-    PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters);
+    // busy: after a frame the leader looks for the next one for so long before it sleeps.
+    PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters,
+             std::chrono::microseconds busy = {});
     ~PortLoop(); // closes the port and waits for its threads, also for those in user code
     [[nodiscard]] const std::shared_ptr<PortLink> &link() const { return link_; }
 
@@ -32,6 +34,7 @@ private:
     const std::shared_ptr<PortLink> link_;
     Dispatcher &dispatcher_;
     Counters &counters_;
+    const std::chrono::microseconds busy_;
     std::atomic<bool> stop_{false};
     Mutex mutex_;
     Condition changed_;

@@ -33,10 +33,10 @@ protected:
         const std::uint8_t addresses[] = {192, 0, 2, 2, 192, 0, 2, 1};
         std::copy(std::begin(addresses), std::end(addresses), f.begin() + 26);
         put16(24, checksum(f));
-        if (at == 0) {
-            put16(34, 4000);
-            put16(36, port);
-            put16(38, 64);
+        if (at == 0) { // as much of a UDP header as there is room for
+            const std::uint8_t udp[] = {
+                4000 >> 8, 4000 & 0xff, std::uint8_t(port >> 8), std::uint8_t(port), 0, 64, 0, 0};
+            std::copy_n(udp, std::min(bytes, sizeof udp), f.begin() + 34);
         }
         auto peer = NetNs::from_fd(Fd(open(("/run/netns/" + peer_).c_str(), O_RDONLY | O_CLOEXEC)));
         ASSERT_TRUE(peer);

@@ -109,7 +109,7 @@ TEST_F(Server, ACalloutHasOneHostAtATime) {
     auto a = caller(), b = caller();
     EXPECT_EQ(a.ask(registration(key)).status(), word(STATUS_INVALID_PARAMETER)) << "no host yet";
     EXPECT_NE(a.ask(hello()).host_welcome().host_id(), b.ask(hello()).host_welcome().host_id());
-    const auto id = a.ask(registration(key)).callout_id();
+    const auto id = a.ask(registration(key)).callout_registered().id();
     EXPECT_NE(id, 0u);
     EXPECT_EQ(a.ask(registration(key)).status(), word(STATUS_FWP_ALREADY_EXISTS));
     EXPECT_EQ(b.ask(registration(key)).status(), word(STATUS_FWP_ALREADY_EXISTS));
@@ -117,7 +117,8 @@ TEST_F(Server, ACalloutHasOneHostAtATime) {
     gone.mutable_callout_unregister()->set_key(key.bytes());
     EXPECT_EQ(a.ask(gone).status(), 0u);
     EXPECT_EQ(a.ask(gone).status(), word(STATUS_FWP_CALLOUT_NOT_FOUND));
-    EXPECT_EQ(b.ask(registration(key)).callout_id(), id) << "a key keeps its run-time id";
+    EXPECT_EQ(b.ask(registration(key)).callout_registered().id(), id)
+        << "a key keeps its run-time id";
 }
 
 TEST_F(Server, AFilterWaitsForItsCalloutsHost) {
@@ -181,6 +182,44 @@ TEST_F(Server, DecidesNoHoldThatIsNotThere) {
     const auto reply = c.ask(r);
     EXPECT_EQ(reply.error(), "no hold 12345");
     EXPECT_EQ(reply.exit_code(), 1u);
+}
+
+TEST_F(Server, CalloutsWithAFlowDeleteFnHaveSlotsOfTheirOwn) {
+    Caller a = caller();
+    a.ask(hello());
+    std::set<std::uint32_t> slots;
+    const auto registered = [&](const Guid &key, bool flow_delete) {
+        protocol::Request r = registration(key);
+        r.mutable_callout_register()->set_has_flow_delete(flow_delete);
+        return a.ask(r).callout_registered().slot();
+    };
+    const Guid first = Guid::random();
+    EXPECT_EQ(registered(Guid::random(), false), 0u);
+    const std::uint32_t slot = registered(first, true);
+    EXPECT_NE(slot, 0u);
+    slots.insert(slot);
+    for (int i = 1; i < 64; ++i)
+        slots.insert(registered(Guid::random(), true));
+    EXPECT_EQ(slots.size(), 64u);
+    EXPECT_EQ(slots.count(0), 0u);
+    EXPECT_EQ(registered(Guid::random(), true), 0u) << "all are in use: it can have no contexts";
+    protocol::Request gone;
+    gone.mutable_callout_unregister()->set_key(first.bytes());
+    EXPECT_EQ(a.ask(gone).status(), 0u);
+    EXPECT_EQ(registered(Guid::random(), true), slot);
+}
+
+TEST_F(Server, OnlyHostsEndFlows) {
+    Caller a = caller();
+    protocol::Request r;
+    r.mutable_flow_end()->set_compartment(1);
+    r.mutable_flow_end()->set_flow(7);
+    EXPECT_NE(a.ask(r).status(), 0u);
+    EXPECT_NE(a.ask(r).error().find("no host's"), std::string::npos);
+    a.ask(hello());
+    const auto reply = a.ask(r);
+    EXPECT_NE(reply.status(), 0u);
+    EXPECT_NE(reply.error().find("compartment 1"), std::string::npos) << reply.error();
 }
 
 } // namespace
