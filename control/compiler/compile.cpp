@@ -42,6 +42,19 @@ Result<std::vector<Placed>> in_order(const Policy &policy) {
     return out;
 }
 
+std::uint32_t outcome_flag(policy::Outcome outcome) {
+    switch (outcome) {
+    case policy::Outcome::block:
+        return DP_ROW_OUTCOME_BLOCK;
+    case policy::Outcome::permit:
+        return DP_ROW_OUTCOME_PERMIT;
+    case policy::Outcome::next_filter:
+        return DP_ROW_OUTCOME_NEXT;
+    default:
+        return 0;
+    }
+}
+
 dp_cell match_cell(const Policy &policy, const Filter &filter) {
     dp_cell cell{};
     cell.op = DP_OP_MATCH;
@@ -55,6 +68,8 @@ dp_cell match_cell(const Policy &policy, const Filter &filter) {
         cell.row.flags |= DP_ROW_CLEAR_ACTION_RIGHT;
     if ((filter.flags & FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED) != 0)
         cell.row.flags |= DP_ROW_PERMIT_IF_UNREGISTERED;
+    cell.row.hold_ms = filter.hold.deadline_ms;
+    cell.row.flags |= outcome_flag(filter.hold.outcome);
     return cell;
 }
 

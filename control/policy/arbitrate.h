@@ -32,8 +32,9 @@ struct CalloutAnswer {
     std::uint32_t action = 0;
     bool clear_right = false;
 };
-// passed_over: FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW, and the callout has no context on the flow; it
-// is as if the filter were not there.
+// passed_over: the filter counts as if it were not there. FWP_CALLOUT_FLAG_CONDITIONAL_ON_FLOW, and
+// the callout has no context on the flow; or it did not answer in time, or could not be asked, and
+// the outcome of that is the next filter.
 enum class Asked { answered, unregistered, passed_over };
 struct CalloutReply {
     Asked asked = Asked::unregistered;

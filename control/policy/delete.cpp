@@ -4,27 +4,12 @@
 
 #include <sluice/fwp.h>
 
-#include "policy/edit.h"
+#include "policy/check.h"
 #include "policy/wfp.h"
 
 namespace sluice::policy {
 
 namespace {
-
-template <typename Object>
-Result<void> check_owner(const Object &object, SessionId session, const char *kind) {
-    if (lifetime(object) == Lifetime::built_in)
-        return refuse(STATUS_FWP_BUILTIN_OBJECT, std::string("nobody deletes the built-in ") + kind,
-                      object.name);
-    if (object.owner == 0 && session != 0)
-        return refuse(STATUS_FWP_DYNAMIC_SESSION_IN_PROGRESS,
-                      std::string("a dynamic session deletes only what it added, not ") + kind,
-                      object.name);
-    if (object.owner != session)
-        return refuse(STATUS_FWP_WRONG_SESSION,
-                      std::string("another, dynamic session owns ") + kind, object.name);
-    return {};
-}
 
 // The name of one of `objects` that meets `refers`, if there is one.
 template <typename Map, typename Refers>

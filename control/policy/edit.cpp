@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "policy/built_in.h"
 #include "policy/check.h"
 #include "policy/condition.h"
 #include "policy/wfp.h"
@@ -61,6 +62,14 @@ Result<void> check_callout(const Policy &policy, const Filter &filter) {
                         callout->second.owner);
 }
 
+Result<void> check_hold(const Filter &filter, const HoldOptions &hold) {
+    if (hold == HoldOptions() || (filter.action & FWP_ACTION_FLAG_CALLOUT) != 0) return {};
+    const char *option = hold.deadline_ms != 0 ? "a deadline" : "an outcome";
+    return refuse(STATUS_FWP_INVALID_PARAMETER,
+                  std::string(option) + " of holds needs a callout that can hold, filter",
+                  filter.name);
+}
+
 Result<void> check_action(const Policy &policy, const Filter &filter) {
     const bool asks_for_verdict = filter.action == FWP_ACTION_CALLOUT_TERMINATING ||
                                   filter.action == FWP_ACTION_CALLOUT_UNKNOWN;
@@ -78,7 +87,7 @@ Result<void> check_action(const Policy &policy, const Filter &filter) {
                       layer_name(filter.layer) + " says what has happened, nothing is blocked by",
                       filter.name);
     if (has_callout) return check_callout(policy, filter);
-    return {};
+    return check_hold(filter, filter.hold);
 }
 
 Result<void> check_context(const Policy &policy, const Filter &filter) {
@@ -147,6 +156,16 @@ Policy initial() {
     file.name = "policy file";
     file.description = "of everything that a policy file brought";
     policy.providers.emplace(file.key, file);
+    for (const BuiltInCallout &known : ask_callouts()) {
+        Callout ask;
+        ask.key = known.key;
+        ask.name = known.name;
+        ask.description = "holds until a person or a script decides: `sluice hold`";
+        ask.layer = known.layer;
+        ask.id = known.id;
+        policy.callout_ids.emplace(ask.key, ask.id);
+        policy.callouts.emplace(ask.key, std::move(ask));
+    }
     return policy;
 }
 
@@ -163,6 +182,16 @@ Result<std::uint64_t> add_filter(Policy &policy, Filter filter) {
     const std::uint64_t id = filter.id;
     policy.filters.emplace(id, std::move(filter));
     return id;
+}
+
+Result<void> set_hold(Policy &policy, std::uint64_t id, HoldOptions hold, SessionId session) {
+    const auto at = policy.filters.find(id);
+    if (at == policy.filters.end())
+        return refuse(STATUS_FWP_FILTER_NOT_FOUND, "no such filter", std::to_string(id));
+    if (Result<void> r = check_owner(at->second, session, "filter"); !r) return r;
+    if (Result<void> r = check_hold(at->second, hold); !r) return r;
+    at->second.hold = hold;
+    return {};
 }
 
 } // namespace sluice::policy

@@ -25,6 +25,10 @@ Result<std::uint64_t> add_filter(Policy &policy, Filter filter);
 // session: of the caller, 0 = none. Dynamic sessions delete only what is theirs.
 Result<void> delete_filter(Policy &policy, std::uint64_t id, SessionId session);
 
+// Replaces the filter's options; it stays the same filter. STATUS_FWP_INVALID_PARAMETER: it names
+// no callout. session: as for delete_filter.
+Result<void> set_hold(Policy &policy, std::uint64_t id, HoldOptions hold, SessionId session);
+
 Result<void> add_provider(Policy &policy, Provider provider); // a null key is replaced
 Result<std::uint64_t> add_provider_context(Policy &policy, ProviderContext context);
 

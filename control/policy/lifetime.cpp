@@ -3,6 +3,7 @@
 
 #include <sluice/fwp.h>
 
+#include "policy/built_in.h"
 #include "policy/check.h"
 #include "policy/edit.h"
 #include "policy/wfp.h"
@@ -57,6 +58,7 @@ Lifetime lifetime(const SubLayer &object) {
     return of(object.owner, object.flags, FWPM_SUBLAYER_FLAG_PERSISTENT);
 }
 Lifetime lifetime(const Callout &object) {
+    if (is_ask_callout(object.key)) return Lifetime::built_in;
     return of(object.owner, object.flags, FWPM_CALLOUT_FLAG_PERSISTENT);
 }
 Lifetime lifetime(const Filter &object) {

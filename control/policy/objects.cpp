@@ -2,6 +2,7 @@
 // Adding what filters refer to: providers, provider contexts, sublayers, callouts.
 #include <sluice/fwp.h>
 
+#include "policy/built_in.h"
 #include "policy/check.h"
 #include "policy/edit.h"
 #include "policy/wfp.h"
@@ -91,7 +92,7 @@ Result<void> add_sublayer(Policy &policy, SubLayer sublayer) {
 Result<std::uint32_t> callout_id(Policy &policy, const Guid &key) {
     if (const auto known = policy.callout_ids.find(key); known != policy.callout_ids.end())
         return known->second;
-    if (policy.next_callout_id >= DP_CALLOUTS_MAX)
+    if (policy.next_callout_id >= ask_callouts().front().id)
         return refuse(STATUS_FWP_TOO_MANY_CALLOUTS, "no room for callout", key.text());
     const std::uint32_t id = policy.next_callout_id++;
     policy.callout_ids.emplace(key, id);

@@ -54,11 +54,19 @@ std::uint64_t id_of(const Object &object) {
     return object.id;
 }
 
-// A filter never changes under its id, so its message need not be made to know it again.
+// Under its id nothing of a filter changes but its hold options, so its message need not be made to
+// know it again.
+std::uint64_t stamp_of(const policy::Filter &filter) {
+    return fnv1a(filter.id,
+                 fnv1a(filter.hold.deadline_ms,
+                       fnv1a(static_cast<std::uint64_t>(filter.hold.outcome), fnv1a_start)));
+}
+
 void compare(const policy::Filter &filter, const std::uint64_t *known, std::vector<Change> &out) {
-    if (known != nullptr && *known == filter.id) return;
+    const std::uint64_t stamp = stamp_of(filter);
+    if (known != nullptr && *known == stamp) return;
     out.push_back(
-        {Kind::filter, filter.key, filter.id, to_message(filter).SerializeAsString(), filter.id});
+        {Kind::filter, filter.key, filter.id, to_message(filter).SerializeAsString(), stamp});
 }
 
 template <typename Object>
@@ -122,7 +130,10 @@ Result<void> read_kind(Database &db, Kind kind, Objects &objects,
         if (!*object) return db.damaged(where + ": " + object->error().text());
         if (!lasting(**object) || (*object)->key.bytes() != row.bytes(0) || id_of(**object) != id)
             return db.damaged(where + " is not what it says");
-        stamps[(*object)->key] = kind == Kind::filter ? id : fnv1a(row.bytes(2));
+        if constexpr (std::is_same_v<Message, protocol::Filter>)
+            stamps[(*object)->key] = stamp_of(**object);
+        else
+            stamps[(*object)->key] = fnv1a(row.bytes(2));
         if (!place(objects, std::move(**object))) return db.damaged(where + " is there twice");
         return {};
     });

@@ -136,6 +136,20 @@ Result<policy::Condition> from_message(const protocol::Condition &m) {
     return policy::Condition{*field, m.match(), std::move(*value)};
 }
 
+Result<policy::HoldOptions> from_message(const protocol::HoldOptions &m) {
+    if (!protocol::Outcome_IsValid(m.outcome()))
+        return Error::status(STATUS_FWP_INVALID_ENUMERATOR, "outcome of a hold",
+                             std::to_string(m.outcome()));
+    return policy::HoldOptions{m.deadline_ms(), static_cast<policy::Outcome>(m.outcome())};
+}
+
+protocol::HoldOptions to_message(const policy::HoldOptions &object) {
+    protocol::HoldOptions m;
+    m.set_deadline_ms(object.deadline_ms);
+    m.set_outcome(static_cast<protocol::Outcome>(object.outcome));
+    return m;
+}
+
 Result<policy::Filter> from_message(const protocol::Filter &m) {
     policy::Filter object;
     auto key = key_of(m.key(), "filter key");
@@ -149,6 +163,8 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
     if (!layer) return layer.error();
     auto weight = from_message(m.weight());
     if (!weight) return weight.error();
+    auto hold = from_message(m.hold());
+    if (!hold) return hold.error();
     object = {.id = m.id(),
               .key = *key,
               .name = m.name(),
@@ -165,7 +181,8 @@ Result<policy::Filter> from_message(const protocol::Filter &m) {
               .provider = *provider,
               .owner = 0,
               .provider_data = m.provider_data(),
-              .provider_context = *context};
+              .provider_context = *context,
+              .hold = *hold};
     for (const auto &c : m.conditions()) {
         auto condition = from_message(c);
         if (!condition) return condition.error();
@@ -241,6 +258,7 @@ protocol::Filter to_message(const policy::Filter &object) {
     m.set_provider(key_bytes(object.provider));
     m.set_provider_data(object.provider_data);
     m.set_provider_context(key_bytes(object.provider_context));
+    if (object.hold != policy::HoldOptions()) *m.mutable_hold() = to_message(object.hold);
     for (const auto &c : object.conditions) {
         auto *out = m.add_conditions();
         out->set_field(c.field.bytes());

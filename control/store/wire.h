@@ -17,6 +17,7 @@ Result<policy::ProviderContext> from_message(const protocol::ProviderContext &me
 Result<policy::SubLayer> from_message(const protocol::SubLayer &message);
 Result<policy::Callout> from_message(const protocol::Callout &message);
 Result<policy::Filter> from_message(const protocol::Filter &message);
+Result<policy::HoldOptions> from_message(const protocol::HoldOptions &message);
 Result<policy::Condition> from_message(const protocol::Condition &message);
 Result<policy::Value> from_message(const protocol::Value &message);
 
@@ -25,6 +26,7 @@ protocol::ProviderContext to_message(const policy::ProviderContext &object);
 protocol::SubLayer to_message(const policy::SubLayer &object);
 protocol::Callout to_message(const policy::Callout &object);
 protocol::Filter to_message(const policy::Filter &object);
+protocol::HoldOptions to_message(const policy::HoldOptions &object);
 protocol::Value to_message(const policy::Value &value);
 
 // Names of layers: FWPS_LAYER_ALE_AUTH_CONNECT_V4 is "ale_auth_connect_v4". Empty: no such layer.

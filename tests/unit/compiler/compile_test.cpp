@@ -59,6 +59,25 @@ TEST_F(Compile, NothingIsIndexCellsOnly) {
     EXPECT_TRUE(p.filter_ids.empty());
 }
 
+TEST_F(Compile, HoldOptionsStandInTheMatch) {
+    const std::pair<policy::Outcome, std::uint32_t> outcomes[] = {
+        {policy::Outcome::host_default, 0},
+        {policy::Outcome::block, DP_ROW_OUTCOME_BLOCK},
+        {policy::Outcome::permit, DP_ROW_OUTCOME_PERMIT},
+        {policy::Outcome::next_filter, DP_ROW_OUTCOME_NEXT}};
+    const auto callout = new_callout(policy, in_v4);
+    policy::Filter asking = permit(in_v4);
+    asking.action = FWP_ACTION_CALLOUT_TERMINATING;
+    asking.callout = callout;
+    const auto id = add(policy, asking);
+    for (const auto &[outcome, flag] : outcomes) {
+        ASSERT_TRUE(policy::set_hold(policy, id, {1500, outcome}, 0));
+        const auto row = cells(in_v4);
+        EXPECT_EQ(row[0].row.hold_ms, 1500u);
+        EXPECT_EQ(row[0].row.flags, flag);
+    }
+}
+
 TEST_F(Compile, B3_AFilterWithoutConditionsIsItsMatch) {
     const auto id = add(policy, block(in_v4).weighing(9));
     const std::vector<dp_cell> row = cells(in_v4);
@@ -303,8 +322,9 @@ TEST_F(Compile, NamesAreThoseThatMustBeLookedUp) {
                     .when(equal(cgroup, Text{"a/b"}))
                     .when(equal("SLUICE_CONDITION_CONTAINER", Text{"web"})));
     add(policy, permit(connect_v4).when(equal(cgroup, std::uint64_t{9})));
-    add(policy, permit(connect_v4)
-                    .when(condition(app_id, FWP_MATCH_PREFIX, Scalar{Text{"/nonexistent/looked/up"}})));
+    add(policy,
+        permit(connect_v4)
+            .when(condition(app_id, FWP_MATCH_PREFIX, Scalar{Text{"/nonexistent/looked/up"}})));
     Names expected{false, {"/bin/x"}, {"a/b"}, {"web"}};
     EXPECT_EQ(names_of(policy), expected);
     add(policy, permit(in_v4).when(equal(interface_name, Text{"lo"})));

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "harness/policy_builder.h"
+#include "policy/built_in.h"
 #include "shared/policy.h"
 
 namespace sluice::policy {
@@ -345,7 +346,7 @@ TEST_F(Edit, CalloutIdsAreOneForBothHalvesAndNotReused) {
 }
 
 TEST_F(Edit, TooManyCallouts) {
-    policy.next_callout_id = DP_CALLOUTS_MAX - 1;
+    policy.next_callout_id = ask_callouts().front().id - 1;
     EXPECT_TRUE(callout_id(policy, Guid::random()));
     expect_status(callout_id(policy, Guid::random()), STATUS_FWP_TOO_MANY_CALLOUTS);
     Callout c;

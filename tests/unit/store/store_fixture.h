@@ -78,7 +78,7 @@ inline policy::Policy rich_policy() {
                                 .id = 3,
                                 .owner = 0,
                                 .provider_data = ""};
-    policy.callout_ids = {{guid(4), 3}, {guid(40), 1}, {guid(41), 2}};
+    policy.callout_ids.insert({{guid(4), 3}, {guid(40), 1}, {guid(41), 2}});
     policy.next_callout_id = 4;
     auto asking = make_filter(21, "asking", FWPM_FILTER_FLAG_PERSISTENT);
     asking.sublayer = guid(3);

@@ -96,6 +96,25 @@ TEST_F(StoreTest, NumbersAreNotUsedAgainAfterAReboot) {
     }
 }
 
+TEST_F(StoreTest, HoldOptionsOfAPersistentFilterLastAndAreWrittenWhenTheyChange) {
+    commit_rich();
+    auto policy = must_load();
+    const auto asking = std::find_if(policy.filters.begin(), policy.filters.end(),
+                                     [](auto &f) { return f.second.name == "asking"; });
+    ASSERT_NE(asking, policy.filters.end());
+    const std::uint64_t id = asking->first;
+    for (const policy::HoldOptions &hold :
+         {policy::HoldOptions{1500, policy::Outcome::next_filter},
+          policy::HoldOptions{1500, policy::Outcome::block}, policy::HoldOptions{}}) {
+        policy.filters.at(id).hold = hold;
+        policy.generation += 1;
+        ASSERT_TRUE(must_open().commit(policy, State()));
+        reboot();
+        policy = must_load();
+        EXPECT_EQ(policy.filters.at(id).hold, hold);
+    }
+}
+
 TEST_F(StoreTest, WritesTheDatabaseOnlyForWhatLasts) {
     commit_rich();
     const std::string before = content(database());
@@ -126,7 +145,7 @@ TEST_F(StoreTest, ForgetsWhatWasDeletedAndReplacesWhatChanged) {
     reboot();
     const auto found = must_load();
     EXPECT_EQ(filter_names(found), Names{"at boot again"});
-    EXPECT_TRUE(found.callouts.empty());
+    EXPECT_FALSE(found.callouts.contains(guid(4)));
     EXPECT_EQ(found.sublayers.at(guid(3)).weight, 78);
     EXPECT_EQ(found.providers.at(guid(1)).description, "changed");
     EXPECT_EQ(found.provider_contexts.size(), 1u);
