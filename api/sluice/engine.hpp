@@ -66,6 +66,13 @@ public:
     UINT64 add(const Filter &filter) {
         UINT64 id = 0;
         check(FwpmFilterAdd0(handle_, &filter.get(), nullptr, &id), "FwpmFilterAdd0");
+        if (filter.hold() == nullptr) return id;
+        // A filter without the options that were asked for is not left behind.
+        if (const NTSTATUS status = SluiceFilterSetHold0(handle_, id, filter.hold());
+            !NT_SUCCESS(status)) {
+            FwpmFilterDeleteById0(handle_, id);
+            check(status, "SluiceFilterSetHold0");
+        }
         return id;
     }
     void add_provider(const GUID &key, std::string_view name) {

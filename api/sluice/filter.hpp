@@ -69,6 +69,10 @@ public:
         return *this;
     }
 
+    // How its callout may hold, in milliseconds; set by Engine::add.
+    Filter &hold_deadline(UINT32 ms) { return hold_.deadlineInMSec = ms, *this; }
+    Filter &hold_outcome(SLUICE_HOLD_OUTCOME what) { return hold_.outcome = what, *this; }
+
     Filter &protocol(UINT8 number) {
         FWP_CONDITION_VALUE0 value{};
         value.type = FWP_UINT8;
@@ -155,6 +159,12 @@ public:
     }
 
     const FWPM_FILTER0 &get() const noexcept { return filter_; }
+    // Null: nothing was said about holds.
+    const SLUICE_HOLD_OPTIONS0 *hold() const noexcept {
+        const bool said = hold_.deadlineInMSec != SLUICE_HOLD_DEADLINE_DEFAULT ||
+                          hold_.outcome != SLUICE_HOLD_OUTCOME_DEFAULT;
+        return said ? &hold_ : nullptr;
+    }
 
 private:
     Filter &address(const GUID &field, PrefixV4 p) {
@@ -202,6 +212,7 @@ private:
     std::deque<std::vector<UINT8>> bytes_;
     std::deque<FWP_BYTE_BLOB> blobs_;
     GUID provider_{};
+    SLUICE_HOLD_OPTIONS0 hold_{};
 };
 
 } // namespace sluice

@@ -36,5 +36,6 @@
 #include "ndis_functions.h"
 #include "object_functions.h"
 #include "sluice_conditions.h"
+#include "sluice_hold.h"
 
 #include "fwp_versions.h"

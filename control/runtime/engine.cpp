@@ -86,6 +86,8 @@ void Engine::restore(std::uint64_t connection) {
     for (const auto &entry : callouts_.all())
         if (auto done = announce(*entry, connection, true); !done)
             log().error("callout {} is not in force: {}", entry->key.text(), done.error().text());
+    if (auto told = tell_hold_defaults(true); !told)
+        log().error("defaults of holds are not in force: {}", told.error().text());
     sessions_.restore();
     subscriptions_.restore();
     client_.restored(connection);
@@ -180,6 +182,36 @@ void Engine::end(std::shared_ptr<PortLoop> loop) {
     loop->link()->io->close();
     holds_.drop_port(*loop->link());
     workers_.post([loop = std::move(loop)]() mutable { loop.reset(); });
+}
+
+// ---- defaults of holds ----
+
+NTSTATUS Engine::set_hold_defaults(const protocol::HoldOptions &hold) {
+    start();
+    std::optional<protocol::HoldOptions> before = hold;
+    {
+        Lock lock(mutex_);
+        hold_defaults_.swap(before);
+    }
+    if (client_.connection() == 0) return STATUS_SUCCESS; // told by restore()
+    const auto told = tell_hold_defaults(false);
+    if (told) return STATUS_SUCCESS;
+    Lock lock(mutex_);
+    hold_defaults_ = before;
+    return NTSTATUS(told.error().ntstatus);
+}
+
+Result<void> Engine::tell_hold_defaults(bool restoring) {
+    protocol::Request request;
+    {
+        Lock lock(mutex_);
+        if (!hold_defaults_) return {};
+        *request.mutable_host_defaults_set()->mutable_hold() = *hold_defaults_;
+    }
+    auto reply = client_.request(std::move(request), restoring);
+    if (!reply) return {}; // the next connection begins with it
+    if (reply->status() != 0) return Error::status(reply->status(), reply->error());
+    return {};
 }
 
 // ---- callouts ----

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 
 #include "runtime/callouts.h"
 #include "runtime/client.h"
@@ -45,6 +46,9 @@ public:
     void complete(HANDLE context) { dispatcher_.complete(context); }
     void defer(std::function<void()> job) { workers_.post(std::move(job)); } // in another thread
 
+    // Kept, and told to sluiced now and after each reconnect.
+    NTSTATUS set_hold_defaults(const protocol::HoldOptions &hold) EXCLUDES(mutex_);
+
     Sessions &sessions() { return sessions_; }
     Subscriptions &subscriptions() { return subscriptions_; }
     Devices &devices() { return devices_; }
@@ -68,6 +72,7 @@ private:
     void lost() override;
 
     void restore(std::uint64_t connection);
+    Result<void> tell_hold_defaults(bool restoring) EXCLUDES(mutex_);
     Result<void> announce(CalloutEntry &entry, std::uint64_t connection, bool restoring);
     NTSTATUS unregister(Result<std::shared_ptr<CalloutEntry>> entry);
     NTSTATUS attach_port(const protocol::PortAttach &port, std::vector<Fd> fds) EXCLUDES(mutex_);
@@ -87,6 +92,7 @@ private:
                            counters_};
     Mutex mutex_;
     std::map<std::uint32_t, std::shared_ptr<PortLoop>> ports_ GUARDED_BY(mutex_); // by compartment
+    std::optional<protocol::HoldOptions> hold_defaults_ GUARDED_BY(mutex_); // unset: never said
     Workers workers_;
     Client client_;
     Sessions sessions_{client_};

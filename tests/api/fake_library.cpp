@@ -117,6 +117,10 @@ NTSTATUS FwpmFilterAdd0(HANDLE, const FWPM_FILTER0 *filter, PSECURITY_DESCRIPTOR
     *id = library.filters.size();
     return STATUS_SUCCESS;
 }
+NTSTATUS SluiceFilterSetHold0(HANDLE, UINT64, const SLUICE_HOLD_OPTIONS0 *options) {
+    library.hold = *options;
+    return STATUS_SUCCESS;
+}
 NTSTATUS FwpmFilterDeleteById0(HANDLE, UINT64) {
     return STATUS_FWP_FILTER_NOT_FOUND;
 }

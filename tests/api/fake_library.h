@@ -16,6 +16,7 @@ struct FakeLibrary {
     std::vector<FWPS_CLASSIFY_OUT0> reauthorized; // answers given inside FwpsCompleteOperation0
     std::vector<FWPM_FILTER0> filters;
     std::vector<FWP_CONDITION_VALUE0> conditions; // of the last filter
+    SLUICE_HOLD_OPTIONS0 hold{};                  // of the last filter that has some
     int devices = 0;
     int sessions = 0;
     int allocations = 0; // that the caller is to free

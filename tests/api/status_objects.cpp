@@ -264,6 +264,51 @@ void got_filter_rows() {
     getting("FwpmFilterGetById0", missing, &Given::filter, FwpmFilterGetById0);
 }
 
+void hold_rows() {
+    // The built-in callouts, whose numbers are the last ones.
+    const Status built_in = STATUS(STATUS_FWP_BUILTIN_OBJECT);
+    decided("FwpmCalloutDeleteByKey0", built_in, {},
+            [](HANDLE s) { return FwpmCalloutDeleteByKey0(s, &SLUICE_CALLOUT_ASK_CONNECT_V4); });
+    decided("FwpmCalloutDeleteById0", built_in, {},
+            [](HANDLE s) { return FwpmCalloutDeleteById0(s, 4095); });
+    constexpr const char *set = "SluiceFilterSetHold0";
+    const auto with = [](SLUICE_HOLD_OPTIONS0 options) {
+        return [options](HANDLE s, const Given &g) {
+            return SluiceFilterSetHold0(s, g.filter, &options);
+        };
+    };
+    deleting(set, with({}));
+    row(set, STATUS(STATUS_FWP_NULL_POINTER),
+        [] { return SluiceFilterSetHold0(world().open(), 1, nullptr); });
+    const auto odd = static_cast<SLUICE_HOLD_OUTCOME>(4);
+    row(set, STATUS(STATUS_FWP_INVALID_ENUMERATOR), [=] {
+        const SLUICE_HOLD_OPTIONS0 options{0, odd};
+        return SluiceFilterSetHold0(world().open(), 1, &options);
+    });
+    decided(set, STATUS(STATUS_FWP_FILTER_NOT_FOUND), {}, [](HANDLE s) {
+        const SLUICE_HOLD_OPTIONS0 options{};
+        return SluiceFilterSetHold0(s, 0x7FFFFFFF, &options);
+    });
+    // The given filter names no callout.
+    decided(set, STATUS(STATUS_FWP_INVALID_PARAMETER), {}, [=](HANDLE s) {
+        world().refuse(STATUS_SUCCESS);
+        const Given given(s);
+        world().refuse(STATUS_FWP_INVALID_PARAMETER);
+        return with({1000, SLUICE_HOLD_OUTCOME_BLOCK})(s, given);
+    });
+    constexpr const char *defaults = "SluiceHostSetHoldDefaults0";
+    row(defaults, STATUS(STATUS_FWP_NULL_POINTER),
+        [] { return SluiceHostSetHoldDefaults0(nullptr); });
+    row(defaults, STATUS(STATUS_FWP_INVALID_ENUMERATOR), [=] {
+        const SLUICE_HOLD_OPTIONS0 options{0, odd};
+        return SluiceHostSetHoldDefaults0(&options);
+    });
+    row(defaults, STATUS(STATUS_SUCCESS), [] {
+        const SLUICE_HOLD_OPTIONS0 options{};
+        return SluiceHostSetHoldDefaults0(&options);
+    });
+}
+
 } // namespace
 
 void object_rows() {
@@ -272,6 +317,7 @@ void object_rows() {
     callout_rows();
     context_rows();
     got_filter_rows();
+    hold_rows();
 }
 
 } // namespace sluice::test
