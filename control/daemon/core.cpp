@@ -6,6 +6,7 @@
 #include "daemon/engine.h"
 #include "daemon/event_pump.h"
 #include "daemon/flow_contexts.h"
+#include "daemon/hold_watch.h"
 #include "daemon/hosts.h"
 #include "daemon/live_flows.h"
 #include "daemon/net_events.h"
@@ -23,8 +24,8 @@ Core::Core(Options given, Loop &turns)
     : options(std::move(given)), loop(turns), rights(RightsRules::of_system()), notices(loop),
       turn(loop), planes(std::make_unique<Planes>(*this)), engine(std::make_unique<Engine>(*this)),
       hosts(std::make_unique<Hosts>(*this)), flow_contexts(std::make_unique<FlowContexts>(*this)),
-      sessions(std::make_unique<Sessions>(*this)), plugins(std::make_unique<Plugins>(*this)),
-      subscriptions(std::make_unique<Subscriptions>()),
+      hold_watch(std::make_unique<HoldWatch>(*this)), sessions(std::make_unique<Sessions>(*this)),
+      plugins(std::make_unique<Plugins>(*this)), subscriptions(std::make_unique<Subscriptions>()),
       net_events(std::make_unique<NetEvents>(
           [this](const protocol::NetEvent &event) { subscriptions->net_event(event); })),
       policy_files(std::make_unique<PolicyApplier>(*this)),
@@ -87,6 +88,7 @@ Result<void> Core::restore() {
     hosts->await_return();
     sessions->await_return();
     plugins->await_return();
+    plugins->look_at_policy();
     return {};
 }
 

@@ -17,6 +17,7 @@ namespace sluice::daemon {
 class Engine;
 class EventPump;
 class FlowContexts;
+class HoldWatch;
 class Hosts;
 class NetEvents;
 class Planes;
@@ -42,6 +43,7 @@ struct Core {
     std::unique_ptr<Engine> engine;
     std::unique_ptr<Hosts> hosts;
     std::unique_ptr<FlowContexts> flow_contexts;
+    std::unique_ptr<HoldWatch> hold_watch;
     std::unique_ptr<Sessions> sessions;
     std::unique_ptr<Plugins> plugins;
     std::unique_ptr<Subscriptions> subscriptions;

@@ -7,6 +7,7 @@
 #include "daemon/core.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
+#include "daemon/plugins.h"
 #include "daemon/reauthorize.h"
 #include "daemon/subscriptions.h"
 #include "policy/edit.h"
@@ -122,6 +123,7 @@ void Engine::tell_of_the_change(const policy::Policy &old, std::uint64_t by) {
     for (const auto *filter : missing_in(policy_, old))
         core_.hosts->filter_committed(*filter);
     core_.subscriptions->changed(old, policy_, by);
+    core_.plugins->look_at_policy();
 }
 
 void Engine::go_back(policy::Policy old) {

@@ -8,6 +8,7 @@
 #include "daemon/core.h"
 #include "daemon/engine.h"
 #include "daemon/flow_contexts.h"
+#include "daemon/hold_watch.h"
 #include "daemon/net_events.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
@@ -93,30 +94,48 @@ protocol::NetEvent net_event_of(const dp_event &event, std::uint32_t compartment
 }
 
 void EventPump::start() {
-    core_.loop.after(core_.options.events, [this] {
-        round();
-        start();
-    });
+    // Somebody who watches holds waits for each of them, and so does an application.
+    constexpr Milliseconds watched{20};
+    const bool hurry = core_.hold_watch->anybody();
+    core_.loop.after(hurry ? std::min(watched, core_.options.events) : core_.options.events,
+                     [this] {
+                         round();
+                         start();
+                     });
+}
+
+std::uint32_t EventPump::wanted_types() const {
+    // Drops are always told, since refused listeners are ended by them; a flow that was allowed and
+    // holds only when somebody listens.
+    std::uint32_t types = 1u << DP_EVENT_DROP;
+    if (core_.net_events->collected() && core_.subscriptions->any_net_events())
+        types |= 1u << DP_EVENT_ALLOW;
+    if (core_.hold_watch->anybody()) types |= 1u << DP_EVENT_HOLD | 1u << DP_EVENT_HOLD_END;
+    return types;
+}
+
+void EventPump::tell_types() {
+    const std::uint32_t types = wanted_types();
+    std::erase_if(told_, [&](const auto &t) { return core_.planes->of(t.first) == nullptr; });
+    for (const auto &[compartment, plane] : core_.planes->all()) {
+        if (const auto told = told_.find(compartment); told != told_.end() && told->second == types)
+            continue;
+        if (auto r = plane->tell(types); !r)
+            spdlog::warn("compartment {}: {}", compartment, r.error().text());
+        told_[compartment] = types;
+    }
 }
 
 void EventPump::round() {
-    // Drops are always told, since refused listeners are ended by them; a flow that was allowed
-    // only when somebody listens.
     const bool collected = core_.net_events->collected();
-    std::uint32_t types = 1u << DP_EVENT_DROP;
-    if (collected && core_.subscriptions->any_net_events()) types |= 1u << DP_EVENT_ALLOW;
     const std::int64_t offset = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
-    std::erase_if(told_, [&](const auto &t) { return core_.planes->of(t.first) == nullptr; });
+    tell_types();
     for (const auto &[compartment, plane] : core_.planes->all()) {
-        if (const auto told = told_.find(compartment);
-            told == told_.end() || told->second != types) {
-            if (auto r = plane->tell(types); !r)
-                spdlog::warn("compartment {}: {}", compartment, r.error().text());
-            told_[compartment] = types;
-        }
         std::set<std::uint64_t> closed; // cookies of sockets
         plane->each_event([&, number = compartment, p = plane.get()](const dp_event &event) {
             const auto &process = event.process;
+            if (event.type == DP_EVENT_HOLD || event.type == DP_EVENT_HOLD_END)
+                return core_.hold_watch->event(*p, event);
             if (event.type == DP_EVENT_SOCKET_CLOSED) {
                 closed.insert(event.filter_id);
                 return;
@@ -128,6 +147,7 @@ void EventPump::round() {
         });
         core_.flow_contexts->sockets_closed(*plane, closed);
     }
+    core_.hold_watch->send_some();
 }
 
 } // namespace sluice::daemon

@@ -15,10 +15,12 @@ struct Core;
 class EventPump {
 public:
     explicit EventPump(Core &core) : core_(core) {}
-    void start(); // a round each Options::events
+    void start();      // a round each Options::events
+    void tell_types(); // says to the kernel what is to be told, at once
 
 private:
     void round();
+    [[nodiscard]] std::uint32_t wanted_types() const;
 
     Core &core_;
     std::map<std::uint32_t, std::uint32_t> told_; // by compartment: which types it was asked for

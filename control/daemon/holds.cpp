@@ -6,6 +6,7 @@
 #include "daemon/core.h"
 #include "daemon/engine.h"
 #include "daemon/hosts.h"
+#include "daemon/holds.h"
 #include "daemon/lists.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
@@ -23,6 +24,28 @@ const char *state_word(const dp_flow &flow) {
     return flow.state == DP_FLOW_HELD ? "held" : "draining";
 }
 
+std::string callout_word(const policy::Policy &policy, std::uint64_t filter_id) {
+    const auto filter = policy.filters.find(filter_id);
+    if (filter == policy.filters.end()) return {};
+    const auto callout = policy.callouts.find(filter->second.callout);
+    return callout != policy.callouts.end() ? callout->second.name : filter->second.callout.text();
+}
+
+void set_process(const datapath::Datapath &plane, const dp_process &process, protocol::Hold &m) {
+    m.set_pid(process.tgid);
+    m.set_exe(program_of(plane, process));
+    m.set_uid(process.uid);
+    m.set_cgroup(process.cgroup);
+}
+
+void set_ends(const dp_flow_key &key, protocol::Hold &m) {
+    m.set_protocol(protocol_text(key.protocol));
+    m.set_local(address_text(key.local, key.local_port));
+    m.set_remote(address_text(key.remote, key.remote_port));
+}
+
+} // namespace
+
 std::string program_of(const datapath::Datapath &plane, const dp_process &process) {
     if (process.exe_inode != 0)
         if (auto path = plane.exe_path(process.exe_dev, process.exe_inode); !path.empty())
@@ -31,11 +54,18 @@ std::string program_of(const datapath::Datapath &plane, const dp_process &proces
                              : std::string();
 }
 
-std::string callout_word(const policy::Policy &policy, std::uint64_t filter_id) {
-    const auto filter = policy.filters.find(filter_id);
-    if (filter == policy.filters.end()) return {};
-    const auto callout = policy.callouts.find(filter->second.callout);
-    return callout != policy.callouts.end() ? callout->second.name : filter->second.callout.text();
+protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_event &event) {
+    protocol::Hold m;
+    m.set_id(hold_id(plane.compartment(), event.generation));
+    m.set_state("held");
+    m.set_layer(store::layer_name(static_cast<std::uint16_t>(event.layer)));
+    m.set_filter(event.filter_id);
+    m.set_callout(callout_word(core.engine->policy(), event.filter_id));
+    m.set_deadline_ms(-1);
+    m.set_compartment(plane.compartment());
+    set_process(plane, event.process, m);
+    set_ends(event.flow, m);
+    return m;
 }
 
 protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_flow_key &key,
@@ -54,20 +84,13 @@ protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const d
         m.set_deadline_ms(flow.deadline_ns > now
                               ? static_cast<std::int64_t>((flow.deadline_ns - now) / 1000000)
                               : 0);
-    m.set_pid(flow.process.tgid);
-    m.set_exe(program_of(plane, flow.process));
-    m.set_uid(flow.process.uid);
-    m.set_cgroup(flow.process.cgroup);
     m.set_compartment(plane.compartment());
-    m.set_protocol(protocol_text(key.protocol));
-    m.set_local(address_text(key.local, key.local_port));
-    m.set_remote(address_text(key.remote, key.remote_port));
+    set_process(plane, flow.process, m);
+    set_ends(key, m);
     m.set_packets(flow.packets);
     m.set_bytes(flow.bytes);
     return m;
 }
-
-} // namespace
 
 std::string address_text(const dp_addr &address, std::uint16_t port) {
     char text[INET6_ADDRSTRLEN] = {};

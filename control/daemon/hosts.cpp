@@ -28,6 +28,15 @@ protocol::Reply welcome(std::uint32_t id, bool kept) {
     return reply;
 }
 
+// What the kernel does about its holds where the filter says nothing.
+void fill_hold(dp_host &record, const policy::HoldOptions &own, const policy::HoldOptions &all) {
+    const std::uint32_t ms = own.deadline_ms != 0 ? own.deadline_ms : all.deadline_ms;
+    record.hold_deadline_ns = ms == DP_HOLD_FOREVER ? 0 : std::uint64_t{ms} * 1000000;
+    const auto outcome = own.outcome != policy::Outcome::host_default ? own.outcome : all.outcome;
+    static_assert(static_cast<int>(policy::Outcome::next_filter) == DP_OUTCOME_NEXT);
+    record.outcome = static_cast<std::uint32_t>(outcome);
+}
+
 } // namespace
 
 const char *word_of(const Host &host) {
@@ -162,6 +171,7 @@ Result<void> Hosts::make_port(Host &host, std::uint32_t compartment,
     record.alive = 1;
     record.watchdog_ns = static_cast<std::uint64_t>(core_.options.watchdog.count()) * 1000000;
     fill_quotas(record, core_.options);
+    fill_hold(record, host.hold, core_.options.hold);
     if (auto r = plane->set_host(host.id, record); !r) return r;
     protocol::Notice notice;
     auto *attach = notice.mutable_port_attach();
@@ -175,6 +185,20 @@ Result<void> Hosts::make_port(Host &host, std::uint32_t compartment,
                                        (*port)->far().fd(), handover.notices.get()});
     host.ports[compartment] = std::move(*port);
     return {};
+}
+
+void Hosts::set_hold_defaults(Host &host, const protocol::HostDefaults &message,
+                              const Responder &to) {
+    const auto hold = store::from_message(message.hold());
+    if (!hold) return to.fail(hold.error());
+    for (const auto &[compartment, plane] : core_.planes->all()) {
+        auto record = plane->host(host.id);
+        if (!record) continue;
+        fill_hold(*record, *hold, core_.options.hold);
+        if (auto r = plane->set_host(host.id, *record); !r) return to.fail(r.error());
+    }
+    host.hold = *hold;
+    to.done();
 }
 
 void Hosts::plane_made(std::uint32_t compartment) {

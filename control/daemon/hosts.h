@@ -36,7 +36,8 @@ struct Host {
     State state = State::live;
     std::map<std::uint32_t, std::unique_ptr<datapath::PortDevice>> ports; // by compartment
     std::map<Guid, Registered> callouts;
-    bool hung = false; // left a notification unanswered; until it answers one
+    policy::HoldOptions hold; // its own defaults
+    bool hung = false;        // left a notification unanswered; until it answers one
     // Filter tables sent, and whether the last one was not acknowledged in time: its callouts then
     // count as unregistered until it is.
     std::uint64_t tables = 0;
@@ -63,6 +64,8 @@ public:
     void unregister_callout(Host &host, const protocol::CalloutUnregister &message,
                             const Responder &to);
 
+    void set_hold_defaults(Host &host, const protocol::HostDefaults &message, const Responder &to);
+
     void plane_made(std::uint32_t compartment); // ports and callouts of all live hosts in it
     void plane_ending(
         std::uint32_t compartment); // ends what is open, tells hosts to let go of their ports
@@ -83,6 +86,13 @@ public:
                    const policy::Policy &policy) const; // with what sluiced fills
 
     void end(std::uint32_t id, const std::string &why);
+    // Hosts that were ended because their process is stopped, until it goes on or ends.
+    struct Stopped {
+        std::string name;
+        Peer peer;
+        std::uint64_t start_ticks = 0;
+    };
+    [[nodiscard]] const std::map<std::uint32_t, Stopped> &stopped() const { return stopped_; }
     void look_after(); // each sweep: stopped processes, ports whose time has come
 
     void load(const store::State &state);
@@ -107,6 +117,7 @@ private:
 
     Core &core_;
     std::map<std::uint32_t, std::unique_ptr<Host>> hosts_;
+    std::map<std::uint32_t, Stopped> stopped_;
     std::vector<Guid> known_keys_; // of hosts that ended, the latest last
     std::uint32_t next_id_ = 1;
 };

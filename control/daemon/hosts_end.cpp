@@ -115,7 +115,7 @@ void Hosts::forget_ports(std::uint32_t compartment) {
 }
 
 void Hosts::look_after() {
-    std::vector<std::uint32_t> stopped;
+    std::vector<std::uint32_t> over;
     for (const auto &[id, host] : hosts_) {
         if (host->state == Host::State::ending || host->peer.pid == 0) continue;
         const auto stat = process_stat(host->peer.pid);
@@ -124,10 +124,16 @@ void Hosts::look_after() {
         // An awaited one that is stopped may still come back in time.
         const bool halted =
             stat && host->state == Host::State::live && (stat->state == 'T' || stat->state == 't');
-        if (gone || halted) stopped.push_back(id);
+        if (gone || halted) over.push_back(id);
+        if (halted && !gone) stopped_[id] = {host->name, host->peer, host->start_ticks};
     }
-    for (std::uint32_t id : stopped)
-        end(id, "its process is stopped or gone");
+    for (std::uint32_t id : over)
+        end(id, stopped_.contains(id) ? "its process is stopped" : "its process is gone");
+    std::erase_if(stopped_, [](const auto &host) {
+        const auto stat = process_stat(host.second.peer.pid);
+        return !stat || stat->start_ticks != host.second.start_ticks ||
+               (stat->state != 'T' && stat->state != 't');
+    });
 }
 
 void Hosts::load(const store::State &state) {

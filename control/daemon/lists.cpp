@@ -41,7 +41,7 @@ void plugin_list(Core &core, const Responder &to) {
     for (const auto &[name, plugin] : core.plugins->all()) {
         auto &m = all.emplace_back();
         m.set_name(name);
-        m.set_file(plugin->file);
+        m.set_file(plugin->file.empty() ? "(built-in)" : plugin->file);
         m.set_user(plugin->user);
         m.set_pid(static_cast<std::uint32_t>(plugin->pid));
         m.set_state(word_of(plugin->state));
@@ -74,6 +74,16 @@ void host_list(Core &core, const Responder &to) {
             if (const auto record = plane->host(id))
                 m.set_upcalls_total(m.upcalls_total() + record->upcalls_total);
         m.set_state(word_of(*host));
+    }
+    for (const auto &[id, host] : core.hosts->stopped()) {
+        if (core.hosts->of(id) != nullptr) continue; // still ending
+        auto &m = all.emplace_back();
+        m.set_id(id);
+        m.set_name(host.name);
+        m.set_pid(static_cast<std::uint32_t>(host.peer.pid));
+        m.set_uid(user_of(host.peer.pid).value_or(host.peer.uid));
+        m.set_capabilities(capabilities_of(host.peer.pid));
+        m.set_state("stopped");
     }
     send_pages(all, to, [](protocol::Reply &reply, const protocol::Host *entry) {
         auto *list = reply.mutable_hosts();
@@ -180,6 +190,29 @@ void stats_get(Core &core, const Responder &to) {
     });
 }
 
+namespace {
+
+// Hosts that do not do what they should, and plugins that do not stay up.
+void warn_of_hosts(Core &core, protocol::StatusInfo &m) {
+    const auto called = [](std::uint32_t id, const std::string &name, pid_t pid) {
+        return "host " + std::to_string(id) + " '" + name + "' (pid " + std::to_string(pid) + ") ";
+    };
+    for (const auto &[id, host] : core.hosts->all())
+        if (std::string(word_of(*host)) == "hung")
+            m.add_warnings(called(id, host->name, host->peer.pid) +
+                           "is hung: it left a notification unanswered");
+    for (const auto &[id, host] : core.hosts->stopped())
+        m.add_warnings(called(id, host.name, host.peer.pid) +
+                       "is stopped: its callouts count as unregistered");
+    for (const auto &[name, plugin] : core.plugins->all())
+        if (plugin->state == Plugin::State::waiting ||
+            (plugin->state == Plugin::State::starting && plugin->restarts != 0))
+            m.add_warnings("plugin '" + name + "' does not run: started again " +
+                           std::to_string(plugin->restarts) + " times so far");
+}
+
+} // namespace
+
 void status_get(Core &core, const Responder &to) {
     protocol::Reply reply;
     auto *m = reply.mutable_status_info();
@@ -201,6 +234,7 @@ void status_get(Core &core, const Responder &to) {
             m->add_warnings("compartment " + std::to_string(compartment) + ": routes lead over " +
                             name + ", which carries no Sluice");
     }
+    warn_of_hosts(core, *m);
     to.done(std::move(reply));
 }
 

@@ -15,7 +15,6 @@ void host_list(Core &core, const Responder &to);
 void callout_list(Core &core, const Responder &to);
 void filter_list(Core &core, const Responder &to);
 void sublayer_list(Core &core, const Responder &to);
-void hold_list(Core &core, const Responder &to);
 void stats_get(Core &core, const Responder &to);
 void status_get(Core &core, const Responder &to);
 

@@ -7,6 +7,7 @@
 #include "daemon/boot_time.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "policy/hold_words.h"
 
 using namespace sluice::daemon;
 
@@ -22,6 +23,25 @@ void add_quotas(CLI::App &app, Options &options) {
                    "bytes of their packets (three quarters of the port's memory)");
     app.add_option("--process-hold-bytes-max", options.process_hold_bytes_max,
                    "of them those of one process (a quarter of --hold-bytes-max)");
+}
+
+template <typename Read, typename Value>
+void add_word(CLI::App &app, const char *name, Read read, Value &value, const char *help) {
+    app.add_option_function<std::string>(
+        name,
+        [read, &value, name](const std::string &word) {
+            auto known = read(word);
+            if (!known) throw CLI::ValidationError(name, known.error().text());
+            value = *known;
+        },
+        help);
+}
+
+void add_hold_options(CLI::App &app, Options &options) {
+    add_word(app, "--hold-deadline", sluice::policy::deadline_of, options.hold.deadline_ms,
+             "of holds whose filter and host name none: 30s, 5m, none (none)");
+    add_word(app, "--hold-outcome", sluice::policy::outcome_of, options.hold.outcome,
+             "of what is not decided in time: block, permit, next (as if nobody had registered)");
 }
 
 void add_options(CLI::App &app, Options &options) {
@@ -47,6 +67,7 @@ void add_options(CLI::App &app, Options &options) {
     milliseconds("--reclaim-ms", options.reclaim,
                  "after a start, hosts and sessions must be back within this (10000)");
     add_quotas(app, options);
+    add_hold_options(app, options);
     app.add_flag("-v,--verbose", options.verbose, "say more");
     app.set_version_flag("--version", SLUICE_VERSION);
 }

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "policy/policy.h"
+
 namespace sluice::daemon {
 
 using Milliseconds = std::chrono::milliseconds;
@@ -30,6 +32,7 @@ struct Options {
     Milliseconds txn_hold{3600000}; // a transaction that may write is aborted after this
     Milliseconds events{100};       // between two looks at what the kernel dropped and allowed
     Milliseconds slice{20};         // work that is done in pieces leaves the thread after this
+    policy::HoldOptions hold;       // where neither filter nor host says otherwise
     std::uint32_t queue_bytes_max = 64 * 1024; // behind one held packet
     // Of what waits for one host in one namespace; 0: by the frames of its port, see quotas.h.
     std::uint32_t holds_max = 0, process_holds_max = 0;

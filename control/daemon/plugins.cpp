@@ -13,8 +13,10 @@
 #include <sys/wait.h>
 
 #include "daemon/core.h"
+#include "daemon/engine.h"
 #include "daemon/hosts.h"
 #include "daemon/process.h"
+#include "policy/built_in.h"
 
 extern char **environ;
 
@@ -119,7 +121,10 @@ Result<void> Plugins::start(Plugin &plugin) {
     std::vector<std::string> words{host_program(), "--socket", core_.options.socket, "--name",
                                    plugin.name};
     if (!plugin.user.empty()) words.insert(words.end(), {"--user", plugin.user});
-    words.push_back(plugin.file);
+    if (plugin.file.empty())
+        words.insert(words.end(), {"--built-in", policy::ask_word});
+    else
+        words.push_back(plugin.file);
     auto pid = spawn(words);
     if (!pid) return pid.error();
     plugin.pid = *pid;
@@ -166,6 +171,7 @@ void Plugins::callout_registered(const Host &host) {
     // has passed.
     Plugin *plugin = of_pid(host.peer.pid);
     if (plugin != nullptr && plugin->state == Plugin::State::starting) host_arrived(host);
+    tell_who_waits_for_ask();
 }
 
 void Plugins::runs(Plugin &plugin) {
@@ -228,6 +234,8 @@ void Plugins::unload_plugin(const std::string &name, const Responder &to) {
     Plugin &plugin = *it->second;
     if (plugin.state == Plugin::State::stopping)
         return to.fail(Error(0, "plugin '" + name + "' is being unloaded"));
+    if (plugin.file.empty() && policy::names_ask_callout(core_.engine->policy()))
+        return to.fail(Error(0, "filters name the callout 'ask', which '" + name + "' runs"));
     core_.loop.cancel(plugin.timer);
     if (plugin.pid == 0) {
         plugins_.erase(it);

@@ -26,7 +26,7 @@ private:
 
 struct Plugin {
     enum class State { starting, running, waiting, stopping, awaited };
-    std::string name, file, user;
+    std::string name, file, user; // file: empty for the built-in callout `ask`
     State state = State::starting;
     pid_t pid = 0;
     std::uint64_t start_ticks = 0;
@@ -49,6 +49,10 @@ public:
         return plugins_;
     }
 
+    // Calls then() once the callouts of `ask` have their host, which is started if need be.
+    void need_ask(std::function<void(Result<void>)> then);
+    void look_at_policy(); // a filter may name `ask`
+
     void host_arrived(const Host &host);
     void callout_registered(const Host &host);
     void host_ended(const Host &host);
@@ -65,10 +69,19 @@ private:
     void start_later(Plugin &plugin, Milliseconds delay);
     void reclaim_or_start(Plugin &plugin);
     Plugin *of_pid(pid_t pid) const;
+    [[nodiscard]] bool ask_answers() const;
+    void start_ask();
+    void tell_who_waits_for_ask();
     [[nodiscard]] std::string host_program() const;
 
     Core &core_;
     std::map<std::string, std::unique_ptr<Plugin>> plugins_;
+    struct Waiting {
+        Loop::TimerId timer = 0;
+        std::function<void(Result<void>)> then;
+    };
+    std::map<std::uint64_t, Waiting> waiting_; // for `ask`
+    std::uint64_t next_waiting_ = 1;
 };
 
 } // namespace sluice::daemon

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/policy_apply.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <spdlog/spdlog.h>
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
+#include "daemon/plugins.h"
 #include "daemon/policy_file.h"
 #include "daemon/sessions.h"
+#include "policy/built_in.h"
 #include "sluice/fwp.h"
 #include "sluice/fwp_status.h"
 
@@ -21,6 +24,13 @@ std::uint64_t wall_clock_ms() {
     using namespace std::chrono;
     return static_cast<std::uint64_t>(
         duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
+}
+
+bool names_ask(const protocol::Objects &objects) {
+    return std::any_of(objects.filters().begin(), objects.filters().end(), [](const auto &filter) {
+        const auto key = Guid::from_bytes(filter.callout());
+        return key && policy::is_ask_callout(*key);
+    });
 }
 
 } // namespace
@@ -50,7 +60,13 @@ void PolicyApplier::apply(const protocol::PolicyApply &message, const Responder 
         if (confirm_ms != 0) expect_confirmation(wall_clock_ms() + confirm_ms);
         core_.save_or_warn();
     };
-    core_.sessions->replace_policy_file(message.session(), std::move(replacement), to);
+    if (message.check_only() || !names_ask(replacement.objects))
+        return core_.sessions->replace_policy_file(message.session(), std::move(replacement), to);
+    core_.plugins->need_ask([this, id = message.session(), replacement = std::move(replacement),
+                             to](const Result<void> &r) {
+        if (!r) return to.fail(r.error());
+        core_.sessions->replace_policy_file(id, replacement, to);
+    });
 }
 
 void PolicyApplier::confirm(const Responder &to) {

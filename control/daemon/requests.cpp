@@ -6,6 +6,8 @@
 #include "daemon/core.h"
 #include "daemon/enumeration.h"
 #include "daemon/flow_contexts.h"
+#include "daemon/hold_watch.h"
+#include "daemon/holds.h"
 #include "daemon/hosts.h"
 #include "daemon/lists.h"
 #include "daemon/plugins.h"
@@ -19,13 +21,17 @@ namespace {
 
 using R = protocol::Request;
 
+bool is_host(R::BodyCase body) {
+    return body == R::kCalloutRegister || body == R::kCalloutUnregister ||
+           body == R::kHostDefaultsSet || body == R::kFlowEnd;
+}
+
 // Policy may be changed by whoever holds a session key of one who may: a plugin that gave its user
 // up.
 bool is_policy(R::BodyCase body) {
-    return body == R::kCalloutRegister || body == R::kCalloutUnregister || body == R::kFlowEnd ||
-           (body >= R::kEngineOpen && body <= R::kFilterDelete) ||
+    return is_host(body) || (body >= R::kEngineOpen && body <= R::kFilterDelete) ||
            (body >= R::kProviderAdd && body <= R::kNetEventEnum) ||
-           (body >= R::kEngineOptionGet && body <= R::kSessionEnum);
+           (body >= R::kEngineOptionGet && body <= R::kFilterHoldSet);
 }
 
 bool is_allowed(const Client &client, R::BodyCase body) {
@@ -40,6 +46,8 @@ void host_request(Core &core, const R &request, const Responder &to) {
         return to.fail(Error(EINVAL, "this connection is no host's"));
     if (request.body_case() == R::kFlowEnd)
         core.flow_contexts->flow_end(request.flow_end(), to);
+    else if (request.body_case() == R::kHostDefaultsSet)
+        core.hosts->set_hold_defaults(*host, request.host_defaults_set(), to);
     else if (request.body_case() == R::kCalloutRegister)
         core.hosts->register_callout(*host, request.callout_register(), to);
     else
@@ -69,6 +77,8 @@ void object_request(Core &core, const R &request, const Responder &to) {
         return engine_option_get(core, request.engine_option_get(), to);
     case R::kEngineOptionSet:
         return engine_option_set(core, request.engine_option_set(), to);
+    case R::kFilterHoldSet:
+        return sessions.set_hold(request.filter_hold_set(), to);
     default:
         return sessions.list(request.session_enum().session(), to);
     }
@@ -129,6 +139,8 @@ void admin_request(Core &core, const R &request, std::vector<Fd> &fds, const Res
         return hold_list(core, to);
     case R::kHoldDecide:
         return hold_decide(core, request.hold_decide(), to);
+    case R::kHoldWatch:
+        return core.hold_watch->add(request.hold_watch(), to);
     case R::kStatsGet:
         return stats_get(core, to);
     case R::kPolicyApply:
@@ -154,9 +166,7 @@ void handle_request(Core &core, const std::shared_ptr<Client> &client, const R &
             4);
     if (request.body_case() == R::kHostHello)
         return core.hosts->hello(request.host_hello(), std::move(fds), to);
-    if (request.body_case() == R::kCalloutRegister ||
-        request.body_case() == R::kCalloutUnregister || request.body_case() == R::kFlowEnd)
-        return host_request(core, request, to);
+    if (is_host(request.body_case())) return host_request(core, request, to);
     if (is_policy(request.body_case())) return policy_request(core, request, to);
     admin_request(core, request, fds, to);
 }
@@ -175,6 +185,7 @@ void client_gone(Core &core, const std::shared_ptr<Client> &client) {
     core.notices.client_gone(client->id);
     core.subscriptions->client_gone(client->id);
     core.policy_files->client_gone(client->id);
+    core.hold_watch->client_gone(client->id);
     core.sessions->client_gone(client->id);
     if (client->host != 0) core.hosts->end(client->host, "its connection closed");
 }

@@ -19,6 +19,5 @@ void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> 
 void engine_option_get(Core &core, const protocol::EngineOption &message, const Responder &to);
 void engine_option_set(Core &core, const protocol::EngineOption &message, const Responder &to);
 void net_event_enum(Core &core, const protocol::NetEventEnum &message, const Responder &to);
-void hold_decide(Core &core, const protocol::HoldDecide &message, const Responder &to);
 
 } // namespace sluice::daemon

@@ -120,30 +120,4 @@ void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> 
     });
 }
 
-void hold_decide(Core &core, const protocol::HoldDecide &message, const Responder &to) {
-    if (message.action() != DP_ACTION_PERMIT && message.action() != DP_ACTION_BLOCK)
-        return to.fail(Error(EINVAL, "a hold is permitted or blocked"));
-    for (const auto &[compartment, plane] : core.planes->all()) {
-        std::optional<dp_flow> found;
-        plane->each_flow([&, number = compartment](const dp_flow_key &, const dp_flow &flow) {
-            if (is_open(flow) && hold_id(number, flow.ticket) == message.id()) found = flow;
-            return !found;
-        });
-        if (!found) continue;
-        const auto *host = core.hosts->of(found->host);
-        const auto client = host != nullptr ? host->client.lock() : nullptr;
-        if (!client)
-            return to.fail(Error(0, "host " + std::to_string(found->host) + ", which has hold " +
-                                        std::to_string(message.id()) +
-                                        ", is not connected just now; try again"));
-        protocol::Notice notice;
-        notice.mutable_hold_order()->set_compartment(compartment);
-        notice.mutable_hold_order()->set_ticket(found->ticket);
-        notice.mutable_hold_order()->set_action(message.action());
-        client->notice(std::move(notice));
-        return to.done();
-    }
-    to.fail(Error(0, "no hold " + std::to_string(message.id())));
-}
-
 } // namespace sluice::daemon

@@ -50,6 +50,7 @@ Access access_needed(protocol::Request::BodyCase body) {
     case R::kFilterList:
     case R::kSublayerList:
     case R::kHoldList:
+    case R::kHoldWatch:
     case R::kStatsGet:
     case R::kObjectGet:
     case R::kObjectEnum:

@@ -59,6 +59,21 @@ void Sessions::change(std::uint64_t id, const Responder &to, Change change) {
     });
 }
 
+void Sessions::edit(const Responder &to, Edit edit, std::function<void()> then) {
+    in_order(0, to, [this, to, edit = std::move(edit), then = std::move(then)](Session &session) {
+        with_writable(session, to, [this, to, edit, then](Session &s) {
+            const auto changed = edit(s.transaction->policy);
+            if (!changed) return conclude(s, changed.error(), to);
+            s.transaction->changed = s.transaction->changed || *changed;
+            if (auto r = s.transaction->implicit ? commit_now(s) : Result<void>(); !r)
+                return refuse(s, r.error(), to);
+            then();
+            to.done();
+            finished(s);
+        });
+    });
+}
+
 void Sessions::add_provider(const protocol::Provider &message, const Responder &to) {
     auto object = store::from_message(message);
     if (!object) return to.fail(object.error());

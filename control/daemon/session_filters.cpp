@@ -6,7 +6,9 @@
 #include "daemon/core.h"
 #include "daemon/engine.h"
 #include "daemon/hosts.h"
+#include "daemon/plugins.h"
 #include "daemon/sessions.h"
+#include "policy/built_in.h"
 #include "policy/edit.h"
 #include "policy/wfp.h"
 #include "sluice/fwp.h"
@@ -42,7 +44,17 @@ protocol::Reply reply_with(std::uint64_t filter) {
 void Sessions::add_filter(const protocol::Filter &message, const Responder &to) {
     auto object = store::from_message(message);
     if (!object) return to.fail(object.error());
-    in_order(message.session(), to, [this, to, object = std::move(*object)](Session &s) {
+    if (!policy::is_ask_callout(object->callout)) return add_read(message.session(), *object, to);
+    // With nobody to ask it would block.
+    core_.plugins->need_ask(
+        [this, id = message.session(), object = std::move(*object), to](const Result<void> &r) {
+            if (!r) return to.fail(r.error());
+            add_read(id, object, to);
+        });
+}
+
+void Sessions::add_read(std::uint64_t id, const policy::Filter &object, const Responder &to) {
+    in_order(id, to, [this, to, object](Session &s) {
         auto added = object;
         added.owner = s.dynamic ? s.id : 0;
         added.id = core_.engine->reserve_filter_id();
@@ -124,6 +136,19 @@ void Sessions::add_accepted(Session &session, const policy::Filter &filter, cons
     if (auto r = add_numbered(session.transaction->policy, filter); !r)
         return conclude(session, r.error(), to);
     conclude(session, reply_with(filter.id), to);
+}
+
+// The filter stays the one that it is, so its host is not asked.
+void Sessions::set_hold(const protocol::FilterHoldSet &message, const Responder &to) {
+    const auto hold = store::from_message(message.hold());
+    if (!hold) return to.fail(hold.error());
+    change(message.session(), to,
+           [id = message.filter(), hold = *hold](policy::Policy &policy,
+                                                 const Session &s) -> Result<Reply> {
+               if (auto r = policy::set_hold(policy, id, hold, s.dynamic ? s.id : 0); !r)
+                   return r.error();
+               return Reply();
+           });
 }
 
 } // namespace sluice::daemon

@@ -61,6 +61,7 @@ public:
     void add_sublayer(const protocol::SubLayer &message, const Responder &to);
     void add_callout(const protocol::Callout &message, const Responder &to);
     void add_filter(const protocol::Filter &message, const Responder &to);
+    void set_hold(const protocol::FilterHoldSet &message, const Responder &to);
     void add_provider(const protocol::Provider &message, const Responder &to);
     void add_provider_context(const protocol::ProviderContext &message, const Responder &to);
     void delete_filter(const protocol::FilterDelete &message, const Responder &to);
@@ -71,6 +72,11 @@ public:
     // Reads what the session sees: its transaction's copy, else the policy in force.
     void read(std::uint64_t id, const Responder &to,
               const std::function<void(const policy::Policy &)> &use);
+
+    // A change by sluiced's own code on behalf of the connection, in a transaction of its own.
+    // edit: false if there is nothing to change. then: once the policy says so, before the answer.
+    using Edit = std::function<Result<bool>(policy::Policy &)>;
+    void edit(const Responder &to, Edit edit, std::function<void()> then);
 
     // Replaces what policy files brought by `objects`, in a transaction of its own. vetoes: hosts
     // may refuse filters. then: with the difference, after the commit.
@@ -117,6 +123,7 @@ private:
 
     // A filter whose callout has a host: the host is asked, and may refuse.
     using Answered = std::function<void(Session &, bool accepted)>; // not if the session ended
+    void add_read(std::uint64_t session, const policy::Filter &filter, const Responder &to);
     void add_in_transaction(Session &session, const policy::Filter &filter, const Responder &to);
     void add_alone(Session &session, const policy::Filter &filter, const Responder &to);
     void add_accepted(Session &session, const policy::Filter &filter, const Responder &to);

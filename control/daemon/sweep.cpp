@@ -6,6 +6,7 @@
 #include "daemon/core.h"
 #include "daemon/engine.h"
 #include "daemon/flow_contexts.h"
+#include "daemon/hold_watch.h"
 #include "daemon/hosts.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
@@ -58,6 +59,7 @@ void Sweeper::round() {
         core_.flow_contexts->tell_ends(compartment, *plane);
         if (began >= idle_after_ns_) flows(compartment, *plane);
     }
+    core_.hold_watch->look_for_ends();
     const std::uint64_t now = monotonic_ns();
     if (began >= idle_after_ns_) idle_after_ns_ = now + 9 * (now - began);
 }
@@ -71,6 +73,7 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
     std::map<std::uint32_t, std::vector<Due>> due; // by host: its memory is read once
     const std::uint64_t now = monotonic_ns();
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
+        core_.hold_watch->met(plane, key, flow);
         const Fate fate = fate_of(flow, key.protocol, now, watchdog_ns());
         if (fate != Fate::keep && !(is_open(flow) && is_awaited(core_, flow.host)))
             due[flow.host].push_back({key, flow, fate});

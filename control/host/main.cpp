@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// sluice-host PLUGIN.so...: runs callout plugins. The order matters: connect while we still have
-// the rights that sluiced asks for, give them up, and only then let foreign code in.
+// sluice-host PLUGIN.so... | --built-in ask: runs callout plugins. The order matters: connect while
+// we still have the rights that sluiced asks for, give them up, and only then let foreign code in.
 //
 // Exit codes: 0 ended by a signal or by sluiced, 1 a plugin was refused, 2 usage, 4 privileges
 // could not be dropped.
@@ -14,6 +14,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include "host/ask.h"
 #include "host/plugin.h"
 #include "host/privileges.h"
 #include "protocol/channel.h"
@@ -24,14 +25,17 @@ constexpr int refused = 1, usage = 2, permission = 4;
 
 struct Options {
     std::vector<std::string> plugins;
-    std::string user, name, socket;
+    std::string built_in, user, name, socket;
     unsigned busy_poll = 0;
 };
 
 // 0 to go on, else the exit code is code - 1.
 int read_options(int argc, char **argv, Options &options) {
     CLI::App app("Runs Sluice callout plugins.", "sluice-host");
-    app.add_option("PLUGIN", options.plugins, "shared objects with DriverEntry")->required();
+    auto *plugins = app.add_option("PLUGIN", options.plugins, "shared objects with DriverEntry");
+    app.add_option("--built-in", options.built_in, "a callout of our own: ask")
+        ->check(CLI::IsMember({"ask"}))
+        ->excludes(plugins);
     app.add_option("--user", options.user, "user to become once connected");
     app.add_option("--name", options.name,
                    "name in 'sluice host list' (default: of the first plugin)");
@@ -46,9 +50,14 @@ int read_options(int argc, char **argv, Options &options) {
     } catch (const CLI::ParseError &e) {
         return app.exit(e) == 0 ? 1 : usage + 1;
     }
+    if (options.plugins.empty() && options.built_in.empty()) {
+        std::fputs("sluice-host: a plugin is needed, or --built-in\n", stderr);
+        return usage + 1;
+    }
     if (const char *socket = std::getenv("SLUICE_SOCKET"); options.socket.empty() && socket)
         options.socket = socket;
     if (options.socket.empty()) options.socket = sluice::protocol::default_socket;
+    if (options.name.empty() && options.plugins.empty()) options.name = options.built_in;
     if (options.name.empty()) {
         const auto &file = options.plugins.front();
         const std::string base = file.substr(file.find_last_of('/') + 1);
@@ -97,8 +106,12 @@ sluice::Result<std::unique_ptr<sluice::host::Plugin>> load(const std::string &fi
 
 int run(const Options &options, const sigset_t &signals) {
     std::vector<std::unique_ptr<sluice::host::Plugin>> plugins;
-    for (const auto &file : options.plugins) {
-        auto plugin = load(file, signals);
+    auto wanted = options.plugins;
+    if (!options.built_in.empty()) wanted.push_back(options.built_in);
+    for (const auto &what : wanted) {
+        auto plugin = options.built_in.empty()
+                          ? load(what, signals)
+                          : sluice::host::Plugin::load(what, sluice::host::ask_entry);
         if (!plugin) {
             spdlog::error("{}", plugin.error().text());
             return refused;

@@ -55,6 +55,12 @@ Result<std::unique_ptr<Plugin>> Plugin::load(const std::string &file) {
     return plugin;
 }
 
+Result<std::unique_ptr<Plugin>> Plugin::load(const std::string &name, DRIVER_INITIALIZE *entry) {
+    std::unique_ptr<Plugin> plugin(new Plugin(name));
+    if (auto started = plugin->start(entry, name); !started) return started.error();
+    return plugin;
+}
+
 Result<void> Plugin::start(DRIVER_INITIALIZE *entry, const std::string &file) {
     driver_.DriverInit = entry;
     NTSTATUS status = STATUS_UNSUCCESSFUL;

@@ -15,6 +15,8 @@ public:
     // Loads the file and runs DriverEntry. After an error nothing of the plugin may be relied on:
     // the caller exits, which leaves nothing registered.
     static Result<std::unique_ptr<Plugin>> load(const std::string &file);
+    // The same with an entry of this program's own.
+    static Result<std::unique_ptr<Plugin>> load(const std::string &name, DRIVER_INITIALIZE *entry);
     Plugin(const Plugin &) = delete;
     Plugin &operator=(const Plugin &) = delete;
     ~Plugin(); // DriverUnload if it was started, then its devices; the code stays mapped, threads

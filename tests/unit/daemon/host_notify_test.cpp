@@ -43,7 +43,10 @@ protected:
     bool registered() {
         protocol::Request r;
         r.mutable_callout_list();
-        return c.ask(r).callouts().callouts(0).registered();
+        const auto reply = c.ask(r);
+        for (const auto &info : reply.callouts().callouts())
+            if (info.key() == key.bytes()) return info.registered();
+        return false;
     }
 
     const Guid key = Guid::random();

@@ -28,13 +28,14 @@ TEST(Rights, OfGroupsThatTheSystemLacksAreNobodys) {
 TEST(Rights, ListsAreReadAndEverythingElseChanges) {
     using R = protocol::Request;
     for (const auto body :
-         {R::kHoldList, R::kStatusGet, R::kObjectGet, R::kObjectEnum, R::kSubscribe,
+         {R::kHoldList, R::kHoldWatch, R::kStatusGet, R::kObjectGet, R::kObjectEnum, R::kSubscribe,
           R::kUnsubscribe, R::kNetEventEnum, R::kEngineOptionGet, R::kSessionEnum})
         EXPECT_EQ(access_needed(body), Access::read);
     for (const auto body :
-         {R::kNicLoad, R::kNicUnload, R::kPluginLoad, R::kHoldDecide, R::kFilterAdd, R::kEngineOpen,
-          R::kCalloutRegister, R::kProviderAdd, R::kObjectDelete, R::kEngineOptionSet,
-          R::kPolicyApply, R::kPolicyConfirm, R::kPolicyRollback})
+         {R::kNicLoad, R::kNicUnload, R::kPluginLoad, R::kHoldDecide, R::kFilterHoldSet,
+          R::kHostDefaultsSet, R::kFilterAdd, R::kEngineOpen, R::kCalloutRegister, R::kProviderAdd,
+          R::kObjectDelete, R::kEngineOptionSet, R::kPolicyApply, R::kPolicyConfirm,
+          R::kPolicyRollback})
         EXPECT_EQ(access_needed(body), Access::change);
 }
 
