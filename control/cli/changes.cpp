@@ -88,18 +88,6 @@ void plugin_unload(CLI::App &app, Context &context) {
     };
 }
 
-template <std::uint32_t Action>
-void hold_decide(CLI::App &app, Context &context) {
-    auto id = std::make_shared<std::uint64_t>(0);
-    app.add_option("ID", *id, "number in `sluice hold list`")->required();
-    context.run = [id](Context &c) {
-        R r;
-        r.mutable_hold_decide()->set_id(*id);
-        r.mutable_hold_decide()->set_action(Action);
-        show_done(c, DaemonClient(c.socket).ask(std::move(r)));
-    };
-}
-
 Names names_for(DaemonClient &client, const FilterWords &words) {
     Names names;
     R callouts, sublayers;
@@ -197,6 +185,10 @@ void filter_add(CLI::App &app, Context &context) {
     app.add_option("--description", words->description, "text for `sluice filter show`");
     app.add_option("--key", words->key, "GUID (a random one)");
     app.add_option("--lifetime", words->lifetime, "static (default), persistent or boot-time");
+    app.add_option("--deadline", words->deadline,
+                   "how long the callout may hold: 500ms, 30s, 5m, none (as its host says)");
+    app.add_option("--outcome", words->outcome,
+                   "of what is not decided in time, or past a quota: block, permit or next");
     app.add_flag("--permit-if-unregistered", words->permit_if_unregistered,
                  "permit while nobody answers for the callout");
     app.add_flag("--clear-action-right", words->clear_action_right,
@@ -224,15 +216,14 @@ std::vector<Command> change_commands() {
         {"plugin", "unload", "end it", plugin_unload},
         {"filter", "add", "add a filter; prints its id", filter_add},
         {"filter", "delete", "delete a filter", filter_delete},
-        {"hold", "permit", "let a held connection go", hold_decide<FWP_ACTION_PERMIT>},
-        {"hold", "block", "refuse a held connection", hold_decide<FWP_ACTION_BLOCK>},
     };
 }
 
 std::vector<Command> all_commands() {
     auto all = query_commands();
-    for (const auto &more : {change_commands(), object_commands(), policy_commands(),
-                             event_commands(), explain_commands(), boot_commands()})
+    for (const auto &more :
+         {change_commands(), hold_commands(), object_commands(), policy_commands(),
+          event_commands(), explain_commands(), boot_commands()})
         all.insert(all.end(), more.begin(), more.end());
     return all;
 }

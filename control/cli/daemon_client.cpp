@@ -72,10 +72,18 @@ protocol::Reply DaemonClient::ask_in_pieces(std::vector<protocol::Request> piece
 }
 
 protocol::Notice DaemonClient::next_notice() {
-    while (notices_.empty()) {
-        auto answer = receive();
-        if (answer.has_notice()) notices_.push_back(std::move(*answer.mutable_notice()));
-    }
+    while (notices_.empty())
+        receive_notice();
+    return *take_notice();
+}
+
+void DaemonClient::receive_notice() {
+    auto answer = receive();
+    if (answer.has_notice()) notices_.push_back(std::move(*answer.mutable_notice()));
+}
+
+std::optional<protocol::Notice> DaemonClient::take_notice() {
+    if (notices_.empty()) return std::nullopt;
     protocol::Notice first = std::move(notices_.front());
     notices_.pop_front();
     return first;

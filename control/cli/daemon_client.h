@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "core/result.h"
@@ -44,6 +45,10 @@ public:
                                   const std::function<void(std::size_t)> &on_sent);
     // Waits for what sluiced sends by itself after a subscription.
     protocol::Notice next_notice();
+    // The same without waiting: the descriptor says when receive_notice() finds something.
+    [[nodiscard]] int fd() const { return channel_.fd(); }
+    void receive_notice();
+    std::optional<protocol::Notice> take_notice(); // of those that were received
 
 private:
     void send(const protocol::ToDaemon &message, const std::vector<int> &fds = {});

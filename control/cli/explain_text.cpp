@@ -3,7 +3,9 @@
 
 #include "cli/names.h"
 #include "cli/table.h"
+#include "policy/hold_words.h"
 #include "policyfile/conditions.h"
+#include "policyfile/writer.h"
 #include "sluice/fwp.h"
 #include "store/wire.h"
 
@@ -64,6 +66,17 @@ policy::AskCallout asker(const Policy &policy, const Answers &answers, std::uint
     };
 }
 
+// What becomes of a hold that nobody decides, as far as the filter says.
+std::string hold_text(const policy::Filter &filter) {
+    const std::string deadline = policy::deadline_text(filter.hold.deadline_ms);
+    const std::string outcome = policy::outcome_text(filter.hold.outcome);
+    std::string text;
+    if (!deadline.empty()) text += deadline == "none" ? ", no deadline" : ", deadline " + deadline;
+    if (!outcome.empty())
+        text += ", undecided: " + (outcome == "next" ? "the next filter" : outcome);
+    return text;
+}
+
 std::string callout_text(const Policy &policy, const policy::Filter &filter,
                          const policy::TriedFilter &tried, const std::set<Guid> &assumed) {
     if (filter.callout.is_null()) return {};
@@ -87,6 +100,7 @@ std::string tried_text(const Policy &policy, const policy::TriedFilter &tried,
     text += tried.action == FWP_ACTION_PERMIT || tried.action == FWP_ACTION_BLOCK
                 ? decision(tried.action, tried.clears_right)
                 : "continue";
+    if (filter != nullptr) text += hold_text(*filter);
     if (tried.veto) text += ", a veto";
     if (tried.ignored) text += ", too late: the decision before it stands";
     return text;
@@ -157,6 +171,7 @@ Json tried_json(const Policy &policy, const policy::TriedFilter &tried) {
     if (filter != nullptr && !filter->callout.is_null()) {
         json["callout"] = callout_name(policy, filter->callout);
         json["unregistered"] = tried.unregistered;
+        json["hold"] = policyfile::hold_tree(store::to_message(filter->hold));
     }
     json["veto"] = tried.veto;
     json["ignored"] = tried.ignored;

@@ -4,6 +4,7 @@
 #include "cli/names.h"
 #include "core/guid.h"
 #include "policyfile/layers.h"
+#include "policyfile/writer.h"
 
 namespace sluice::cli {
 
@@ -73,6 +74,7 @@ Json to_json(const protocol::Filter &m) {
         {"weight", m.effective_weight()},
         {"action", action_name(m.action())},
         {"callout", or_null(callout)},
+        {"hold", policyfile::hold_tree(m.hold())},
         {"conditions", m.conditions_size()},
         {"hits", m.hits()},
         {"lifetime", m.lifetime()}};

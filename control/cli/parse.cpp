@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/parse.h"
 
+#include "policy/built_in.h"
+#include "policy/hold_words.h"
 #include "policyfile/layers.h"
 #include "policyfile/reader.h"
 #include "policyfile/values_text.h"
 #include "sluice/fwp.h"
+#include "store/wire.h"
 
 namespace sluice::cli {
 
@@ -19,13 +22,17 @@ Error wrong(const Parts &...parts) {
     return Error(0, (std::string() + ... + parts));
 }
 
-Result<std::string> callout_key(const std::string &word, const Names &names) {
+Result<std::string> callout_key(const std::string &word, std::uint16_t layer, const Names &names) {
     if (const auto key = Guid::parse(word)) return key->bytes();
     std::string found;
     for (const auto &callout : names.callouts) {
         if (callout.name() != word) continue;
         if (!found.empty()) return wrong("several callouts are named '", word, "': give the GUID");
         found = callout.key();
+    }
+    if (found.empty() && word == policy::ask_word) {
+        if (const auto key = policy::ask_callout_at(layer)) return key->bytes();
+        return wrong("nothing can be held for 'ask' at ", layer_name(layer));
     }
     if (found.empty())
         return wrong("no callout '", word,
@@ -49,7 +56,7 @@ Result<void> set_action(protocol::Filter &filter, const FilterWords &words, cons
     if (words.action != "callout")
         return wrong("action '", words.action, "' is none of permit, block, callout");
     if (words.callout.empty()) return wrong("--action callout needs --callout NAME or GUID");
-    auto key = callout_key(words.callout, names);
+    auto key = callout_key(words.callout, static_cast<std::uint16_t>(filter.layer()), names);
     if (!key) return key.error();
     filter.set_callout(*key);
     if (words.callout_type == "terminating")
@@ -61,6 +68,26 @@ Result<void> set_action(protocol::Filter &filter, const FilterWords &words, cons
     else
         return wrong("callout type '", words.callout_type,
                      "' is none of terminating, inspection, unknown");
+    return {};
+}
+
+Result<void> set_hold(protocol::Filter &filter, const FilterWords &words) {
+    if (words.deadline.empty() && words.outcome.empty()) return {};
+    if (words.action != "callout")
+        return wrong(words.deadline.empty() ? "--outcome" : "--deadline",
+                     " goes with --action callout only: nothing else holds");
+    policy::HoldOptions options;
+    if (!words.deadline.empty()) {
+        auto ms = policy::deadline_of(words.deadline);
+        if (!ms) return ms.error();
+        options.deadline_ms = *ms;
+    }
+    if (!words.outcome.empty()) {
+        auto outcome = policy::outcome_of(words.outcome);
+        if (!outcome) return outcome.error();
+        options.outcome = *outcome;
+    }
+    *filter.mutable_hold() = store::to_message(options);
     return {};
 }
 
@@ -134,6 +161,7 @@ Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &nam
         filter.set_sublayer(*key);
     }
     if (auto r = set_action(filter, words, names); !r) return r.error();
+    if (auto r = set_hold(filter, words); !r) return r.error();
     if (auto r = add_conditions(filter, words, *layer); !r) return r.error();
     return filter;
 }

@@ -15,7 +15,8 @@ namespace sluice::cli {
 
 struct FilterWords {
     std::string layer, action, callout, callout_type = "terminating", sublayer, weight = "auto",
-                                        name, description, key, lifetime = "static";
+                                        name, description, key, lifetime = "static", deadline,
+                                        outcome;
     // Conditions with an option of their own: the word and its alternatives.
     std::vector<std::pair<std::string, std::vector<std::string>>> conditions;
     std::vector<std::string> written; // as in a policy file: "remote_port: {not: 22}"

@@ -152,28 +152,6 @@ void status(Context &c) {
         put("warning: " + warning + "\n");
 }
 
-void show_hold(Context &c, std::uint64_t id) {
-    R request;
-    request.mutable_hold_list();
-    std::optional<protocol::Hold> found;
-    DaemonClient(c.socket).ask(std::move(request), [&](const protocol::Reply &reply) {
-        for (const auto &hold : reply.holds().holds())
-            if (hold.id() == id) found = hold;
-    });
-    if (!found) throw Failure{exit_refused, "no hold " + std::to_string(id)};
-    if (c.json) return put(print(document("holds", Json::array({to_json(*found)}))) + "\n");
-    const Json fields = to_json(*found);
-    for (const auto &[key, value] : fields.items())
-        put(table(
-            {{key + ":", readable(value.is_string() ? value.get<std::string>() : value.dump())}}));
-}
-
-void set_up_hold_show(CLI::App &app, Context &context) {
-    auto id = std::make_shared<std::uint64_t>(0);
-    app.add_option("ID", *id, "number in `sluice hold list`")->required();
-    context.run = [id](Context &c) { show_hold(c, *id); };
-}
-
 void version(Context &c) {
     put(c.json ? print(Json{{"schema", schema}, {"version", SLUICE_VERSION}}) + "\n"
                : std::string("sluice " SLUICE_VERSION "\n"));
@@ -196,7 +174,6 @@ std::vector<Command> query_commands() {
         {"layer", "list", "layers", no_options<layers>},
         {"layer", "show", "the conditions that a layer has", set_up_layer_show},
         {"hold", "list", "connections that wait for a decision", no_options<holds>},
-        {"hold", "show", "one hold with all that is known of it", set_up_hold_show},
     };
 }
 

@@ -3,9 +3,12 @@
 #include <algorithm>
 
 #include "core/guid.h"
+#include "policy/built_in.h"
+#include "policy/hold_words.h"
 #include "policyfile/objects.h"
 #include "policyfile/values_text.h"
 #include "sluice/fwp.h"
+#include "store/wire.h"
 
 namespace sluice::policyfile {
 
@@ -59,6 +62,9 @@ void ObjectReader::callout_action(const std::string &name, const std::string &ty
         if (type == known.word) filter.set_action(known.action);
     if (!is_callout_type(type))
         problem(place, "callout type '" + type + "' is none of terminating, inspection, unknown");
+    // The one of the filter's layer, unless somebody else uses the word as a name.
+    if (name == policy::ask_word && !names_.key("callout", name))
+        return filter.set_callout(policy::ask_callouts().front().key.bytes());
     Node word;
     word.place = place;
     word.text = name;
@@ -113,6 +119,32 @@ std::uint32_t ObjectReader::filter_flags(const std::vector<const Node *> &words)
     return flags;
 }
 
+// {deadline: 30s | none, outcome: block | permit | next}
+void ObjectReader::hold(const Node *node, protocol::Filter &filter) {
+    if (node == nullptr) return;
+    if (!node->is_map())
+        return problem(node->place, "'hold' takes {deadline: TIME, outcome: OUTCOME}");
+    Entry entry(*node, "hold", file_.problems);
+    const Node *deadline = entry.take_scalar("deadline");
+    const Node *outcome = entry.take_scalar("outcome");
+    entry.finish();
+    policy::HoldOptions options;
+    if (deadline != nullptr) {
+        auto ms = policy::deadline_of(deadline->text);
+        if (!ms) problem(deadline->place, ms.error().text());
+        options.deadline_ms = ms ? *ms : 0;
+    }
+    if (outcome != nullptr) {
+        auto known = policy::outcome_of(outcome->text);
+        if (!known) problem(outcome->place, known.error().text());
+        options.outcome = known ? *known : policy::Outcome::host_default;
+    }
+    if (options == policy::HoldOptions()) return;
+    *filter.mutable_hold() = store::to_message(options);
+    if ((filter.action() & FWP_ACTION_FLAG_CALLOUT) == 0 && filter.action() != 0)
+        problem(node->place, "'hold' needs a callout that can hold: the action is none");
+}
+
 // absent: order of the file | auto | {range: 0-15} | exact
 bool ObjectReader::weight(const Node *node, protocol::Filter &filter) {
     if (node == nullptr) return false;
@@ -144,6 +176,15 @@ void ObjectReader::place_in_order(protocol::Filter &filter) {
     *filter.mutable_weight() = weight_value(FWP_UINT64, first_ordered_weight - count++);
 }
 
+// `ask` has a key for each layer.
+void ObjectReader::ask_at_layer(protocol::Filter &filter, std::uint16_t layer,
+                                const FilterPlaces &places) {
+    const auto named = Guid::from_bytes(filter.callout());
+    if (!named || !policy::is_ask_callout(*named)) return;
+    if (const auto key = policy::ask_callout_at(layer)) return filter.set_callout(key->bytes());
+    problem(places.action, "nothing can be held for 'ask' at the layer " + layer_name(layer));
+}
+
 void ObjectReader::at_layer(protocol::Filter filter, const Head &head, std::uint16_t layer,
                             bool ordered, LayerConditions conditions, FilterPlaces places) {
     Head own = head;
@@ -151,6 +192,7 @@ void ObjectReader::at_layer(protocol::Filter filter, const Head &head, std::uint
     claim("filter", own, layer_name(layer), places.self);
     filter.set_key(own.key);
     filter.set_layer(layer);
+    ask_at_layer(filter, layer, places);
     if (ordered) place_in_order(filter);
     for (auto &placed : conditions.all) {
         *filter.add_conditions() = std::move(placed.condition);
@@ -201,6 +243,7 @@ void ObjectReader::what_it_does(Entry &entry, const Node &node, Parts &parts) {
         parts.places.action = what->place;
         action(what, parts.base);
     }
+    hold(entry.take("hold"), parts.base);
     const Node *weight = entry.take("weight");
     if (weight != nullptr) parts.places.weight = weight->place;
     parts.ordered = !this->weight(weight, parts.base);

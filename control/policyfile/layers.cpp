@@ -14,7 +14,7 @@ namespace {
 
 std::string plain(std::string name) {
     std::transform(name.begin(), name.end(), name.begin(),
-                   [](unsigned char c) { return std::tolower(c); });
+                   [](unsigned char c) { return c == '-' ? '_' : std::tolower(c); });
     for (const std::string_view prefix : {"fwps_layer_", "fwpm_layer_"})
         if (name.starts_with(prefix)) return name.substr(prefix.size());
     return name;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/guid.h"
+#include "policy/built_in.h"
 #include "sluice/detail/fwp_tables.hpp"
 
 namespace sluice::policyfile {
@@ -20,6 +21,8 @@ const std::string &universal_sublayer() {
 
 Names::Names(const protocol::Objects &known) {
     known_[{"sublayer", "universal"}].insert(universal_sublayer());
+    for (const auto &ask : policy::ask_callouts())
+        known_[{"callout", ask.name}].insert(ask.key.bytes());
     const auto add_all = [this](const char *kind, const auto &objects) {
         for (const auto &object : objects)
             known_[{kind, object.name()}].insert(object.key());

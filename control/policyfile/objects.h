@@ -48,7 +48,9 @@ private:
     void callout_action(const std::string &name, const std::string &type, Place place,
                         protocol::Filter &filter);
     std::uint32_t filter_flags(const std::vector<const Node *> &words);
+    void hold(const Node *node, protocol::Filter &filter);   // after the action
     bool weight(const Node *node, protocol::Filter &filter); // false: by the order of the file
+    void ask_at_layer(protocol::Filter &filter, std::uint16_t layer, const FilterPlaces &places);
     void place_in_order(protocol::Filter &filter);
     void at_layer(protocol::Filter filter, const Head &head, std::uint16_t layer, bool ordered,
                   LayerConditions conditions, FilterPlaces places);

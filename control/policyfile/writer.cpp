@@ -7,9 +7,11 @@
 #include <type_traits>
 
 #include "core/guid.h"
+#include "policy/built_in.h"
 #include "policyfile/names.h"
 #include "policyfile/reader.h"
 #include "policyfile/values_text.h"
+#include "policy/hold_words.h"
 #include "sluice/fwp.h"
 
 namespace sluice::policyfile {
@@ -19,6 +21,11 @@ namespace {
 std::string guid_text(const std::string &bytes) {
     const auto key = Guid::from_bytes(bytes);
     return key ? key->text() : std::string();
+}
+
+bool is_ask(const std::string &bytes) {
+    const auto key = Guid::from_bytes(bytes);
+    return key && policy::is_ask_callout(*key);
 }
 
 // Names that stand for one key.
@@ -83,6 +90,7 @@ public:
             out["sublayer"] = labels_.of("sublayer", filter.sublayer());
         if (const Json weight = weight_of(filter, layer); !weight.is_null()) out["weight"] = weight;
         out["action"] = action_of(filter);
+        if (Json hold = hold_tree(filter.hold()); !hold.is_null()) out["hold"] = std::move(hold);
         if (const Json flags = flags_of(filter.flags()); !flags.empty()) out["flags"] = flags;
         if (filter.flags() & FWPM_FILTER_FLAG_PERSISTENT) out["lifetime"] = "persistent";
         if (filter.flags() & FWPM_FILTER_FLAG_BOOTTIME) out["lifetime"] = "boot-time";
@@ -108,6 +116,7 @@ private:
             list.push_back(one(object));
         if (external != nullptr)
             for (const auto &object : *external) {
+                if (is_ask(object.key())) continue; // every policy has it
                 Json entry = one(object);
                 entry["external"] = true;
                 list.push_back(std::move(entry));
@@ -197,7 +206,9 @@ private:
         const char *type = filter.action() == FWP_ACTION_CALLOUT_INSPECTION ? "inspection"
                            : filter.action() == FWP_ACTION_CALLOUT_UNKNOWN  ? "unknown"
                                                                             : "terminating";
-        return Json{{"callout", labels_.of("callout", filter.callout())}, {"type", type}};
+        const std::string name =
+            is_ask(filter.callout()) ? policy::ask_word : labels_.of("callout", filter.callout());
+        return Json{{"callout", name}, {"type", type}};
     }
 
     static Json flags_of(std::uint32_t flags) {
@@ -217,6 +228,14 @@ private:
 };
 
 } // namespace
+
+Json hold_tree(const protocol::HoldOptions &hold) {
+    Json out;
+    const auto outcome = static_cast<policy::Outcome>(hold.outcome());
+    if (hold.deadline_ms() != 0) out["deadline"] = policy::deadline_text(hold.deadline_ms());
+    if (outcome != policy::Outcome::host_default) out["outcome"] = policy::outcome_text(outcome);
+    return out;
+}
 
 Json to_tree(const protocol::Objects &objects, const WriteOptions &options) {
     return Writer(objects, options).tree();

@@ -22,4 +22,7 @@ std::string to_json_text(const Json &tree);
 // One filter as it stands in a policy file.
 Json filter_tree(const protocol::Filter &filter, const protocol::Objects &names);
 
+// Options of holds as a filter has them there; null: none.
+Json hold_tree(const protocol::HoldOptions &hold);
+
 } // namespace sluice::policyfile

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "policy/built_in.h"
 #include "read.h"
 
 namespace sluice::policyfile {
@@ -30,7 +31,7 @@ TEST(Check, TakesAGoodFile) {
     const auto policy = check(file);
     EXPECT_TRUE(file.good()) << file.errors();
     EXPECT_EQ(policy.filters.size(), 3u);
-    EXPECT_EQ(policy.callouts.size(), 1u);
+    EXPECT_EQ(policy.callouts.size(), 1 + policy::ask_callouts().size());
 }
 
 TEST(Check, PointsAtTheConditionThatTheLayerHasNot) {

@@ -4,6 +4,7 @@
 
 #include "policyfile/names.h"
 #include "policyfile/tree.h"
+#include "policyfile/writer.h"
 #include "read.h"
 
 namespace sluice::policyfile {
@@ -314,6 +315,42 @@ TEST_F(Directory, AFileThatIsNotThereIsAnError) {
     ASSERT_FALSE(file.good());
     EXPECT_NE(file.errors().find("none.yaml"), std::string::npos);
     EXPECT_NE(file.errors().find("No such file"), std::string::npos) << file.errors();
+}
+
+TEST(Hold, OptionsAreReadAndWrittenAgain) {
+    const auto file = read_filter("    layer: ale_auth_connect\n    action: callout ask\n"
+                                  "    hold: {deadline: 30s, outcome: next}\n");
+    ASSERT_TRUE(file.good()) << file.errors();
+    ASSERT_EQ(file.objects.filters_size(), 2); // `ask` has a key in each layer
+    EXPECT_NE(file.objects.filters(0).callout(), file.objects.filters(1).callout());
+    for (const auto &filter : file.objects.filters()) {
+        EXPECT_EQ(filter.hold().deadline_ms(), 30000u);
+        EXPECT_EQ(filter.hold().outcome(), protocol::NEXT_FILTER);
+    }
+    const auto again = read(to_yaml(to_tree(file.objects)));
+    ASSERT_TRUE(again.good()) << again.errors();
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(again.objects.filters(i).SerializeAsString(),
+                  file.objects.filters(i).SerializeAsString());
+}
+
+TEST(Hold, WhatIsWrongHasItsPlace) {
+    const auto problem = [](const std::string &lines) {
+        const auto all = said(read_filter("    layer: ale_auth_connect_v4\n" + lines));
+        return all.empty() ? std::string("no problem") : all.front();
+    };
+    EXPECT_NE(problem("    action: callout ask\n    hold: {deadline: 30}\n").find("'30'"),
+              std::string::npos);
+    EXPECT_NE(problem("    action: callout ask\n    hold: {outcome: allow}\n").find("'allow'"),
+              std::string::npos);
+    EXPECT_NE(problem("    action: callout ask\n    hold: 30s\n").find("deadline: TIME"),
+              std::string::npos);
+    EXPECT_NE(problem("    action: block\n    hold: {deadline: 30s}\n").find("needs a callout"),
+              std::string::npos);
+    const auto packets =
+        said(read_filter("    layer: inbound_ippacket\n    action: callout ask\n"));
+    ASSERT_FALSE(packets.empty());
+    EXPECT_NE(packets.front().find("'ask'"), std::string::npos);
 }
 
 } // namespace
