@@ -42,6 +42,20 @@ class Readme(SluiceTest):
         said = self.daemon.run("explain", "tcp", "192.0.2.1:40000", "198.51.100.9:23", "--policy", rules)
         self.assertIn("block by filter 1 'no telnet for anyone'", said.out)
 
+    def test_ask_holds_with_no_plugin(self):
+        """The filter of the README, for a port that is there, and a decision for always."""
+        section = README.split("## Ask, with no plugin")[1].split("##")[0]
+        add = re.search(r"^sluice (filter add .*)$", section, re.M).group(1)
+        self.serve()
+        self.daemon.do(*add.replace("443", "80").split())
+        attempt = self.attempt()
+        hold = self.daemon.wait_hold(state="held")
+        self.assertGreater(hold["deadline_ms"], 290000)
+        permit = re.search(r"^sluice (hold permit .*?) +#", section, re.M).group(1)
+        self.daemon.do(*permit.replace("ID", str(hold["id"])).split())
+        self.assertEqual(attempt.wait(), 0)
+        self.assertEqual(self.attempt().wait(), 0, "for always")
+
     def test_every_command_of_the_text_exists(self):
         """`sluice OBJECT ACTION` in the README is known to the command, and paths in its folder map exist."""
         for command in sorted(set(re.findall(r"^(?:\$ )?(?:sudo )?sluice ([a-z]+(?: [a-z]+)?)", README, re.M))):
