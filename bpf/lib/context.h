@@ -6,17 +6,16 @@
 
 #include "lib/flow_table.h"
 
-/* Number of the lowest bit; bits is not zero. */
+/* Number of the lowest bit; bits is not zero. The bits below it are counted without a branch: the
+   verifier would follow each of 64 ways through whatever comes after. */
 DP_INLINE __u32 dp_lowest_bit(__u64 bits)
 {
-    __u32 at = 0;
+    __u64 below = (bits & -bits) - 1;
 
-    for (__u32 half = 32; half; half >>= 1) {
-        if (bits & ((1ULL << half) - 1)) continue;
-        bits >>= half;
-        at += half;
-    }
-    return at & (DP_CONTEXT_SLOTS - 1);
+    below -= below >> 1 & 0x5555555555555555ULL;
+    below = (below & 0x3333333333333333ULL) + (below >> 2 & 0x3333333333333333ULL);
+    below = (below + (below >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+    return (below * 0x0101010101010101ULL) >> 56 & (DP_CONTEXT_SLOTS - 1);
 }
 
 /* The slot of the lowest bit. */
