@@ -53,6 +53,27 @@ struct {
     __type(value, struct dp_operation);
 } operations SEC(".maps");
 
+/* What a new entry of `operations` starts as; never written. As bytes: a lock may stand in
+   `operations` only. */
+struct dp_operation_bytes {
+    __u8 bytes[sizeof(struct dp_operation)];
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_operation_bytes);
+} empty_operation SEC(".maps");
+
+/* TCP SYNs that wait for an operation: the flow, and whose it is. The same once more is a
+   retransmission. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, struct dp_flow_key);
+    __type(value, __u64);
+} waiting SEC(".maps");
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -211,6 +232,7 @@ struct dp_work {
     __u32 pad;
     struct dp_key key;
     struct dp_eval eval;
+    struct dp_upcall up;
 };
 
 struct {
@@ -234,6 +256,7 @@ struct dp_way {
     __u32 vlan;    /* of a tag that is not in the frame: 0, or 0x10000 | tag control information */
     __u32 back;    /* it comes back from a host: the device at hand is a port */
     __u32 stage;   /* enum dp_stage to begin with */
+    __u64 operation; /* for which it has waited; 0: for none */
     struct dp_injected injected;
 };
 

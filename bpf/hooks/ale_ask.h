@@ -23,6 +23,17 @@ DP_INLINE int dp_out_judge(const struct dp_out *o, const struct dp_flow *f, __u3
     return dp_flow_judge(&j, &s->key, &s->eval);
 }
 
+/* The owner of a packet that waited for an operation: no socket is at hand when it comes back. */
+DP_INLINE void dp_owner_of_operation(struct dp_flow *f, __u64 id)
+{
+    struct dp_operation *op = bpf_map_lookup_elem(&operations, &id);
+
+    if (!op) return;
+    f->process = op->process;
+    f->cgroups = op->cgroups;
+    f->cookie = op->cookie;
+}
+
 /* A new entry in scratch, not in the table yet. */
 DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __u8 direction)
 {
@@ -51,6 +62,8 @@ DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __
     if (p->group) f->flags |= DP_FLOW_GROUP;
     if (dp_addr_is_loopback(&o->key->remote)) f->flags |= DP_FLOW_LOOPBACK;
     if (!o->inbound) dp_owner_copy(f, dp_socket_of(skb));
+    if (!o->inbound && o->scratch->way.operation)
+        dp_owner_of_operation(f, o->scratch->way.operation);
     return f;
 }
 

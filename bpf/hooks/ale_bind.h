@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* ALE_RESOURCE_ASSIGNMENT: bind() once the port is chosen, the making of a raw socket, and the bind
    that connect() and sendmsg() imply. A refusal is EPERM. Who the socket belongs to is left in its
-   storage. Nobody in user space is asked here: the policy takes no callouts at this layer. */
+   storage. Where a callout decides the call succeeds and the socket's traffic waits
+   (lib/operation.h). */
 #ifndef SLUICE_BPF_HOOKS_ALE_BIND_H
 #define SLUICE_BPF_HOOKS_ALE_BIND_H
 
 #include "lib/listen.h"
+#include "lib/operation.h"
 #include "lib/process.h"
 
 #define DP_ALLOW 1
@@ -19,8 +21,9 @@ DP_INLINE int dp_bind_has_rows(void)
            dp_layer_has_rows(DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6);
 }
 
-__noinline int dp_bind_judge(const struct dp_endpoint *at, struct dp_socket *s, __u32 protocol,
-                             __u32 flags)
+/* Inline: a kernel follows calls eight deep. */
+DP_INLINE int dp_bind_judge(const struct dp_endpoint *at, struct dp_socket *s, __u32 protocol,
+                            __u32 flags)
 {
     struct dp_work *w;
     int r;
@@ -33,18 +36,37 @@ __noinline int dp_bind_judge(const struct dp_endpoint *at, struct dp_socket *s, 
     DP_NUMBER(&w->key, FLAGS) |= flags;
     if (flags) w->key.empty |= DP_SLOT_BIT(LOCAL_PORT); /* none yet, or none ever */
     r = dp_classify(&w->key, &w->eval);
-    if (r == DP_CLASSIFY_CALLOUT) r = DP_CLASSIFY_BLOCK;
-    r = dp_report(&w->key, &w->eval, r, 0, &s->process) ? DP_DENY : DP_ALLOW;
+    DP_FORGET(r);
+    dp_report(&w->key, &w->eval, r, 0, &s->process);
+    if (r == DP_CLASSIFY_CALLOUT) {
+        r = dp_use_admit(&w->key, &w->eval, &s->process, 0);
+        DP_FORGET(r);
+    }
+    if (r == DP_CLASSIFY_CALLOUT) {
+        s->bind_operation = dp_operation_begin(w, at, s);
+        r = s->bind_operation ? DP_CLASSIFY_PERMIT : DP_CLASSIFY_BLOCK;
+    }
     dp_work_give(w);
-    return r;
+    return r == DP_CLASSIFY_PERMIT ? DP_ALLOW : DP_DENY;
 }
 
 DP_INLINE struct dp_socket *dp_bind_owner(struct bpf_sock *sk)
 {
     struct dp_socket *s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
-    if (s) dp_process_current(&s->process, &s->cgroups);
+    if (!s) return 0;
+    dp_process_current(&s->process, &s->cgroups);
+    s->cookie = bpf_get_socket_cookie(sk);
     return s;
+}
+
+/* A raw socket is judged as it is made and when it is bound: not again while the first is open. */
+DP_INLINE int dp_bind_is_open(const struct dp_socket *s)
+{
+    __u64 id = s->bind_operation;
+    struct dp_operation *op = id ? bpf_map_lookup_elem(&operations, &id) : 0;
+
+    return op && dp_operation_is_open(op);
 }
 
 DP_INLINE int dp_bind(struct bpf_sock *sk, const struct dp_endpoint *at, __u32 flags)
@@ -54,7 +76,9 @@ DP_INLINE int dp_bind(struct bpf_sock *sk, const struct dp_endpoint *at, __u32 f
 
     if (!dp_bind_has_rows()) return DP_ALLOW;
     if (!s) return DP_DENY;
-    s->bind_judged = 1;
+    if (dp_operation_refused(s->bind_operation)) return DP_DENY;
+    if (dp_bind_is_open(s)) return DP_ALLOW;
+    s->bind_judged++;
     r = dp_bind_judge(at, s, sk->protocol, flags);
     DP_FORGET(r);
     return r == DP_ALLOW ? DP_ALLOW : DP_DENY;

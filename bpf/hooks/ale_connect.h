@@ -18,7 +18,9 @@ DP_INLINE struct dp_socket *dp_socket_own(struct bpf_sock_addr *ctx)
 
     if (!sk) return 0;
     s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-    if (s) dp_process_current(&s->process, &s->cgroups);
+    if (!s) return 0;
+    dp_process_current(&s->process, &s->cgroups);
+    s->cookie = bpf_get_socket_cookie(ctx);
     return s;
 }
 
@@ -117,6 +119,10 @@ static __noinline int dp_ale_connect(struct bpf_sock_addr *ctx, const struct dp_
     }
     s = dp_socket_own(ctx);
     if (!s) return DP_DENY; /* no memory: nobody would know whose the packets are */
+    if (dp_operation_refused(s->bind_operation)) {
+        dp_count(DP_REASON_BIND_BLOCKED, 0);
+        return DP_DENY;
+    }
     if (dp_connect_binds(ctx, s) == DP_DENY) return DP_DENY;
     if (ctx->protocol != DP_PROTO_TCP && ctx->protocol != DP_PROTO_UDP)
         return DP_ALLOW; /* its type and code are in the packet */

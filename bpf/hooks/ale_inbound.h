@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_ALE_INBOUND_H
 
 #include "hooks/ale_outbound.h"
+#include "hooks/operation_wait.h"
 #include "lib/listen.h"
 
 /* Judges f, in scratch, for the first time. */
@@ -31,16 +32,21 @@ DP_INLINE int dp_in_syn(const struct dp_out *o)
     struct dp_socket *s;
     struct bpf_sock *sk;
     struct dp_flow *f;
-    int allowed;
+    __u64 bind, listen;
+    int allowed, action;
 
-    if (!dp_layer_has_rows(accept) && !dp_listen_has_rows()) return DP_PASS;
+    if (!dp_layer_has_rows(accept) && !dp_wait_has_rows()) return DP_PASS;
     sk = dp_listener(o->skb, o->packet, 0);
     if (!sk) return DP_PASS;
     s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     allowed = s && dp_listen_allowed(sk, s, &o->scratch->endpoint);
     f = dp_out_prepare(o, 0, DP_DIRECTION_INBOUND);
     dp_owner_copy(f, s);
+    bind = s ? s->bind_operation : 0;
+    listen = s ? s->listen_operation : 0;
     bpf_sk_release(sk);
+    action = dp_wait(o->skb, o->scratch, bind, listen, 1);
+    if (action != DP_PASS) return action;
     if (!allowed) return dp_out_drop(o, DP_REASON_LISTEN_BLOCKED);
     if (!dp_in_judge(o, f)) return TC_ACT_SHOT;
     dp_event_tell(&o->scratch->key, &o->scratch->eval, &f->process, DP_REASON_NONE);
@@ -51,8 +57,11 @@ DP_INLINE int dp_in_syn(const struct dp_out *o)
    connect. To a group: judged each time, many may listen. */
 DP_INLINE int dp_in_datagram(const struct dp_out *o)
 {
+    struct dp_socket *s;
     struct bpf_sock *sk;
     struct dp_flow *f;
+    __u64 bind;
+    int action;
 
     if (o->packet->group) {
         f = dp_out_prepare(o, 0, DP_DIRECTION_INBOUND);
@@ -62,8 +71,12 @@ DP_INLINE int dp_in_datagram(const struct dp_out *o)
     sk = dp_udp_socket(o->skb, o->packet);
     if (!sk) return DP_PASS;
     f = dp_out_prepare(o, 0, DP_DIRECTION_INBOUND);
-    dp_owner_copy(f, bpf_sk_storage_get(&sockets, sk, 0, 0));
+    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    dp_owner_copy(f, s);
+    bind = s ? s->bind_operation : 0;
     bpf_sk_release(sk);
+    action = dp_wait(o->skb, o->scratch, bind, 0, 1);
+    if (action != DP_PASS) return action;
     if (!dp_in_judge(o, f)) return TC_ACT_SHOT;
     dp_in_keep(o, f);
     return DP_PASS;

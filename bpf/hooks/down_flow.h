@@ -30,7 +30,8 @@ DP_INLINE int dp_down_on(const struct dp_down *d, const struct dp_flow *f)
     return XDP_PASS;
 }
 
-DP_INLINE void dp_refusal_remember(const struct dp_flow *f, const struct dp_flow_key *k)
+/* A function of its own for its stack. */
+static __noinline int dp_refusal_remember(const struct dp_flow *f, const struct dp_flow_key *k)
 {
     struct dp_refusal_key key = {
         .cookie = f->cookie, .remote = k->remote, .remote_port = k->remote_port};
@@ -39,6 +40,7 @@ DP_INLINE void dp_refusal_remember(const struct dp_flow *f, const struct dp_flow
 
     if (f->cookie && k->protocol == DP_PROTO_UDP)
         bpf_map_update_elem(&refusals, &key, &refusal, BPF_ANY);
+    return 0;
 }
 
 /* Resumes the layer with the answer appended. */

@@ -6,6 +6,7 @@
 
 #include "lib/flow_end.h"
 #include "lib/flow_judge.h"
+#include "lib/operation.h"
 #include "lib/work.h"
 #include "shared/judge.h"
 
@@ -57,6 +58,24 @@ DP_INLINE int dp_judge_again(const struct dp_judge_request *request)
     return r;
 }
 
+/* The host that a bind or listen waits for is gone, port and all. */
+DP_INLINE int dp_judge_abandon(__u64 id)
+{
+    struct dp_operation *op = bpf_map_lookup_elem(&operations, &id);
+    struct dp_operation_room room;
+    struct dp_work *w;
+
+    if (!op || !dp_operation_is_open(op)) return DP_JUDGE_OTHER;
+    w = dp_work_take();
+    if (!w) return DP_JUDGE_OTHER;
+    room.key = &w->key;
+    room.eval = &w->eval;
+    room.up = &w->up;
+    dp_operation_outcome(op, id, &room, 1);
+    dp_work_give(w);
+    return DP_JUDGE_ENDED;
+}
+
 SEC("tc") int dp_judge(struct __sk_buff *skb)
 {
     struct dp_judge_request request;
@@ -73,6 +92,8 @@ SEC("tc") int dp_judge(struct __sk_buff *skb)
         return r ? DP_JUDGE_ENDED : DP_JUDGE_OTHER;
     case DP_JUDGE_FORGET:
         return dp_judge_forget(&request.key, request.ticket);
+    case DP_JUDGE_ABANDON:
+        return dp_judge_abandon(request.ticket);
     default:
         return DP_JUDGE_OTHER;
     }

@@ -7,6 +7,7 @@
 #define SLUICE_BPF_HOOKS_PORT_DOWN_H
 
 #include "hooks/down_flow.h"
+#include "hooks/down_operation.h"
 #include "hooks/down_ticket.h"
 
 DP_INLINE int dp_down_wrap(struct xdp_md *ctx, const struct dp_port_meta *meta)
@@ -21,20 +22,54 @@ DP_INLINE int dp_down_wrap(struct xdp_md *ctx, const struct dp_port_meta *meta)
     return 1;
 }
 
-static __noinline int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
-{
-    struct dp_downcall *head = &s->head;
-    struct dp_down d = {.head = head, .meta = &s->meta, .host = host, .scratch = s};
-    struct dp_packet *p = &s->packet;
+/* The steps stand beside each other for their stack: a deep call follows in the last. */
 
-    d.bytes = ctx->data_end - ctx->data - sizeof *head;
-    if (d.bytes) {
-        if (dp_parse_xdp(ctx, sizeof *head, p))
-            return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
-        if (head->key.protocol) d.fits = dp_down_fits(s, &head->key);
-        if (head->key.protocol && !d.fits) return dp_down_drop(&d, DP_REASON_DOWNCALL_MISMATCH);
+/* Of which direction of the named flow the packet behind the header can be: DP_FITS_*, 0 where no
+   flow is named. -1: of none, or it is no packet. */
+static __noinline int dp_down_look(struct xdp_md *ctx, struct dp_scratch *s)
+{
+    int fits;
+
+    if (dp_parse_xdp(ctx, sizeof s->head, &s->packet)) return -1;
+    if (!s->head.key.protocol) return 0;
+    fits = dp_down_fits(s, &s->head.key);
+    return fits ? fits : -1;
+}
+
+static __noinline int dp_down_by_flow(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
+                                      __u32 bytes, __u32 fits)
+{
+    struct dp_down d = {.head = &s->head,
+                        .meta = &s->meta,
+                        .host = host,
+                        .scratch = s,
+                        .bytes = bytes,
+                        .fits = fits};
+
+    return dp_down_flow(ctx, &d);
+}
+
+static __noinline int dp_down_by_ticket(struct dp_scratch *s, __u32 host, __u32 bytes)
+{
+    const struct dp_down d = {
+        .head = &s->head, .meta = &s->meta, .host = host, .scratch = s, .bytes = bytes};
+
+    return dp_down_ticket(&d);
+}
+
+/* bytes: of the packet; 0: none. */
+DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host, __u32 bytes)
+{
+    int fits = 0;
+
+    if (s->head.flags & DP_DOWNCALL_OPERATION) return dp_down_operation(s, host, bytes);
+    if (bytes) fits = dp_down_look(ctx, s);
+    if (fits < 0) {
+        dp_count(DP_REASON_DOWNCALL_MISMATCH, bytes);
+        return XDP_DROP;
     }
-    return head->key.protocol ? dp_down_flow(ctx, &d) : dp_down_ticket(&d);
+    if (s->head.key.protocol) return dp_down_by_flow(ctx, s, host, bytes, fits);
+    return dp_down_by_ticket(s, host, bytes);
 }
 
 /* A function of its own: a packet pointer cut to 32 bits may not be spilled. */
@@ -59,7 +94,7 @@ DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
     if (head->kind == DP_DOWNCALL_CONTEXT) return dp_down_context(ctx, s, host);
     __builtin_memset(&s->meta, 0, sizeof s->meta);
     s->meta.magic = DP_DOWNCALL_MAGIC;
-    action = dp_down_apply(ctx, s, host);
+    action = dp_down_apply(ctx, s, host, bytes - sizeof *head);
     if (action != XDP_PASS) return action;
     if (dp_down_wrap(ctx, &s->meta)) return XDP_PASS;
     dp_count(DP_REASON_INTERNAL, 0);

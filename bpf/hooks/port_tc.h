@@ -82,7 +82,17 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, const struct dp_port_meta *m,
     return action == DP_PASS ? dp_port_deliver(skb, m) : action;
 }
 
-DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, struct dp_scratch *s)
+/* A packet of a socket whose operation was permitted: from its ALE layer on, as if it came now. */
+DP_INLINE int dp_port_again(struct __sk_buff *skb, struct dp_port_meta *m, struct dp_scratch *s)
+{
+    s->way.operation = m->ticket;
+    m->ticket = 0;
+    m->op = m->stage == DP_STAGE_ALE_IN ? DP_PORT_RECEIVE : DP_PORT_SEND;
+    m->stage--;
+    return dp_port_go_on(skb, m, s);
+}
+
+DP_INLINE int dp_port_do(struct __sk_buff *skb, struct dp_port_meta *m, struct dp_scratch *s)
 {
     switch (m->op) {
     case DP_PORT_SEND:
@@ -93,6 +103,8 @@ DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, st
     case DP_PORT_ASK:
         return m->ticket ? dp_port_ask_packet(skb, s, m->ticket)
                          : dp_port_ask_flow(skb, s, m->stage);
+    case DP_PORT_AGAIN:
+        return dp_port_again(skb, m, s);
     default:
         return TC_ACT_SHOT;
     }

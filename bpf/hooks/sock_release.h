@@ -34,9 +34,20 @@ DP_INLINE void dp_release_flows(__u64 cookie)
     if (e.flows > 1) dp_release_tell(cookie);
 }
 
+/* An accepted socket has a copy of its listener's storage: not its own operations. */
+DP_INLINE void dp_release_operations(struct bpf_sock *sk)
+{
+    struct dp_socket *s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+
+    if (!s || s->cookie != bpf_get_socket_cookie(sk)) return;
+    dp_operation_end(s->bind_operation);
+    dp_operation_end(s->listen_operation);
+}
+
 SEC("cgroup/sock_release") int dp_sock_release(struct bpf_sock *sk)
 {
     if (bpf_get_netns_cookie(sk) != cfg.netns_cookie) return DP_ALLOW;
+    dp_release_operations(sk);
     dp_release_flows(bpf_get_socket_cookie(sk));
     return DP_ALLOW;
 }

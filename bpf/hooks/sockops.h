@@ -33,6 +33,7 @@ DP_INLINE void dp_sockops_listen(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
 
     if (!s) return;
     dp_process_current(&s->process, &s->cgroups);
+    s->cookie = bpf_get_socket_cookie(ctx);
     if (!dp_listen_has_rows()) return;
     at.address = at.v6 ? dp_addr_v6(words) : dp_addr_v4(ctx->local_ip4);
     dp_listen_judge(&at, s);

@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_STAGES_OUT_H
 
 #include "hooks/ale_outbound.h"
+#include "hooks/operation_wait.h"
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
 
@@ -29,6 +30,8 @@ DP_INLINE int dp_stages_socket(const struct dp_out *o, const struct dp_view *v, 
         return from <= DP_STAGE_TRANSPORT_OUT && dp_layer_icmp_error(v, o->scratch) ? TC_ACT_SHOT
                                                                                     : DP_PASS;
     if (from <= DP_STAGE_ALE_OUT) {
+        action = dp_wait_sender(o->skb, o->scratch);
+        if (action != DP_PASS) return action;
         action = dp_stage_ale_out(o);
         if (action != DP_PASS) return action;
     }

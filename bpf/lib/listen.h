@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* ALE_AUTH_LISTEN: judged at listen(), which a sockops program cannot refuse, and enforced on each
-   SYN to the socket; under a newer policy judged again there. */
+   SYN to the socket; under a newer policy judged again there. Where a callout decides, SYNs wait.
+ */
 #ifndef SLUICE_BPF_LIB_LISTEN_H
 #define SLUICE_BPF_LIB_LISTEN_H
 
-#include "lib/report.h"
-#include "lib/work.h"
+#include "lib/operation.h"
 
 DP_INLINE int dp_addr_is_any(const struct dp_addr *a)
 {
@@ -37,8 +37,20 @@ DP_INLINE int dp_listen_has_rows(void)
            dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V6);
 }
 
-/* Judges and remembers in the socket's storage. */
-__noinline int dp_listen_judge(const struct dp_endpoint *at, struct dp_socket *s)
+DP_INLINE int dp_listen_ask(struct dp_work *w, const struct dp_endpoint *at, struct dp_socket *s)
+{
+    int r;
+
+    if (s->listen_operation) return DP_CLASSIFY_PERMIT;
+    r = dp_use_admit(&w->key, &w->eval, &s->process, 0);
+    DP_FORGET(r);
+    if (r != DP_CLASSIFY_CALLOUT) return r;
+    s->listen_operation = dp_operation_begin(w, at, s);
+    return s->listen_operation ? DP_CLASSIFY_PERMIT : DP_CLASSIFY_BLOCK;
+}
+
+/* Judges and remembers in the socket's storage. Inline: a kernel follows calls eight deep. */
+DP_INLINE int dp_listen_judge(const struct dp_endpoint *at, struct dp_socket *s)
 {
     struct dp_work *w;
     int r;
@@ -56,8 +68,10 @@ __noinline int dp_listen_judge(const struct dp_endpoint *at, struct dp_socket *s
         DP_NUMBER(&w->key, REAUTHORIZE_REASON) = DP_REAUTHORIZE_POLICY_CHANGE;
     }
     r = dp_classify(&w->key, &w->eval);
-    if (r == DP_CLASSIFY_CALLOUT) r = DP_CLASSIFY_BLOCK;
+    DP_FORGET(r);
     dp_report(&w->key, &w->eval, r, 0, &s->process);
+    /* A callout's permit stands for as long as the socket listens. */
+    if (r == DP_CLASSIFY_CALLOUT) r = dp_listen_ask(w, at, s);
     s->listen_blocked = r != DP_CLASSIFY_PERMIT;
     s->listen_generation = w->eval.generation;
     dp_work_give(w);

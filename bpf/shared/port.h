@@ -126,6 +126,10 @@ struct dp_downcall {
 };
 DP_ASSERT(sizeof(struct dp_downcall) == 128, "layout");
 
+/* RELEASE with DP_DOWNCALL_OPERATION: of the packet, as its QUEUED upcall said, inject.ifindex and
+   inject.kind (RECEIVE: it came in, direction inbound; SEND: it was sent). It is judged from its ALE
+   layer on, as if it came now. */
+
 /* Map `tickets`, hash by ticket number: what is out at packet layers. (At ALE layers the flow is
  * the ticket.) */
 struct dp_ticket {

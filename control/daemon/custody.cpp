@@ -63,6 +63,8 @@ FrameIndex index_frames(std::span<const std::byte> umem) {
         frame.packet_bytes = packet_length(chunk.subspan(packet), head.ip_offset);
         frame.created_ns = head.created_ns;
         frame.kind = head.kind;
+        frame.direction = head.direction;
+        frame.ifindex = head.ifindex;
         frame.key = head.key;
         // Both headers begin with their magic, and the shorter one ends where the packet begins.
         frame.answered =

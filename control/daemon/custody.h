@@ -19,6 +19,8 @@ struct FoundFrame {
     std::uint64_t created_ns = 0;
     bool answered = false; // its host had written a downcall in front of the packet
     std::uint8_t kind = 0; // enum dp_upcall_kind
+    std::uint8_t direction = 0;
+    std::uint32_t ifindex = 0;
     dp_flow_key key{};
 };
 

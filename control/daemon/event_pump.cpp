@@ -56,6 +56,8 @@ void set_process(const dp_process &process, const std::string &exe, protocol::Ne
 // listen() itself cannot be refused in the kernel: the socket is ended now. Its SYNs were dropped
 // meanwhile.
 void end_listener(const datapath::Datapath &plane, const dp_event &event) {
+    if (event.type == DP_EVENT_DROP && event.reason == DP_REASON_BIND_BLOCKED)
+        return destroy_refused(plane);
     const bool v6 = event.layer == DP_LAYER_ALE_AUTH_LISTEN_V6;
     if (event.type != DP_EVENT_DROP || (!v6 && event.layer != DP_LAYER_ALE_AUTH_LISTEN_V4)) return;
     const auto ended = plane.ns().enter(

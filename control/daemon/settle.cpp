@@ -32,8 +32,9 @@ Fate idle_fate(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now) {
 
 // As bpf/lib/outcome.h.
 std::uint32_t action_of(const dp_eval &eval, dp_downcall_flag why, std::uint32_t host_outcome) {
-    std::uint32_t outcome = why == DP_DOWNCALL_EXPIRED ? host_outcome : DP_OUTCOME_UNREGISTERED;
+    std::uint32_t outcome = DP_OUTCOME_UNREGISTERED;
     if (why == DP_DOWNCALL_EXPIRED) {
+        outcome = host_outcome;
         if (eval.row_flags & DP_ROW_OUTCOME_NEXT) outcome = DP_OUTCOME_NEXT;
         if (eval.row_flags & DP_ROW_OUTCOME_PERMIT) outcome = DP_OUTCOME_PERMIT;
         if (eval.row_flags & DP_ROW_OUTCOME_BLOCK) outcome = DP_OUTCOME_BLOCK;
@@ -84,6 +85,22 @@ Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now,
     default:
         return past(flow.created_ns, watchdog + settle_patience_ns, now) ? Fate::remove
                                                                          : Fate::keep;
+    }
+}
+
+Fate fate_of(const dp_operation &operation, std::uint64_t now, std::uint64_t watchdog) {
+    switch (operation.state) {
+    case DP_FLOW_ASKED:
+        return past(operation.asked_ns, watchdog, now) ? Fate::expire : Fate::keep;
+    case DP_FLOW_HELD:
+        return operation.deadline_ns != 0 && now > operation.deadline_ns ? Fate::expire
+                                                                         : Fate::keep;
+    case DP_FLOW_DRAINING:
+        return past(operation.deadline_ns, watchdog, now) ? Fate::remove : Fate::keep;
+    case DP_FLOW_PERMITTED:
+        return Fate::remove;
+    default:
+        return Fate::keep;
     }
 }
 
@@ -168,6 +185,46 @@ void Settler::ticket(std::uint64_t number, const dp_ticket &ticket, dp_downcall_
     send(ticket_answer(number, ticket, why, outcome_of(ticket.host)), packet);
 }
 
+// Without a port nothing that waited can come back, and the kernel decides by itself.
+void Settler::operation(std::uint64_t id, const dp_operation &operation, dp_downcall_flag why) {
+    if (port_ == nullptr) {
+        if (auto r = plane_.abandon_operation(id); !r)
+            spdlog::warn("operation {}: {}", id, r.error().text());
+        return;
+    }
+    dp_downcall head = answer(operation.eval, why, outcome_of(operation.host));
+    head.flags |= DP_DOWNCALL_OPERATION;
+    if (operation.state == DP_FLOW_HELD) head.kind = DP_DOWNCALL_COMPLETE;
+    head.ticket = id;
+    send(head, {});
+    if (head.action != DP_ACTION_BLOCK) release_waiting(head);
+}
+
+void Settler::release_waiting(dp_downcall head) {
+    const auto *frames = frames_of(head.ticket);
+    if (frames == nullptr) return;
+    head.kind = DP_DOWNCALL_RELEASE;
+    for (const auto &frame : *frames) {
+        if (frame.kind != DP_UPCALL_QUEUED || frame.answered) continue;
+        head.inject.ifindex = frame.ifindex;
+        head.inject.kind =
+            frame.direction == DP_DIRECTION_INBOUND ? DP_INJECT_RECEIVE : DP_INJECT_SEND;
+        send(head, packet_of(frame));
+    }
+}
+
+std::size_t Settler::operations_of(std::uint32_t host) {
+    std::vector<std::pair<std::uint64_t, dp_operation>> open;
+    plane_.each_operation([&](std::uint64_t id, const dp_operation &o) {
+        if (o.host == host && (o.state == DP_FLOW_ASKED || o.state == DP_FLOW_HELD))
+            open.emplace_back(id, o);
+        return true;
+    });
+    for (const auto &[id, o] : open)
+        operation(id, o, DP_DOWNCALL_ABANDONED);
+    return open.size();
+}
+
 std::size_t Settler::all_of(std::uint32_t host) {
     std::vector<std::pair<dp_flow_key, dp_flow>> flows;
     plane_.each_flow([&](const dp_flow_key &key, const dp_flow &f) {
@@ -183,7 +240,7 @@ std::size_t Settler::all_of(std::uint32_t host) {
         flow(key, f, DP_DOWNCALL_ABANDONED);
     for (const auto &[number, t] : tickets)
         ticket(number, t, DP_DOWNCALL_ABANDONED);
-    return flows.size() + tickets.size();
+    return flows.size() + tickets.size() + operations_of(host);
 }
 
 void Settler::clear(std::uint32_t host) {
@@ -207,6 +264,8 @@ void Settler::clear(std::uint32_t host) {
     });
     for (std::uint64_t number : tickets)
         plane_.delete_ticket(number);
+    port_ = nullptr;
+    operations_of(host);
 }
 
 } // namespace sluice::daemon

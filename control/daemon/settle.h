@@ -13,6 +13,9 @@ namespace sluice::daemon {
 enum class Fate { keep, expire, drain, remove };
 Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns,
              std::uint64_t watchdog_ns);
+// Of a bind or listen: remove says that nobody waits for it any more. One that was refused stays
+// for as long as its socket.
+Fate fate_of(const dp_operation &operation, std::uint64_t now_ns, std::uint64_t watchdog_ns);
 
 bool is_open(const dp_flow &flow); // ASKED, HELD or DRAINING
 
@@ -32,6 +35,7 @@ public:
     Settler(datapath::Datapath &plane, datapath::PortDevice *port) : plane_(plane), port_(port) {}
     void flow(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why);
     void ticket(std::uint64_t number, const dp_ticket &ticket, dp_downcall_flag why);
+    void operation(std::uint64_t id, const dp_operation &operation, dp_downcall_flag why);
     void drain(const dp_flow_key &key, const dp_flow &flow); // gives up what is missing
     // Everything of this host. A second call clears what the first one could not settle.
     std::size_t all_of(std::uint32_t host);
@@ -40,6 +44,8 @@ public:
 private:
     void send(const dp_downcall &head, std::span<const std::byte> packet);
     void release_queued(const dp_flow_key &key, const dp_flow &flow);
+    void release_waiting(dp_downcall head);
+    std::size_t operations_of(std::uint32_t host);
     [[nodiscard]] std::uint32_t outcome_of(std::uint32_t host) const;
     [[nodiscard]] const std::vector<FoundFrame> *frames_of(std::uint64_t ticket);
     [[nodiscard]] std::span<const std::byte> packet_of(const FoundFrame &frame) const;

@@ -12,6 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <spdlog/spdlog.h>
+#include <vector>
+
 #include "core/fd.h"
 
 namespace sluice::daemon {
@@ -75,6 +78,50 @@ Result<void> destroy_connection(const dp_flow_key &key, std::uint32_t ifindex) {
     put_address(order.body.id.idiag_dst, key.remote, v6);
     order.body.id.idiag_if = ifindex; // a socket that is bound to its device is found only so
     return carry_out(order);
+}
+
+namespace {
+
+// A member of an SO_REUSEPORT group is found by the peer's port, which the kernel's hash looks at.
+Result<void> destroy_by_cookie(Order order, std::uint64_t cookie) {
+    constexpr int tries = 256;
+    order.body.id.idiag_cookie[0] = static_cast<std::uint32_t>(cookie);
+    order.body.id.idiag_cookie[1] = static_cast<std::uint32_t>(cookie >> 32);
+    Result<void> done;
+    for (int port = 0; port < tries; ++port) {
+        order.body.id.idiag_dport = htons(static_cast<std::uint16_t>(port));
+        done = carry_out(order);
+        if (done || done.error().code != ESTALE) return done;
+    }
+    return done;
+}
+
+Result<void> destroy_socket(const dp_operation &operation) {
+    const bool v6 = operation.layer == DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6 ||
+                    operation.layer == DP_LAYER_ALE_AUTH_LISTEN_V6;
+    Order order = order_for(v6);
+    order.body.sdiag_protocol = static_cast<std::uint8_t>(operation.key.number[DP_SLOT_PROTOCOL]);
+    order.body.id.idiag_sport = htons(operation.port);
+    put_address(order.body.id.idiag_src, operation.address, v6);
+    return destroy_by_cookie(order, operation.cookie);
+}
+
+} // namespace
+
+void destroy_refused(const datapath::Datapath &plane) {
+    std::vector<dp_operation> refused;
+    plane.each_operation([&](std::uint64_t, const dp_operation &operation) {
+        if (operation.state == DP_FLOW_BLOCKED) refused.push_back(operation);
+        return true;
+    });
+    if (refused.empty()) return;
+    (void)plane.ns().enter([&]() -> Result<void> {
+        for (const auto &operation : refused)
+            if (auto r = destroy_socket(operation); !r)
+                spdlog::debug("socket {} of port {}: {}", operation.cookie, operation.port,
+                              r.error().text());
+        return {};
+    });
 }
 
 Result<void> destroy_listener(const dp_addr &local, std::uint16_t port, bool v6) {

@@ -12,6 +12,7 @@
 #include "daemon/process.h"
 #include "daemon/quotas.h"
 #include "daemon/settle.h"
+#include "daemon/socket_destroy.h"
 
 namespace sluice::daemon {
 
@@ -56,6 +57,8 @@ void Sweeper::round() {
             uses(*plane);
         }
         tickets(compartment, *plane);
+        operations(compartment, *plane);
+        if (check_devices) destroy_refused(*plane);
         core_.flow_contexts->tell_ends(compartment, *plane);
         if (began >= idle_after_ns_) flows(compartment, *plane);
     }
@@ -87,6 +90,23 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
             if (fate == Fate::remove) plane.delete_flow(key);
         }
     }
+}
+
+void Sweeper::operations(std::uint32_t compartment, datapath::Datapath &plane) {
+    const std::uint64_t now = monotonic_ns();
+    std::vector<std::pair<std::uint64_t, dp_operation>> due;
+    plane.each_operation([&](std::uint64_t id, const dp_operation &operation) {
+        if (fate_of(operation, now, watchdog_ns()) != Fate::keep &&
+            !is_awaited(core_, operation.host))
+            due.emplace_back(id, operation);
+        return true;
+    });
+    for (const auto &[id, operation] : due)
+        if (fate_of(operation, now, watchdog_ns()) == Fate::remove)
+            plane.delete_operation(id);
+        else
+            Settler(plane, port_of(core_, operation.host, compartment))
+                .operation(id, operation, DP_DOWNCALL_EXPIRED);
 }
 
 void Sweeper::uses(datapath::Datapath &plane) {

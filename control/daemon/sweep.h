@@ -17,6 +17,7 @@ public:
 private:
     void round();
     void flows(std::uint32_t compartment, datapath::Datapath &plane);
+    void operations(std::uint32_t compartment, datapath::Datapath &plane);
     void uses(datapath::Datapath &plane); // of hosts and processes that have ended
     void tickets(std::uint32_t compartment, datapath::Datapath &plane);
     [[nodiscard]] std::uint64_t watchdog_ns() const;

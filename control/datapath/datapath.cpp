@@ -63,6 +63,7 @@ Result<void> Datapath::State::open_pins() {
     open_map(done, policy, dir, "policy");
     open_map(done, flows, dir, "flows");
     open_map(done, tickets, dir, "tickets");
+    open_map(done, operations, dir, "operations");
     open_map(done, uses, dir, "uses");
     open_map(done, ended, dir, "ended");
     open_map(done, context_slots, dir, "context_slots");

@@ -111,6 +111,14 @@ public:
     void delete_ended(std::uint64_t flow);
     void each_ticket(const std::function<bool(std::uint64_t, const dp_ticket &)> &visit) const;
     void delete_ticket(std::uint64_t ticket);
+    // Binds and listens that a callout decides, or has refused.
+    void
+    each_operation(const std::function<bool(std::uint64_t, const dp_operation &)> &visit) const;
+    // Decides an open one whose host is gone, port and all, as its filter says of callouts that
+    // nobody registered. False: it is not there or not open.
+    Result<bool> abandon_operation(std::uint64_t id);
+    // Its socket is no longer waited for: only of one that was permitted.
+    void delete_operation(std::uint64_t id);
     // What waits, against the quotas.
     void each_use(const std::function<bool(const dp_use_key &, const dp_use &)> &visit) const;
     void delete_use(const dp_use_key &key);

@@ -192,6 +192,24 @@ void Datapath::delete_ticket(std::uint64_t ticket) {
     (void)state_->tickets.erase(ticket);
 }
 
+void Datapath::each_operation(
+    const std::function<bool(std::uint64_t, const dp_operation &)> &visit) const {
+    state_->operations.each(visit);
+}
+
+Result<bool> Datapath::abandon_operation(std::uint64_t id) {
+    dp_judge_request request{};
+    request.order = DP_JUDGE_ABANDON;
+    request.ticket = id;
+    const auto done = order(request);
+    if (!done) return done.error();
+    return *done == DP_JUDGE_ENDED;
+}
+
+void Datapath::delete_operation(std::uint64_t id) {
+    (void)state_->operations.erase(id);
+}
+
 void Datapath::each_use(
     const std::function<bool(const dp_use_key &, const dp_use &)> &visit) const {
     state_->uses.each(visit);

@@ -21,6 +21,7 @@ struct Datapath::State {
     BpfMap<std::uint32_t, std::uint32_t> policy; // written: an image's descriptor; read: its id
     BpfMap<dp_flow_key, dp_flow> flows;
     BpfMap<std::uint64_t, dp_ticket> tickets;
+    BpfMap<std::uint64_t, dp_operation> operations;
     BpfMap<dp_use_key, dp_use> uses;
     BpfMap<std::uint64_t, dp_ended> ended;
     BpfMap<std::uint32_t, dp_context_slot> context_slots;

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Packets of a socket whose bind or listen is not decided: they wait with the host that is asked,
+   and go their way again when it has been permitted. */
+#ifndef SLUICE_BPF_HOOKS_OPERATION_WAIT_H
+#define SLUICE_BPF_HOOKS_OPERATION_WAIT_H
+
+#include "hooks/ale_ask.h"
+#include "lib/operation.h"
+
+DP_INLINE int dp_wait_has_rows(void)
+{
+    return dp_layer_has_rows(DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4) ||
+           dp_layer_has_rows(DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6) ||
+           dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V4) ||
+           dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V6);
+}
+
+/* The same SYN waits already, or the segment is none that could begin anything. */
+DP_INLINE int dp_wait_again(const struct dp_out *o, __u64 id)
+{
+    __u64 *before;
+
+    if (o->packet->protocol != DP_PROTO_TCP) return 0;
+    if ((o->packet->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) != DP_TCP_SYN) return 1;
+    before = bpf_map_lookup_elem(&waiting, o->key);
+    if (before && *before == id) return 1;
+    bpf_map_update_elem(&waiting, o->key, &id, BPF_ANY);
+    return 0;
+}
+
+/* The packet goes up behind the question. Its frame could not say to which VLAN it belongs. */
+DP_INLINE int dp_wait_upcall(const struct dp_out *o, const struct dp_operation *op, __u64 id)
+{
+    struct dp_upcall *up = &o->scratch->up;
+    __u32 reason;
+
+    dp_upcall_begin(up, DP_UPCALL_QUEUED, o->packet);
+    dp_upcall_eval(up, &op->eval);
+    up->ticket = id;
+    up->layer = op->layer;
+    up->direction = o->inbound ? DP_DIRECTION_INBOUND : DP_DIRECTION_OUTBOUND;
+    up->flags = DP_UPCALL_OPERATION;
+    if (op->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
+    up->ifindex = o->ifindex;
+    up->created_ns = bpf_ktime_get_ns();
+    up->process = op->process;
+    up->key = *o->key;
+    up->endpoint = op->cookie;
+    return dp_upcall_skb(o->skb, up, op->host, &reason);
+}
+
+/* Within the quotas of the socket, its host and its process. */
+DP_INLINE int dp_wait_queue(const struct dp_out *o, struct dp_operation *op, __u64 id)
+{
+    __u32 host = op->host, bytes = o->packet->bytes, segments = dp_out_segments(o);
+    struct dp_host *h = dp_host_alive(host);
+    __u32 max, state, fits, reason, counted = 0;
+
+    if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
+    if (o->scratch->way.vlan || o->scratch->way.back || dp_wait_again(o, id))
+        return dp_out_drop(o, DP_REASON_HELD);
+    max = h->queue_bytes_max;
+    reason = dp_use_take(host, &op->process, 0, bytes);
+    if (reason) return dp_out_drop(o, reason);
+    bpf_spin_lock(&op->lock);
+    state = op->state;
+    fits = op->queue_bytes + bytes <= max;
+    if (fits && (state == DP_FLOW_ASKED || state == DP_FLOW_HELD)) {
+        op->up += segments;
+        op->queue_bytes += bytes;
+        counted = op->flags & DP_FLOW_COUNTED;
+        if (counted) op->use_bytes += bytes;
+    }
+    bpf_spin_unlock(&op->lock);
+    if (!counted) dp_use_give(host, &op->process, 0, bytes);
+    if (state == DP_FLOW_DRAINING || state == DP_FLOW_PERMITTED) return DP_PASS;
+    if (state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_BIND_BLOCKED);
+    if (!fits) return dp_out_drop(o, DP_REASON_HOLD_QUOTA);
+    return dp_wait_upcall(o, op, id);
+}
+
+/* DP_PASS: the packet goes on. Behind packets that are on their way down it may overtake them. A
+   deadline that has passed is sluiced's to apply: until then the packets wait. */
+DP_INLINE int dp_wait_one(const struct dp_out *o, __u64 id)
+{
+    struct dp_operation *op = id ? bpf_map_lookup_elem(&operations, &id) : 0;
+
+    if (!op) return DP_PASS;
+    if (op->state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_BIND_BLOCKED);
+    if (!dp_operation_is_open(op)) return DP_PASS;
+    return dp_wait_queue(o, op, id);
+}
+
+/* Of the socket with this storage. Functions of their own, given what scratch holds anyway: the
+   steps of a packet stay off the stack of whoever calls. */
+static __noinline int dp_wait(struct __sk_buff *skb, struct dp_scratch *s, __u64 bind_operation,
+                              __u64 listen_operation, __u32 inbound)
+{
+    struct dp_out o = dp_out_of(skb, s, inbound);
+    int action = dp_wait_one(&o, bind_operation);
+
+    return action == DP_PASS ? dp_wait_one(&o, listen_operation) : action;
+}
+
+/* What a socket sends. */
+static __noinline int dp_wait_sender(struct __sk_buff *skb, struct dp_scratch *scratch)
+{
+    struct dp_socket *s;
+
+    if (!dp_wait_has_rows()) return DP_PASS;
+    s = dp_socket_of(skb);
+    if (!s || (!s->bind_operation && !s->listen_operation)) return DP_PASS;
+    return dp_wait(skb, scratch, s->bind_operation, s->listen_operation, 0);
+}
+
+#endif
