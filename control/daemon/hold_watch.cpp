@@ -90,16 +90,24 @@ void HoldWatch::event(const datapath::Datapath &plane, const dp_event &event) {
     const auto flow = plane.flow(event.flow);
     if (flow && flow->ticket == event.generation && flow->state == DP_FLOW_HELD)
         return met(plane, event.flow, *flow);
-    // It has ended since: the event itself has to do.
+    // A bind or listen has no flow, or the hold has ended since and its end comes next: the event
+    // itself has to do.
     if (known != open_.end()) return;
-    opened({std::make_shared<protocol::Hold>(hold_message(core_, plane, event)),
-            plane.compartment(), event.flow, event.generation, event.filter_id, monotonic_ns()});
+    Open open{std::make_shared<protocol::Hold>(hold_message(core_, plane, event)),
+              plane.compartment(),
+              event.flow,
+              event.generation,
+              event.filter_id,
+              monotonic_ns()};
+    open.has_flow = false;
+    opened(std::move(open));
 }
 
 void HoldWatch::look_for_ends() {
     for (auto at = open_.begin(); at != open_.end();) {
         const auto here = at++;
         const Open &open = here->second;
+        if (!open.has_flow) continue;
         const auto *plane = core_.planes->of(open.compartment);
         auto flow = plane != nullptr ? plane->flow(open.key) : std::nullopt;
         if (flow && flow->ticket != open.ticket) flow.reset();

@@ -37,6 +37,7 @@ private:
         std::uint32_t compartment = 0;
         dp_flow_key key{};
         std::uint64_t ticket = 0, filter = 0, opened_ns = 0, serial = 0;
+        bool has_flow = true; // else an operation's, or its flow was gone at once
     };
     struct Told {
         protocol::HoldNotice::What what{};
