@@ -28,6 +28,7 @@
 #include "fwpm_types.h"
 #include "fwps_buffers.h"
 #include "fwps_callout.h"
+#include "fwps_flow.h"
 #include "fwps_functions.h"
 #include "fwps_inject.h"
 #include "fwps_inject_functions.h"

@@ -45,8 +45,8 @@ SLUICE_API NTSTATUS NTAPI FwpsCalloutRegister3(VOID *deviceObject, const FWPS_CA
  * STATUS_FWP_NULL_POINTER       ByKey0 only: calloutKey is NULL
  * STATUS_FWP_IN_USE             called from one of the callout's own callbacks, or while another
  *                               thread unregisters it
- * STATUS_DEVICE_BUSY            flow contexts are outstanding; remove them and call again (cannot
- *                               arise before contexts can be attached)
+ * STATUS_DEVICE_BUSY            flow contexts are outstanding, or a flowDeleteFn of the callout runs;
+ *                               remove them and call again
  * Any thread. Windows: the same. Pages: FwpsCalloutUnregisterById0, FwpsCalloutUnregisterByKey0. */
 SLUICE_API NTSTATUS NTAPI FwpsCalloutUnregisterById0(const UINT32 calloutId);
 SLUICE_API NTSTATUS NTAPI FwpsCalloutUnregisterByKey0(const GUID *calloutKey);
@@ -55,8 +55,9 @@ SLUICE_API NTSTATUS NTAPI FwpsCalloutUnregisterByKey0(const GUID *calloutKey);
  * FWP_ACTION_BLOCK with FWPS_CLASSIFY_OUT_FLAG_ABSORB and clears FWPS_RIGHT_ACTION_WRITE; should
  * it return something else the hold stands all the same, and the mismatch is counted.
  *
- * completionHandle   inMetaValues->completionHandle, valid when the bit
- *                    FWPS_METADATA_FIELD_COMPLETION_HANDLE is set and only during the classify.
+ * completionHandle   inMetaValues->completionHandle, there at RESOURCE_ASSIGNMENT, AUTH_LISTEN,
+ *                    AUTH_CONNECT and AUTH_RECV_ACCEPT, NULL elsewhere; may be used when the bit
+ *                    FWPS_METADATA_FIELD_COMPLETION_HANDLE is set, and only during the classify.
  * completionContext  out: owned by the caller until it hands it to FwpsCompleteOperation0, once.
  *
  * STATUS_SUCCESS
@@ -69,14 +70,20 @@ SLUICE_API NTSTATUS NTAPI FwpsCalloutUnregisterByKey0(const GUID *calloutKey);
  * send is held: an application sees a connect that takes longer. Page: FwpsPendOperation0. */
 SLUICE_API NTSTATUS NTAPI FwpsPendOperation0(HANDLE completionHandle, HANDLE *completionContext);
 
-/* Ends a suspension and consumes completionContext. At AUTH_CONNECT the callout's classifyFn runs
- * again in the calling thread, before this returns, with FWP_CONDITION_FLAG_IS_REAUTHORIZE set,
- * and gives the verdict; the kernel applies it after that. May be called from any thread, also
+/* Ends a suspension and consumes completionContext. At AUTH_CONNECT, RESOURCE_ASSIGNMENT and
+ * AUTH_LISTEN the callout's classifyFn runs again in the calling thread, before this returns, with
+ * FWP_CONDITION_FLAG_IS_REAUTHORIZE set, and gives the verdict; the kernel applies it after that. At
+ * AUTH_RECV_ACCEPT nobody is asked: the callout injects the clone that it made, with
+ * FwpsInjectTransportReceiveAsync0, and permits it when it comes to that layer again; if it does not
+ * within ten seconds the flow is forgotten. A callout with SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA is
+ * asked again there too, and the engine keeps the packet. May be called from any thread, also
  * before the classify that pended has returned, and from callbacks.
  *
  * completionContext  from FwpsPendOperation0. NULL, foreign, used up or outlived by its callout:
  *                    no effect, counted.
- * netBufferList      NULL, except at AUTH_RECV_ACCEPT: the clone that the callout injects.
+ *                    The same if the flow, the socket or the hold's time ended before.
+ * netBufferList      NULL, except at AUTH_RECV_ACCEPT: the clone that the callout injects. Stays the
+ *                    caller's, to be injected or freed.
  *
  * Windows: packet data that was pended is flushed, and so it is here unless the callout carries
  * SLUICE_CALLOUT_FLAG_KEEP_PENDED_DATA. Page: FwpsCompleteOperation0. */

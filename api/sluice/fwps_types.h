@@ -61,7 +61,7 @@ typedef struct FWPS_INCOMING_METADATA_VALUES0_ {
   IP_ADDRESS_PREFIX destinationPrefix;
   UINT16 frameLength;
   UINT64 parentEndpointHandle;
-  UINT32 icmpIdAndSequence;
+  UINT32 icmpIdAndSequence; /* of an echo: identifier << 16 | sequence number */
   DWORD localRedirectTargetPID;
   struct sluice_sockaddr *originalDestination;
   HANDLE redirectRecords;

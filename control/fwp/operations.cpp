@@ -7,7 +7,7 @@ NTSTATUS FwpsPendOperation0(HANDLE completion, HANDLE *context) {
     return fwp::guarded([&] { return fwp::engine().pend(completion, context); });
 }
 
-// The list belongs to a layer that is not there yet; at AUTH_CONNECT it is NULL.
+// The list stays the caller's: it injects or frees it.
 VOID FwpsCompleteOperation0(HANDLE context, PNET_BUFFER_LIST) {
     (void)fwp::guarded([&] {
         fwp::engine().complete(context);

@@ -80,6 +80,12 @@ std::shared_ptr<CalloutEntry> Callouts::find(const Guid &key) const {
     return at == by_id_.end() ? nullptr : at->second;
 }
 
+std::shared_ptr<CalloutEntry> Callouts::find(std::uint32_t id) const {
+    Lock lock(mutex_);
+    const auto at = by_id_.find(id);
+    return at == by_id_.end() ? nullptr : at->second;
+}
+
 std::vector<std::shared_ptr<CalloutEntry>> Callouts::all() const {
     Lock lock(mutex_);
     std::vector<std::shared_ptr<CalloutEntry>> out;

@@ -3,6 +3,7 @@
 // when no thread runs its callbacks any more.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ struct CalloutEntry {
     std::uint32_t flags = 0;
     CalloutSpec spec;
     bool has_flow_delete = false;
+    std::atomic<std::uint32_t> slot{
+        0}; // given by sluiced; 0: none, so it can have no flow contexts
     // Guarded by the registry's lock:
     int inside = 0;
     bool leaving = false;
@@ -63,6 +66,7 @@ public:
     Guid key_of(std::uint32_t id) const EXCLUDES(mutex_);
     std::optional<Call> enter(std::uint32_t id) EXCLUDES(mutex_);
     std::shared_ptr<CalloutEntry> find(const Guid &key) const EXCLUDES(mutex_);
+    std::shared_ptr<CalloutEntry> find(std::uint32_t id) const EXCLUDES(mutex_);
     std::vector<std::shared_ptr<CalloutEntry>> all() const EXCLUDES(mutex_);
     // True once per connection: the caller then tells sluiced.
     bool claim_announcement(CalloutEntry &entry, std::uint64_t connection) EXCLUDES(mutex_);

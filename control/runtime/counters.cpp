@@ -32,6 +32,10 @@ std::string Counters::text() const {
         {"injected", injected},
         {"foreign_lists", foreign_lists},
         {"foreign_devices", foreign_devices},
+        {"contexts_made", contexts_made},
+        {"contexts_deleted", contexts_deleted},
+        {"holds_decided", holds_decided},
+        {"notices", notices},
         {"reconnects", reconnects},
     };
     std::string text;

@@ -35,6 +35,10 @@ struct Counters {
     Count foreign_devices{0};   // IoDeleteDevice of no live device
     Count injected{0};          // packets given to the kernel by injection
     Count foreign_lists{0};     // a list handed back to a function that it is not from
+    Count contexts_made{0};     // flow contexts
+    Count contexts_deleted{0};  // calls of flowDeleteFn
+    Count holds_decided{0};     // by the kernel or sluiced, without us
+    Count notices{0};           // records of the rings of notices
     Count reconnects{0};
     Count net_events_lost{0}; // a subscriber fell too far behind
 

@@ -8,6 +8,8 @@ namespace sluice::runtime {
 namespace {
 
 constexpr std::chrono::milliseconds table_patience{200};
+// Of the notices that were taken out of the ring; the rest waits there.
+constexpr std::size_t notices_max = 4096;
 
 template <typename... F>
 struct Overloaded : F... {
@@ -16,24 +18,24 @@ struct Overloaded : F... {
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-void call(const CalloutSpec &spec, Indication &in, FilterObject &filter, FWPS_CLASSIFY_OUT0 &out) {
-    constexpr UINT64 no_flow_context = 0;
+void call_spec(const CalloutSpec &spec, Indication &in, FilterObject &filter,
+               std::uint64_t flow_context, FWPS_CLASSIFY_OUT0 &out) {
     std::visit(Overloaded{
                    [&](const FWPS_CALLOUT0 &c) {
                        c.classifyFn(in.values(), in.metadata(), in.layer_data(),
-                                    filter.as<FWPS_FILTER0>(), no_flow_context, &out);
+                                    filter.as<FWPS_FILTER0>(), flow_context, &out);
                    },
                    [&](const FWPS_CALLOUT1 &c) {
                        c.classifyFn(in.values(), in.metadata(), in.layer_data(), &in,
-                                    filter.as<FWPS_FILTER1>(), no_flow_context, &out);
+                                    filter.as<FWPS_FILTER1>(), flow_context, &out);
                    },
                    [&](const FWPS_CALLOUT2 &c) {
                        c.classifyFn(in.values(), in.metadata(), in.layer_data(), &in,
-                                    filter.as<FWPS_FILTER2>(), no_flow_context, &out);
+                                    filter.as<FWPS_FILTER2>(), flow_context, &out);
                    },
                    [&](const FWPS_CALLOUT3 &c) {
                        c.classifyFn(in.values(), in.metadata(), in.layer_data(), &in,
-                                    filter.as<FWPS_FILTER3>(), no_flow_context, &out);
+                                    filter.as<FWPS_FILTER3>(), flow_context, &out);
                    },
                },
                spec);
@@ -46,8 +48,9 @@ bool is_answer(std::uint32_t action) {
 
 // A datagram that leaves as a super-packet arrives here in segments, each with the header of the
 // question. The first one asks; the others stand behind it.
-bool is_further_segment(PortLink &port, const dp_upcall &h) {
-    if (h.flow == 0) return false;
+bool is_further_segment(PortLink &port, const Upcall &upcall) {
+    const dp_upcall &h = upcall.header;
+    if (!upcall.at_flow()) return false;
     const PortLink::Question question{h.ticket, h.filter_id, h.generation};
     const Lock lock(port.mutex);
     if (port.last_question == question) return true;
@@ -63,10 +66,20 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         ++counters_.unexpected_frames;
         return;
     }
+    if (upcall.header.kind == DP_UPCALL_ACK) {
+        contexts_.acknowledged(upcall.header.filter_id, upcall.header.action == 1);
+        return;
+    }
+    if (upcall.header.kind > DP_UPCALL_QUEUED) { // those are notices
+        ++counters_.unexpected_frames;
+        return;
+    }
+    // The question that this packet waits for was in the ring before it was here.
+    if (upcall.of_operation()) take_notices(port);
     if (!upcall.at_flow())
         complete_checksum(frame.bytes().subspan(upcall.packet_offset), upcall.header.ip_offset,
                           upcall.header.l4_offset);
-    if (upcall.header.kind == DP_UPCALL_QUEUED || is_further_segment(*port, upcall.header)) {
+    if (upcall.header.kind == DP_UPCALL_QUEUED || is_further_segment(*port, upcall)) {
         holds_.queue(*port, std::move(upcall), std::move(frame));
         return;
     }
@@ -78,38 +91,104 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
 void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
                           Pace &pace) {
     auto filter = tables_.find(upcall.header.filter_id, table_patience);
+    // The memory stays where it is while the hold has the frame.
+    const auto packet =
+        frame ? frame.bytes().subspan(upcall.packet_offset) : std::span<std::byte>{};
+    const auto hold = holds_.begin(port, std::move(upcall), filter, std::move(frame));
     if (!filter) {
         ++counters_.unknown_filters;
-        counters_.sends_failed +=
-            !send_with_packet(*port->io, DP_DOWNCALL_ANSWER, upcall, {}, std::move(frame));
+        holds_.classify_returned(*hold, {}, false);
         return;
     }
-    const auto packet = frame.bytes().subspan(
-        upcall.packet_offset); // the memory stays where it is while the hold has the frame
-    const auto hold = holds_.begin(port, std::move(upcall), filter, std::move(frame));
     auto callout = callouts_.enter(filter->callout_id());
     if (!callout) {
         ++counters_.unknown_callouts;
         holds_.classify_returned(*hold, outcome_without_callout(*filter), false);
         return;
     }
-    const dp_upcall &h = hold->upcall.header;
-    Indication::Asked asked;
-    asked.completion = reinterpret_cast<HANDLE>(hold->completion);
-    asked.may_pend = hold->may_pend;
-    asked.memory = Holds::memory_of(*hold);
-    if (h.condition_flags & DP_CONDITION_IS_REAUTHORIZE)
-        asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_POLICY_CHANGE;
-    Indication indication(hold->upcall, packet, asked);
-    pace.entering();
-    const Said said = ask(**callout, *filter, indication, h);
-    pace.left();
+    Question question{port, hold->upcall, *filter, {}};
+    question.asked.completion = reinterpret_cast<HANDLE>(hold->completion);
+    question.asked.may_pend = hold->may_pend;
+    if (hold->upcall.header.condition_flags & DP_CONDITION_IS_REAUTHORIZE)
+        question.asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_POLICY_CHANGE;
+    question.asked.memory = Holds::memory_of(*hold);
+    Indication indication(hold->upcall, packet, question.asked);
+    Pace::InUserCode here(pace);
+    FlowContexts::Visit visit(contexts_, port, hold->upcall, **callout);
+    const Said said = ask(**callout, question, indication, visit);
     holds_.classify_returned(*hold, said.answer, said.absorbing_block);
+}
+
+void Dispatcher::take_notices(const std::shared_ptr<PortLink> &port) {
+    std::byte room[DP_NOTICE_BYTES];
+    for (;;) {
+        {
+            Lock lock(port->mutex);
+            if (port->notices.size() >= notices_max) return;
+        }
+        const std::size_t bytes = port->io->receive_notice(room);
+        if (bytes == 0) return;
+        Upcall notice;
+        if (bytes > sizeof room || !Upcall::parse({room, bytes}, notice)) {
+            ++counters_.unexpected_frames;
+            continue;
+        }
+        ++counters_.notices;
+        if (notice.header.kind == DP_UPCALL_CLASSIFY && notice.of_operation())
+            holds_.expect(port, notice);
+        Lock lock(port->mutex);
+        port->notices.push_back(std::move(notice));
+    }
+}
+
+bool Dispatcher::handle_notice(const std::shared_ptr<PortLink> &port, Pace &pace) {
+    Upcall notice;
+    {
+        Lock lock(port->mutex);
+        if (port->notices.empty()) return false;
+        notice = std::move(port->notices.front());
+        port->notices.pop_front();
+    }
+    if (notice.header.kind == DP_UPCALL_CLASSIFY && notice.of_operation()) {
+        ++counters_.upcalls;
+        classify(port, std::move(notice), {}, pace);
+    } else if (notice.header.kind == DP_UPCALL_TELL) {
+        tell(port, notice, pace);
+    } else if (notice.header.kind == DP_UPCALL_END) {
+        Pace::InUserCode here(pace);
+        contexts_.flow_ended(notice.flow_handle());
+    } else if (notice.header.kind == DP_UPCALL_OVER) {
+        holds_.decided(*port, notice);
+    } else {
+        ++counters_.unexpected_frames;
+    }
+    return true;
+}
+
+// Shown, not asked: whatever the callout answers has no effect.
+void Dispatcher::tell(const std::shared_ptr<PortLink> &port, const Upcall &upcall, Pace &pace) {
+    const auto filter = tables_.find(upcall.header.filter_id, table_patience);
+    const auto callout = filter ? callouts_.enter(filter->callout_id()) : std::nullopt;
+    if (!callout) {
+        ++(filter ? counters_.unknown_callouts : counters_.unknown_filters);
+        return;
+    }
+    const Question question{port, upcall, *filter, {}};
+    Indication indication(upcall, {}, question.asked);
+    Pace::InUserCode here(pace);
+    FlowContexts::Visit visit(contexts_, port, upcall, **callout);
+    (void)ask(**callout, question, indication, visit);
 }
 
 void Dispatcher::complete(HANDLE context) {
     const auto hold = holds_.consume(context);
     if (!hold) return;
+    if (hold->injects()) {
+        Answer answer;
+        answer.close = true;
+        holds_.resolve(*hold, answer);
+        return;
+    }
     auto callout = callouts_.enter(hold->filter->callout_id());
     if (!callout) {
         ++counters_.unknown_callouts;
@@ -117,23 +196,38 @@ void Dispatcher::complete(HANDLE context) {
         return;
     }
     const auto packet = holds_.begin_reading(*hold);
-    Indication::Asked asked;
-    asked.memory = Holds::memory_of(*hold);
-    asked.reauthorize = true;
-    asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION;
-    Indication indication(hold->upcall, packet, asked);
-    const Said said = ask(**callout, *hold->filter, indication, hold->upcall.header);
+    Question question{hold->port, hold->upcall, *hold->filter, {}};
+    question.asked.reauthorize = true;
+    question.asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION;
+    question.asked.completion = reinterpret_cast<HANDLE>(hold->completion);
+    question.asked.memory = Holds::memory_of(*hold);
+    Indication indication(hold->upcall, packet, question.asked);
+    FlowContexts::Visit visit(contexts_, hold->port, hold->upcall, **callout);
+    const Said said = ask(**callout, question, indication, visit);
     holds_.resolve(*hold, said.answer);
 }
 
-Dispatcher::Said Dispatcher::ask(const CalloutEntry &callout, FilterObject &filter,
-                                 Indication &indication, const dp_upcall &running) {
+// A callout that wants flows with its context only is passed over at others, as if its filter were
+// not there.
+Dispatcher::Said Dispatcher::ask(const CalloutEntry &callout, const Question &question,
+                                 Indication &indication, FlowContexts::Visit &visit) {
+    if (visit.passes_over()) return {{DP_ACTION_NEXT, DP_RIGHT_ACTION_WRITE}, false};
+    const Holds::Asking asking(question.asked.completion, question.upcall.can_pend());
+    Said said = call(callout, question, indication, visit.value());
+    said.answer.contexts = visit.returned();
+    return said;
+}
+
+Dispatcher::Said Dispatcher::call(const CalloutEntry &callout, const Question &question,
+                                  Indication &indication, std::uint64_t flow_context) {
+    const dp_upcall &running = question.upcall.header;
+    FilterObject &filter = question.filter;
     FWPS_CLASSIFY_OUT0 out{};
     out.actionType = running.action;
     out.rights = running.rights;
     out.filterId = running.filter_id;
     try {
-        call(callout.spec, indication, filter, out);
+        call_spec(callout.spec, indication, filter, flow_context, out);
     } catch (...) {
         ++counters_.callout_exceptions;
         return {};
@@ -148,7 +242,7 @@ Dispatcher::Said Dispatcher::ask(const CalloutEntry &callout, FilterObject &filt
     said.answer = {out.actionType, out.rights & FWPS_RIGHT_ACTION_WRITE,
                    (out.flags & FWPS_CLASSIFY_OUT_FLAG_ABSORB) != 0};
     if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION)
-        said.answer = {FWP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE, false};
+        said.answer = {FWP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE};
     return said;
 }
 

@@ -5,26 +5,29 @@
 
 #include "runtime/callouts.h"
 #include "runtime/filter_tables.h"
+#include "runtime/flow_contexts.h"
 #include "runtime/holds.h"
 #include "runtime/injection_endpoints.h"
+#include "runtime/pace.h"
 
 namespace sluice::runtime {
 
-// Told when user code begins and ends, so that a slow one gives its port to another thread.
-class Pace {
-public:
-    virtual ~Pace() = default;
-    virtual void entering() = 0;
-    virtual void left() = 0;
-};
-
 class Dispatcher {
 public:
-    Dispatcher(Callouts &callouts, FilterTables &tables, Holds &holds, Counters &counters)
-        : callouts_(callouts), tables_(tables), holds_(holds), counters_(counters) {}
+    Dispatcher(Callouts &callouts, FilterTables &tables, Holds &holds, FlowContexts &contexts,
+               Counters &counters)
+        : callouts_(callouts), tables_(tables), holds_(holds), contexts_(contexts),
+          counters_(counters) {}
 
     void handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame, Pace &pace);
-    // FwpsCompleteOperation0: asks the callout again, in this thread, and ends the hold with its
+    // Takes what is in the ring of notices out of it; only the thread that leads the port.
+    void take_notices(const std::shared_ptr<PortLink> &port);
+    // Deals with the oldest of them; false: there is none.
+    bool handle_notice(const std::shared_ptr<PortLink> &port, Pace &pace);
+    // What is due by the clock; true: more is.
+    bool tick() { return contexts_.confirm(FlowContexts::Clock::now()); }
+    // FwpsCompleteOperation0: at AUTH_RECV_ACCEPT, without KEEP_PENDED_DATA, only ends the hold;
+    // else asks the callout again, in this thread, and ends the hold with its
     // answer.
     void complete(HANDLE context);
     [[nodiscard]] const Endpoints &endpoints() const { return endpoints_; }
@@ -34,14 +37,25 @@ private:
         Answer answer;
         bool absorbing_block = false;
     };
+    // What a callout is told of the question, and by whom it is asked.
+    struct Question {
+        const std::shared_ptr<PortLink> &port;
+        const Upcall &upcall;
+        FilterObject &filter;
+        Indication::Asked asked;
+    };
     void classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
                   Pace &pace);
-    Said ask(const CalloutEntry &callout, FilterObject &filter, Indication &indication,
-             const dp_upcall &running);
+    void tell(const std::shared_ptr<PortLink> &port, const Upcall &upcall, Pace &pace);
+    Said ask(const CalloutEntry &callout, const Question &question, Indication &indication,
+             FlowContexts::Visit &visit);
+    Said call(const CalloutEntry &callout, const Question &question, Indication &indication,
+              std::uint64_t flow_context);
 
     Callouts &callouts_;
     FilterTables &tables_;
     Holds &holds_;
+    FlowContexts &contexts_;
     Counters &counters_;
     Endpoints endpoints_;
 };

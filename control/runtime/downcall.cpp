@@ -13,14 +13,24 @@ dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answ
     d.magic = DP_DOWNCALL_MAGIC;
     d.version = DP_LAYOUT_VERSION;
     d.kind = static_cast<__u8>(kind);
-    d.flags = answer.absorb ? DP_DOWNCALL_ABSORB : 0;
+    d.flags = static_cast<__u16>((answer.absorb ? DP_DOWNCALL_ABSORB : 0) |
+                                 (answer.close ? DP_DOWNCALL_CLOSE : 0) |
+                                 (upcall.of_operation() ? DP_DOWNCALL_OPERATION : 0));
     d.ticket = upcall.header.ticket;
     d.filter_id = upcall.header.filter_id;
     d.action = answer.action;
     d.rights = answer.rights;
     d.count = count;
+    d.contexts_set = answer.contexts;
     if (upcall.at_flow()) d.key = upcall.header.key;
     return d;
+}
+
+bool send_alone(xsk::PortIo &port, const dp_downcall &d) {
+    auto frame = port.allocate();
+    if (!frame || !frame->set_bounds(0, sizeof d)) return false;
+    std::memcpy(frame->bytes().data(), &d, sizeof d);
+    return port.send(*std::move(frame));
 }
 
 } // namespace
@@ -40,11 +50,20 @@ bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &up
 
 bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                std::uint32_t count) {
-    auto frame = port.allocate();
-    if (!frame || !frame->set_bounds(0, sizeof(dp_downcall))) return false;
-    const dp_downcall d = make(kind, upcall, answer, count);
-    std::memcpy(frame->bytes().data(), &d, sizeof d);
-    return port.send(*std::move(frame));
+    return send_alone(port, make(kind, upcall, answer, count));
+}
+
+bool send_contexts(xsk::PortIo &port, const ContextOrder &order) {
+    dp_downcall d{};
+    d.magic = DP_DOWNCALL_MAGIC;
+    d.version = DP_LAYOUT_VERSION;
+    d.kind = DP_DOWNCALL_CONTEXT;
+    d.ticket = order.ticket;
+    d.filter_id = order.number;
+    d.key = order.flow;
+    d.contexts_set = order.set;
+    d.contexts_clear = order.clear;
+    return send_alone(port, d);
 }
 
 } // namespace sluice::runtime

@@ -15,6 +15,8 @@ struct Answer {
     std::uint32_t action = DP_ACTION_BLOCK;
     std::uint32_t rights = 0;
     bool absorb = false;
+    std::uint64_t contexts = 0; // bits that callouts set on the flow meanwhile
+    bool close = false;         // COMPLETE: no answer, the callout injects a clone of its own
     [[nodiscard]] bool blocks() const { return action == DP_ACTION_BLOCK; }
 };
 
@@ -24,5 +26,12 @@ bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &up
                       const Answer &answer, xsk::Frame frame);
 bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                std::uint32_t count = 0);
+
+// Sets and clears bits of a flow. number: comes back in the acknowledgement; 0: nobody waits.
+struct ContextOrder {
+    dp_flow_key flow;
+    std::uint64_t ticket = 0, set = 0, clear = 0, number = 0;
+};
+bool send_contexts(xsk::PortIo &port, const ContextOrder &order);
 
 } // namespace sluice::runtime

@@ -111,6 +111,12 @@ void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
         filters_.install(notice.filter_table(), [this](const protocol::Filter &f) {
             return callouts_.id_of(Guid::from_bytes(f.callout()).value_or(Guid{}));
         });
+    } else if (notice.has_flows_ended()) {
+        // flowDeleteFn is user code, and the reader waits for none.
+        workers_.post([this, body = notice.flows_ended()] {
+            for (const auto flow : body.flows())
+                contexts_.flow_ended(Upcall::handle_of(body.compartment(), flow));
+        });
     } else if (notice.has_hold_order()) {
         const auto &order = notice.hold_order();
         if (!holds_.order(order.compartment(), order.ticket(), order.action()))
@@ -136,7 +142,8 @@ NTSTATUS Engine::attach_port(const protocol::PortAttach &port, std::vector<Fd> f
         return STATUS_INVALID_PARAMETER;
     }
     xsk::XskPort::Handover handover{std::move(fds[0]), std::move(fds[1]), std::move(fds[2]),
-                                    port.ifindex(),    port.frames(),     port.ring()};
+                                    std::move(fds[3]), port.ifindex(),    port.frames(),
+                                    port.ring(),       port.notices()};
     auto opened = xsk::XskPort::open(std::move(handover));
     if (!opened) {
         log().error("port of compartment {}: {}", port.compartment(), opened.error().text());
@@ -181,7 +188,11 @@ std::shared_ptr<PortLink> Engine::port(std::uint32_t compartment) {
 void Engine::end(std::shared_ptr<PortLoop> loop) {
     loop->link()->io->close();
     holds_.drop_port(*loop->link());
-    workers_.post([loop = std::move(loop)]() mutable { loop.reset(); });
+    workers_.post([this, loop = std::move(loop)]() mutable {
+        const auto link = loop->link();
+        loop.reset();
+        contexts_.port_ended(*link);
+    });
 }
 
 // ---- defaults of holds ----
@@ -228,6 +239,7 @@ Result<void> Engine::announce(CalloutEntry &entry, std::uint64_t connection, boo
     auto reply = client_.request(std::move(request), restoring);
     if (!reply) return {}; // the next connection begins with it
     if (reply->status() != 0) return Error::status(reply->status(), reply->error());
+    if (reply->has_callout_registered()) entry.slot = reply->callout_registered().slot();
     return {};
 }
 
@@ -235,32 +247,59 @@ Result<std::uint32_t> Engine::register_callout(const CalloutSpec &spec) {
     start();
     auto entry = callouts_.add(spec);
     if (!entry) return entry.error();
+    if ((*entry)->has_flow_delete) contexts_.opened();
     const std::uint64_t connection = client_.connection();
     if (connection == 0) return (*entry)->id;
     if (auto told = announce(**entry, connection, false); !told) {
         if (auto leaving = callouts_.begin_remove((*entry)->id)) callouts_.finish_remove(*leaving);
+        deregistered(**entry);
         return told.error();
     }
     return (*entry)->id;
 }
 
-NTSTATUS Engine::unregister(Result<std::shared_ptr<CalloutEntry>> entry) {
-    if (!entry) return NTSTATUS(entry.error().ntstatus);
+NTSTATUS Engine::unregister(std::shared_ptr<CalloutEntry> entry) {
+    if (!entry) return STATUS_FWP_CALLOUT_NOT_FOUND;
+    if (!contexts_.retire(entry->id)) return STATUS_DEVICE_BUSY;
+    if (auto leaving = callouts_.begin_remove(entry->id); !leaving) {
+        contexts_.reopen(entry->id);
+        return NTSTATUS(leaving.error().ntstatus);
+    }
     if (client_.connection() != 0) {
         protocol::Request request;
-        request.mutable_callout_unregister()->set_key((*entry)->key.bytes());
-        request.mutable_callout_unregister()->set_local_id((*entry)->id);
+        request.mutable_callout_unregister()->set_key(entry->key.bytes());
+        request.mutable_callout_unregister()->set_local_id(entry->id);
         (void)client_.request(
             std::move(request)); // sluiced gone: it has forgotten the callout anyway
     }
-    callouts_.finish_remove(*entry);
-    holds_.end_callout((*entry)->id);
+    callouts_.finish_remove(entry);
+    holds_.end_callout(entry->id);
+    deregistered(*entry);
+    return STATUS_SUCCESS;
+}
+
+void Engine::deregistered(const CalloutEntry &entry) {
+    contexts_.closed(entry.id);
+    if (entry.has_flow_delete) contexts_.forgotten();
+}
+
+NTSTATUS Engine::abort_flow(std::uint64_t handle) {
+    protocol::Request request;
+    request.mutable_flow_end()->set_compartment(static_cast<std::uint32_t>(handle >> 40) + 1);
+    request.mutable_flow_end()->set_flow(handle & ((std::uint64_t{1} << 40) - 1));
+    Pace::give_way_here();
+    const auto reply = client_.request(std::move(request));
+    if (!reply) return STATUS_FWP_TCPIP_NOT_READY;
+    if (reply->status() != 0) return NTSTATUS(reply->status());
+    contexts_.flow_ended(handle);
     return STATUS_SUCCESS;
 }
 
 void Engine::unregister_all() {
-    for (const auto &entry : callouts_.all())
+    for (const auto &entry : callouts_.all()) {
+        contexts_.remove_all(entry->id);
         unregister_callout(entry->id);
+    }
 }
 
 FilterTables::Object Engine::filter_of(const protocol::FilterNotify &notify,

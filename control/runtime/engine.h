@@ -36,12 +36,14 @@ public:
     [[nodiscard]] bool connected() { return client_.connection() != 0; }
 
     Result<std::uint32_t> register_callout(const CalloutSpec &spec);
-    NTSTATUS unregister_callout(std::uint32_t id) { return unregister(callouts_.begin_remove(id)); }
-    NTSTATUS unregister_callout(const Guid &key) { return unregister(callouts_.begin_remove(key)); }
+    NTSTATUS unregister_callout(std::uint32_t id) { return unregister(callouts_.find(id)); }
+    NTSTATUS unregister_callout(const Guid &key) { return unregister(callouts_.find(key)); }
     std::uint32_t callout_id(const Guid &key) { return callouts_.id_of(key); }
     Guid callout_key(std::uint32_t id) const { return callouts_.key_of(id); }
     void unregister_all();
 
+    FlowContexts &contexts() { return contexts_; }
+    NTSTATUS abort_flow(std::uint64_t handle);
     NTSTATUS pend(HANDLE completion, HANDLE *context) { return holds_.pend(completion, context); }
     void complete(HANDLE context) { dispatcher_.complete(context); }
     void defer(std::function<void()> job) { workers_.post(std::move(job)); } // in another thread
@@ -54,6 +56,7 @@ public:
     Devices &devices() { return devices_; }
     Counters &counters() { return counters_; }
     Holds &holds() { return holds_; }
+    Callouts &callouts() { return callouts_; }
     Injections &injections() { return injections_; }
     FilterTables &filters() { return filters_; }
 
@@ -74,7 +77,8 @@ private:
     void restore(std::uint64_t connection);
     Result<void> tell_hold_defaults(bool restoring) EXCLUDES(mutex_);
     Result<void> announce(CalloutEntry &entry, std::uint64_t connection, bool restoring);
-    NTSTATUS unregister(Result<std::shared_ptr<CalloutEntry>> entry);
+    NTSTATUS unregister(std::shared_ptr<CalloutEntry> entry);
+    void deregistered(const CalloutEntry &entry);
     NTSTATUS attach_port(const protocol::PortAttach &port, std::vector<Fd> fds) EXCLUDES(mutex_);
     NTSTATUS notify(const protocol::FilterNotify &notify);
     FilterTables::Object filter_of(const protocol::FilterNotify &notify, std::uint32_t callout);
@@ -87,7 +91,8 @@ private:
     Callouts callouts_;
     FilterTables filters_;
     Holds holds_{counters_};
-    Dispatcher dispatcher_{callouts_, filters_, holds_, counters_};
+    FlowContexts contexts_{callouts_, counters_};
+    Dispatcher dispatcher_{callouts_, filters_, holds_, contexts_, counters_};
     Injections injections_{[this](std::uint32_t c) { return port(c); }, dispatcher_.endpoints(),
                            counters_};
     Mutex mutex_;

@@ -7,7 +7,9 @@ namespace {
 
 // Handles are spread and odd numbers above any small mistake, never addresses.
 constexpr std::uintptr_t handle_first = 0x10001, handle_step = 0x10;
-constexpr Answer soft_permit{DP_ACTION_PERMIT, DP_RIGHT_ACTION_WRITE, false};
+constexpr Answer soft_permit{DP_ACTION_PERMIT, DP_RIGHT_ACTION_WRITE};
+
+thread_local Holds::Asking *asking = nullptr;
 
 // Of the frames of a port, what may be kept: holds leave a quarter, queued packets an eighth.
 bool room_for_hold(const PortLink &port) {
@@ -21,52 +23,91 @@ bool room_for_packet(const PortLink &port) {
 
 Answer outcome_without_callout(const FilterObject &filter) {
     if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION)
-        return {DP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE, false};
+        return {DP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE};
     return filter.permit_if_unregistered() ? soft_permit : Answer{};
+}
+
+Holds::Asking::Asking(HANDLE completion, bool layer_can_pend)
+    : completion_(completion), layer_can_pend_(layer_can_pend), outer_(asking) {
+    asking = this;
+}
+Holds::Asking::~Asking() {
+    asking = outer_;
 }
 
 std::shared_ptr<Hold> Holds::begin(std::shared_ptr<PortLink> port, Upcall upcall,
                                    std::shared_ptr<FilterObject> filter, xsk::Frame frame) {
-    auto hold = std::make_shared<Hold>();
+    std::shared_ptr<Hold> hold;
+    if (upcall.of_operation()) hold = open_for(*port, upcall);
+    const bool expected = hold != nullptr;
+    if (!expected) hold = std::make_shared<Hold>();
     const dp_upcall &h = upcall.header;
-    hold->may_pend = upcall.at_flow() && (h.flags & DP_UPCALL_MAY_PEND) &&
+    const bool can_pend = upcall.can_pend();
+    hold->may_pend = can_pend && (h.flags & DP_UPCALL_MAY_PEND) &&
                      !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE);
-    hold->port = std::move(port);
-    hold->upcall = std::move(upcall);
     hold->filter = std::move(filter);
-    {
+    if (!expected) {
+        hold->port = std::move(port);
+        hold->upcall = std::move(upcall);
         Lock own(hold->mutex);
         hold->first = SharedFrame(std::move(frame), hold->port);
     }
-    {
+    if (can_pend) {
         Lock lock(mutex_);
         last_handle_ = last_handle_ ? last_handle_ + handle_step : handle_first;
         hold->completion = last_handle_;
         completions_.emplace(hold->completion, hold);
     }
-    if (!hold->upcall.at_flow()) return hold;
+    if (!expected) enter_port(hold);
+    return hold;
+}
+
+void Holds::expect(const std::shared_ptr<PortLink> &port, Upcall upcall) {
+    auto hold = std::make_shared<Hold>();
+    hold->port = port;
+    hold->upcall = std::move(upcall);
+    enter_port(hold);
+}
+
+void Holds::enter_port(const std::shared_ptr<Hold> &hold) {
+    PortLink &port = *hold->port;
     std::shared_ptr<Hold> old;
-    {
-        Lock lock(hold->port->mutex);
-        auto &slot = hold->port->flows[hold->upcall.header.key];
-        old = std::exchange(slot, hold);
+    if (hold->upcall.at_flow()) {
+        Lock lock(port.mutex);
+        old = std::exchange(port.flows[hold->upcall.header.key], hold);
+    } else if (hold->upcall.of_operation()) {
+        Lock lock(port.mutex);
+        old = std::exchange(port.operations[hold->upcall.header.ticket], hold);
     }
-    // The kernel asks about the flow anew, so it gave the older packet up.
+    // The kernel asks anew, so it gave the older packet up.
     if (old) {
         ++counters_.holds_superseded;
         drop(old);
     }
-    return hold;
+}
+
+std::shared_ptr<Hold> Holds::open_for(PortLink &port, const Upcall &upcall) {
+    Lock lock(port.mutex);
+    if (upcall.of_operation()) {
+        const auto at = port.operations.find(upcall.header.ticket);
+        return at == port.operations.end() ? nullptr : at->second;
+    }
+    const auto at = port.flows.find(upcall.header.key);
+    return at == port.flows.end() ? nullptr : at->second;
 }
 
 NTSTATUS Holds::pend(HANDLE completion, HANDLE *context) {
-    if (!completion || !context) return STATUS_FWP_NULL_POINTER;
+    if (!context) return STATUS_FWP_NULL_POINTER;
     std::shared_ptr<Hold> hold;
     {
         Lock lock(mutex_);
         const auto at = completions_.find(reinterpret_cast<std::uintptr_t>(completion));
-        if (at == completions_.end()) return STATUS_FWP_NULL_POINTER;
-        hold = at->second;
+        if (at != completions_.end()) hold = at->second;
+    }
+    if (!hold) {
+        const bool cannot = asking && (!asking->layer_can_pend_ ||
+                                       (completion && completion == asking->completion_));
+        return cannot ? STATUS_FWP_CANNOT_PEND : STATUS_FWP_NULL_POINTER;
     }
     if (!hold->may_pend) return STATUS_FWP_CANNOT_PEND;
     Lock own(hold->mutex);
@@ -87,7 +128,7 @@ NTSTATUS Holds::pend(HANDLE completion, HANDLE *context) {
 }
 
 void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_block) {
-    {
+    if (hold.completion) {
         Lock lock(mutex_);
         completions_.erase(hold.completion);
     }
@@ -103,12 +144,16 @@ void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_b
     }
     if (!absorbing_block) ++counters_.pend_mismatches;
     hold.state = Hold::State::held;
-    if (hold.early) { // one frame says both: pended, and completed
+    // One frame says both, pended and completed; a close needs a hold that is open.
+    if (hold.early && !hold.early->close) {
+        hold.early->contexts |= answer.contexts;
         finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
         return;
     }
-    count_sent(
-        send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, {DP_ACTION_NONE, 0, false}));
+    Answer held{DP_ACTION_NONE, 0};
+    held.contexts = answer.contexts;
+    count_sent(send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, held));
+    if (hold.early) finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
 }
 
 std::shared_ptr<Hold> Holds::consume(HANDLE context) {
@@ -150,13 +195,16 @@ void Holds::resolve(Hold &hold, const Answer &answer) {
 }
 
 // The first packet goes along unless it is to be flushed: the kernel needs it to send it, or to
-// build the RST or ICMP that tells the application. A TCP SYN is the stack's own and never flushed.
+// build the RST or ICMP that tells the application. A TCP SYN is the stack's own and never flushed,
+// unless the callout injects its clone. Operations have no packet, and what queued behind them was
+// never the callout's.
 void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) {
     const bool completes = kind == DP_DOWNCALL_COMPLETE;
+    const bool operation = hold.upcall.of_operation();
     const bool keep = hold.upcall.is_tcp() || (hold.upcall.header.flags & DP_UPCALL_KEEP_DATA);
-    const bool flush = completes && !keep;
+    const bool flush = completes && !operation && (answer.close || !keep);
     auto &io = *hold.port->io;
-    if (flush && !answer.blocks()) {
+    if (operation || answer.close || (flush && !answer.blocks())) {
         count_sent(send_bare(io, kind, hold.upcall, answer));
         hold.first.reset();
     } else {
@@ -187,20 +235,20 @@ void Holds::release_queue(Hold &hold, const Answer &answer, bool flush) {
 void Holds::close(Hold &hold) {
     hold.state = Hold::State::done;
     hold.port->kept -= std::exchange(hold.counted, 0);
-    if (!hold.upcall.at_flow()) return;
-    Lock lock(hold.port->mutex);
-    const auto at = hold.port->flows.find(hold.upcall.header.key);
-    if (at != hold.port->flows.end() && at->second.get() == &hold) hold.port->flows.erase(at);
+    PortLink &port = *hold.port;
+    Lock lock(port.mutex);
+    if (hold.upcall.of_operation()) {
+        const auto at = port.operations.find(hold.upcall.header.ticket);
+        if (at != port.operations.end() && at->second.get() == &hold) port.operations.erase(at);
+    } else if (hold.upcall.at_flow()) {
+        const auto at = port.flows.find(hold.upcall.header.key);
+        if (at != port.flows.end() && at->second.get() == &hold) port.flows.erase(at);
+    }
 }
 
 void Holds::queue(PortLink &port, Upcall upcall, xsk::Frame frame) {
     ++counters_.queued;
-    std::shared_ptr<Hold> hold;
-    {
-        Lock lock(port.mutex);
-        const auto at = port.flows.find(upcall.header.key);
-        if (at != port.flows.end()) hold = at->second;
-    }
+    const std::shared_ptr<Hold> hold = open_for(port, upcall);
     if (hold) {
         Lock own(hold->mutex);
         if (hold->state != Hold::State::done && room_for_packet(port)) {
@@ -244,6 +292,22 @@ bool Holds::order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t
     return true;
 }
 
+void Holds::decided(PortLink &port, const Upcall &notice) {
+    const std::shared_ptr<Hold> hold = open_for(port, notice);
+    if (!hold || hold->upcall.header.ticket != notice.header.ticket) return;
+    Lock own(hold->mutex);
+    if (hold->state == Hold::State::done) return;
+    ++counters_.holds_decided;
+    if (!hold->in_classify && !hold->reading) hold->first.reset();
+    const bool keep = notice.of_operation() || hold->upcall.is_tcp() ||
+                      (hold->upcall.header.flags & DP_UPCALL_KEEP_DATA);
+    const bool permit = notice.header.action == DP_ACTION_PERMIT;
+    release_queue(*hold, permit ? soft_permit : Answer{}, !keep);
+    close(*hold);
+    Lock lock(mutex_);
+    contexts_.erase(hold->context);
+}
+
 void Holds::end_callout(std::uint32_t callout_id) {
     std::vector<std::shared_ptr<Hold>> ended;
     {
@@ -280,6 +344,8 @@ void Holds::drop_port(PortLink &port) {
     {
         Lock lock(port.mutex);
         for (const auto &[key, hold] : port.flows)
+            all.push_back(hold);
+        for (const auto &[ticket, hold] : port.operations)
             all.push_back(hold);
     }
     for (const auto &hold : all) {

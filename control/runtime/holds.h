@@ -6,12 +6,17 @@
 //     └────(returned, pended)──▶ HELD ──▶ held ──(complete | order | callout gone)──▶ COMPLETE +
 //     queued ──▶ done
 //
+// The kernel may decide without us (deadline, watchdog, the flow's end): its notice takes asked and
+// held to done, and later answers and completions find nothing. Operations (bind, listen) have no
+// packet; their question comes as a notice, and the socket's packets queue behind it.
+//
 // A completion may come while the classify that pended still runs: its answer waits for the return,
 // since the frame is in the callout's hands; it then goes without a HELD before it. Handles are
 // numbers that are never used again, so that a foreign, doubled or late one finds nothing. Lock
 // order: Hold, then Holds or PortLink; no lock is held in a callback.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +51,8 @@ struct PortLink {
     };
     Question last_question GUARDED_BY(mutex);
     std::map<dp_flow_key, std::shared_ptr<Hold>, FlowKeyLess> flows GUARDED_BY(mutex);
+    std::map<std::uint64_t, std::shared_ptr<Hold>> operations GUARDED_BY(mutex); // by ticket
+    std::deque<Upcall> notices GUARDED_BY(mutex); // taken out of the ring, to be dealt with
 };
 
 struct Hold {
@@ -58,9 +65,18 @@ struct Hold {
     std::shared_ptr<PortLink> port;
     Upcall upcall;
     std::shared_ptr<FilterObject> filter;
-    std::uintptr_t completion = 0; // handle during the classify
+    std::uintptr_t completion = 0; // handle during the classify; 0 where the layer cannot pend
     std::uintptr_t context = 0;    // handle of the suspension
     bool may_pend = false;
+
+    // At RECV_ACCEPT the clone that the callout injects is what asks again, unless the engine keeps
+    // the packet for it.
+    [[nodiscard]] bool injects() const {
+        const auto layer = upcall.header.layer;
+        return (layer == FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4 ||
+                layer == FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6) &&
+               !(upcall.header.flags & DP_UPCALL_KEEP_DATA);
+    }
 
     Mutex mutex;
     State state GUARDED_BY(mutex) = State::asked;
@@ -80,10 +96,26 @@ public:
     // An upcall is about to be shown to its callout.
     std::shared_ptr<Hold> begin(std::shared_ptr<PortLink> port, Upcall upcall,
                                 std::shared_ptr<FilterObject> filter, xsk::Frame frame);
+    // An operation's question was seen; its packets queue from here on.
+    void expect(const std::shared_ptr<PortLink> &port, Upcall upcall);
     void classify_returned(Hold &hold, const Answer &answer, bool absorbing_block);
     // A further packet of a flow: behind the open hold if there is one, else straight on.
     void queue(PortLink &port, Upcall upcall, xsk::Frame frame);
 
+    // What the thread asks a callout just now, for the status of pend().
+    class Asking {
+    public:
+        Asking(HANDLE completion, bool layer_can_pend);
+        ~Asking();
+        Asking(const Asking &) = delete;
+        Asking &operator=(const Asking &) = delete;
+
+    private:
+        friend class Holds;
+        HANDLE completion_;
+        bool layer_can_pend_;
+        Asking *outer_;
+    };
     NTSTATUS pend(HANDLE completion, HANDLE *context);
     // Takes a suspension out: from here on it is the caller's to resolve. Null (and counted) if it
     // is not open.
@@ -93,13 +125,17 @@ public:
     void resolve(Hold &hold, const Answer &answer);
 
     bool order(std::uint32_t compartment, std::uint64_t ticket,
-               std::uint32_t action);           // by an administrator
+               std::uint32_t action); // by an administrator
+    // The kernel or sluiced decided without us: DP_UPCALL_OVER.
+    void decided(PortLink &port, const Upcall &notice);
     void end_callout(std::uint32_t callout_id); // ends what it holds as the filters say
     void drop_port(PortLink &port);
     [[nodiscard]] std::size_t open() const;
 
 private:
     void drop(const std::shared_ptr<Hold> &hold);
+    void enter_port(const std::shared_ptr<Hold> &hold);
+    static std::shared_ptr<Hold> open_for(PortLink &port, const Upcall &upcall);
     void finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) REQUIRES(hold.mutex);
     void release_queue(Hold &hold, const Answer &answer, bool flush) REQUIRES(hold.mutex);
     void close(Hold &hold) REQUIRES(hold.mutex);

@@ -28,6 +28,10 @@ std::uint64_t be(std::span<const std::byte> bytes, std::size_t i, int count) {
     return v;
 }
 
+bool same(const dp_addr &a, const dp_addr &b) {
+    return a.hi == b.hi && a.lo == b.lo;
+}
+
 dp_addr mapped(std::uint64_t v4) {
     return {0, 0xFFFF00000000ull | v4};
 }
@@ -94,7 +98,7 @@ bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
     if (h.header_bytes < least || h.header_bytes > frame.size()) return false;
     const std::size_t packet = frame.size() - h.header_bytes;
     if (h.ip_offset > packet || h.l4_offset > packet) return false;
-    if (h.kind != DP_UPCALL_CLASSIFY && h.kind != DP_UPCALL_QUEUED) return false;
+    if (h.kind < DP_UPCALL_CLASSIFY || h.kind > DP_UPCALL_OVER) return false;
     if (h.flags & DP_UPCALL_HAS_PATH) {
         const auto *text = reinterpret_cast<const char *>(frame.data()) + sizeof(dp_upcall);
         out.path.assign(text, ::strnlen(text, DP_EXE_PATH_MAX));
@@ -103,12 +107,43 @@ bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
     return true;
 }
 
+bool Upcall::at_flow() const {
+    switch (header.layer) {
+    case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V4:
+    case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V6:
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+        return header.flow != 0 && !of_operation();
+    default:
+        return false;
+    }
+}
+
+bool Upcall::can_pend() const {
+    switch (header.layer) {
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V4:
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+        return true;
+    default:
+        return false;
+    }
+}
+
 Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked)
     : upcall_(upcall) {
     const dp_upcall &h = upcall.header;
     v6_ = layer_fields(h.layer).v6;
     local_ = h.key.local;
     remote_ = h.key.remote;
+    inbound_ = h.direction == DP_DIRECTION_INBOUND;
     flags_ = h.condition_flags | (asked.reauthorize ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : 0);
     if (!upcall.path.empty()) {
         path_ = to_utf16(upcall.path);
@@ -131,18 +166,23 @@ void Indication::read_packet(std::span<std::byte> packet,
         packet.subspan(std::min<std::size_t>(h.ip_offset, packet.size()));
     const std::size_t least = v6_ ? 40 : 20;
     if (ip.size() < least) return;
-    const bool inbound = h.direction == DP_DIRECTION_INBOUND;
+    const dp_addr source = v6_ ? dp_addr{be(ip, 8, 8), be(ip, 16, 8)} : mapped(be(ip, 12, 4));
+    const dp_addr target = v6_ ? dp_addr{be(ip, 24, 8), be(ip, 32, 8)} : mapped(be(ip, 16, 4));
     if (!upcall_.at_flow()) {
-        const dp_addr source = v6_ ? dp_addr{be(ip, 8, 8), be(ip, 16, 8)} : mapped(be(ip, 12, 4));
-        const dp_addr target = v6_ ? dp_addr{be(ip, 24, 8), be(ip, 32, 8)} : mapped(be(ip, 16, 4));
-        local_ = inbound ? target : source;
-        remote_ = inbound ? source : target;
+        local_ = inbound_ ? target : source;
+        remote_ = inbound_ ? source : target;
+    } else if (!same(local_, remote_)) {
+        // The header says the flow's direction; its packet may run against it: the answer that
+        // establishes a connection, or one that has a flow authorised again.
+        if (same(source, local_) && same(target, remote_)) inbound_ = false;
+        if (same(source, remote_) && same(target, local_)) inbound_ = true;
     }
     const std::size_t header = h.l4_offset > h.ip_offset ? std::size_t(h.l4_offset - h.ip_offset)
                                : v6_                     ? least
                                                          : std::size_t(octet(ip, 0) & 0x0F) * 4;
     if (header < least || header > ip.size()) return;
     if (flags_ & FWP_CONDITION_FLAG_IS_FRAGMENT) read_fragment(ip);
+    if (h.l4_offset && transport_known(h.layer)) read_icmp(ip.subspan(header));
     const bool connect =
         h.layer == DP_LAYER_ALE_AUTH_CONNECT_V4 || h.layer == DP_LAYER_ALE_AUTH_CONNECT_V6;
     if (connect && upcall_.is_tcp() && !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE))
@@ -153,7 +193,7 @@ void Indication::read_packet(std::span<std::byte> packet,
 
     const std::size_t transport = transport_bytes(ip.first(size).subspan(header));
     // Outbound, a size would say that the data begins with the IP header.
-    if (inbound || data_start(header, transport) == 0) {
+    if (inbound_ || data_start(header, transport) == 0) {
         metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
         metadata_.ipHeaderSize = static_cast<UINT32>(header);
     }
@@ -180,7 +220,7 @@ std::size_t Indication::transport_bytes(std::span<const std::byte> transport) co
         break;
     case icmp:
     case icmp6:
-        bytes = upcall_.header.direction == DP_DIRECTION_INBOUND ? 0 : 8;
+        bytes = inbound_ ? 0 : 8;
         break;
     default:
         break;
@@ -198,7 +238,7 @@ std::size_t Indication::data_start(std::size_t ip_header, std::size_t transport_
     default:
         break;
     }
-    const bool behind = transport_known(h.layer) && h.direction == DP_DIRECTION_INBOUND;
+    const bool behind = transport_known(h.layer) && inbound_;
     return behind ? ip_header + transport_header : ip_header;
 }
 
@@ -224,6 +264,18 @@ std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte
     return out;
 }
 
+void Indication::read_icmp(std::span<const std::byte> message) {
+    const std::uint8_t protocol = upcall_.header.key.protocol;
+    if ((protocol != icmp && protocol != icmp6) || message.size() < 8) return;
+    Icmp seen{octet(message, 0), octet(message, 1), {}};
+    const std::uint8_t request = protocol == icmp ? 8 : 128, reply = protocol == icmp ? 0 : 129;
+    if (seen.type == request || seen.type == reply)
+        seen.echo = static_cast<std::uint32_t>(be(message, 4, 4));
+    const bool against = inbound_ != (upcall_.header.direction == DP_DIRECTION_INBOUND);
+    if (against && seen.type == reply) seen.type = request;
+    icmp_ = seen;
+}
+
 void Indication::read_fragment(std::span<const std::byte> ip) {
     if (v6_) return; // the fragment header may stand anywhere in the chain: left to the callout
     auto &f = metadata_.fragmentMetadata;
@@ -245,66 +297,90 @@ FWP_VALUE0 Indication::address(const dp_addr &from, FWP_BYTE_ARRAY16 &storage) c
     return v;
 }
 
-void Indication::fill_values(const Asked &asked) {
+FWP_VALUE0 Indication::user_id() {
+    FWP_VALUE0 v{};
+    if (upcall_.header.process.tgid == 0) return v;
+    const std::uint8_t sid[8] = {1, 2, 0, 0, 0, 0, 0, 22};
+    const std::uint32_t parts[2] = {1, upcall_.header.process.uid};
+    std::memcpy(user_sid_.data(), sid, sizeof sid);
+    std::memcpy(user_sid_.data() + sizeof sid, parts, sizeof parts);
+    user_blob_ = {static_cast<UINT32>(user_sid_.size()), user_sid_.data()};
+    v.type = FWP_TOKEN_ACCESS_INFORMATION_TYPE;
+    v.tokenAccessInformation = &user_blob_;
+    return v;
+}
+
+FWP_VALUE0 Indication::app_id() {
+    FWP_VALUE0 v{};
+    if (path_blob_.size == 0) return v;
+    v.type = FWP_BYTE_BLOB_TYPE;
+    v.byteBlob = &path_blob_;
+    return v;
+}
+
+// ICMP has a type and a code where others have ports. A flow's are those of its first packet.
+FWP_VALUE0 Indication::port(bool local) const {
+    const auto &key = upcall_.header.key;
+    if (key.protocol != icmp && key.protocol != icmp6)
+        return value16(local ? key.local_port : key.remote_port);
+    if (icmp_) return value16(local ? icmp_->type : icmp_->code);
+    return upcall_.at_flow() ? FWP_VALUE0{} : value16(local ? key.local_port : key.remote_port);
+}
+
+// An endpoint without a peer, and a wildcard that is bound to, are empty.
+bool Indication::unspecified_address(const dp_addr &address) const {
+    return upcall_.header.endpoint != 0 && !list_ && type_of(address, v6_) == unspecified;
+}
+
+FWP_VALUE0 Indication::value_of(Fact fact, const Asked &asked) {
     const dp_upcall &h = upcall_.header;
-    const auto facts = layer_fields(h.layer).facts;
-    fields_.resize(facts.size());
-    const bool inbound = h.direction == DP_DIRECTION_INBOUND;
-    for (std::size_t i = 0; i < facts.size(); ++i) {
-        FWP_VALUE0 &v = fields_[i].value;
-        switch (facts[i]) {
-        case Fact::Nothing:
-            break;
-        case Fact::AppId:
-            if (path_blob_.size) v.type = FWP_BYTE_BLOB_TYPE, v.byteBlob = &path_blob_;
-            break;
-        case Fact::UserId: {
-            if (h.process.tgid == 0) break;
-            const std::uint8_t sid[8] = {1, 2, 0, 0, 0, 0, 0, 22};
-            const std::uint32_t parts[2] = {1, h.process.uid};
-            std::memcpy(user_sid_.data(), sid, sizeof sid);
-            std::memcpy(user_sid_.data() + sizeof sid, parts, sizeof parts);
-            user_blob_ = {static_cast<UINT32>(user_sid_.size()), user_sid_.data()};
-            v.type = FWP_TOKEN_ACCESS_INFORMATION_TYPE;
-            v.tokenAccessInformation = &user_blob_;
-            break;
-        }
-        case Fact::LocalAddress:
-            v = address(local_, local_bytes_);
-            break;
-        case Fact::RemoteAddress:
-            v = address(remote_, remote_bytes_);
-            break;
-        case Fact::LocalAddressType:
-            v = value8(type_of(local_, v6_));
-            break;
-        case Fact::DestinationAddressType:
-            v = value8(type_of(inbound ? local_ : remote_, v6_));
-            break;
-        case Fact::LocalPort:
-            v = value16(h.key.local_port);
-            break;
-        case Fact::RemotePort:
-            v = value16(h.key.remote_port);
-            break;
-        case Fact::Protocol:
-            v = value8(h.key.protocol);
-            break;
-        case Fact::Flags:
-            v = value32(flags_);
-            break;
-        case Fact::InterfaceIndex:
-            v = value32(h.ifindex);
-            break;
-        case Fact::ReauthorizeReason:
-            v = value32(asked.reason);
-            break;
-        case Fact::CompartmentId:
-            v = value32(h.compartment);
-            break;
-        }
+    switch (fact) {
+    case Fact::Nothing:
+        return {};
+    case Fact::AppId:
+        return app_id();
+    case Fact::UserId:
+        return user_id();
+    case Fact::LocalAddress:
+        return unspecified_address(local_) ? FWP_VALUE0{} : address(local_, local_bytes_);
+    case Fact::RemoteAddress:
+        return unspecified_address(remote_) ? FWP_VALUE0{} : address(remote_, remote_bytes_);
+    case Fact::LocalAddressType:
+        return value8(type_of(local_, v6_));
+    case Fact::DestinationAddressType:
+        return value8(type_of(h.direction == DP_DIRECTION_INBOUND ? local_ : remote_, v6_));
+    case Fact::LocalPort:
+        return port(true);
+    case Fact::RemotePort:
+        return unspecified_address(remote_) ? FWP_VALUE0{} : port(false);
+    case Fact::Protocol:
+        return value8(h.key.protocol);
+    case Fact::Flags:
+        return value32(flags_);
+    case Fact::InterfaceIndex:
+        return value32(h.ifindex);
+    case Fact::ArrivalInterfaceIndex:
+        return inbound_ ? value32(h.ifindex) : FWP_VALUE0{};
+    case Fact::NexthopInterfaceIndex:
+        return inbound_ ? FWP_VALUE0{} : value32(h.ifindex);
+    case Fact::Direction:
+        return value32(h.direction);
+    case Fact::OriginalIcmpType:
+        return icmp_ ? value16(icmp_->type) : FWP_VALUE0{};
+    case Fact::ReauthorizeReason:
+        return value32(asked.reason);
+    case Fact::CompartmentId:
+        return value32(h.compartment);
     }
-    values_.layerId = h.layer;
+    return {};
+}
+
+void Indication::fill_values(const Asked &asked) {
+    const auto facts = layer_fields(upcall_.header.layer).facts;
+    fields_.resize(facts.size());
+    for (std::size_t i = 0; i < facts.size(); ++i)
+        fields_[i].value = value_of(facts[i], asked);
+    values_.layerId = upcall_.header.layer;
     values_.valueCount = static_cast<UINT32>(fields_.size());
     values_.incomingValue = fields_.data();
 }
@@ -319,16 +395,24 @@ void Indication::fill_metadata(const Asked &asked) {
     set(FWPS_METADATA_FIELD_COMPARTMENT_ID, m.compartmentId, h.compartment);
     if (h.process.tgid) set(FWPS_METADATA_FIELD_PROCESS_ID, m.processId, h.process.tgid);
     if (path_blob_.size) set(FWPS_METADATA_FIELD_PROCESS_PATH, m.processPath, &path_blob_);
-    if (h.flow) set(FWPS_METADATA_FIELD_FLOW_HANDLE, m.flowHandle, h.flow);
-    if (h.endpoint)
-        set(FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE, m.transportEndpointHandle, h.endpoint);
-    if (h.parent) set(FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE, m.parentEndpointHandle, h.parent);
+    if (h.flow) set(FWPS_METADATA_FIELD_FLOW_HANDLE, m.flowHandle, upcall_.flow_handle());
     if (flags_ & FWP_CONDITION_FLAG_IS_REAUTHORIZE)
         set(FWPS_METADATA_FIELD_PACKET_DIRECTION, m.packetDirection,
-            h.direction == DP_DIRECTION_INBOUND ? FWP_DIRECTION_INBOUND : FWP_DIRECTION_OUTBOUND);
-    // The handle is there where it may not be used too, so that FwpsPendOperation0 can say why; the
-    // bit is not.
-    m.completionHandle = asked.completion;
+            inbound_ ? FWP_DIRECTION_INBOUND : FWP_DIRECTION_OUTBOUND);
+    const std::uint32_t here = layer_metadata(h.layer);
+    if (h.endpoint && (here & FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE))
+        set(FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE, m.transportEndpointHandle, h.endpoint);
+    if (h.parent && (here & FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE))
+        set(FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE, m.parentEndpointHandle, h.parent);
+    const bool link_local = v6_ && remote_.hi >> 54 == 0xFE80 >> 6;
+    if (link_local && h.ifindex && (here & FWPS_METADATA_FIELD_REMOTE_SCOPE_ID)) {
+        m.currentMetadataValues |= FWPS_METADATA_FIELD_REMOTE_SCOPE_ID;
+        m.remoteScopeId.Zone = h.ifindex;
+    }
+    if (icmp_ && icmp_->echo && (here & FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE))
+        set(FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE, m.icmpIdAndSequence, *icmp_->echo);
+    // The handle is there wherever the layer can pend, the bit where this classify may.
+    m.completionHandle = upcall_.can_pend() ? asked.completion : nullptr;
     if (asked.may_pend) m.currentMetadataValues |= FWPS_METADATA_FIELD_COMPLETION_HANDLE;
 }
 

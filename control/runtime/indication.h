@@ -13,11 +13,13 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "runtime/layer_fields.h"
 #include "runtime/net_buffer.h"
 #include "shared/port.h"
 #include "sluice/fwp.h"
@@ -29,7 +31,18 @@ struct Upcall {
     dp_upcall header{};
     std::string path;                // of the executable, empty: unknown
     std::uint32_t packet_offset = 0; // in the frame
-    [[nodiscard]] bool at_flow() const { return header.flow != 0; }
+    // The flow is the ticket: connect, accept and established. At the other layers the ticket is a
+    // packet's, or of an operation.
+    [[nodiscard]] bool at_flow() const;
+    [[nodiscard]] bool of_operation() const { return header.flags & DP_UPCALL_OPERATION; }
+    [[nodiscard]] bool can_pend() const; // the layer
+    // What callouts know the flow by: unique over compartments, as the ids of the hold list are.
+    [[nodiscard]] std::uint64_t flow_handle() const {
+        return header.flow ? handle_of(header.compartment, header.flow) : 0;
+    }
+    static std::uint64_t handle_of(std::uint32_t compartment, std::uint64_t flow) {
+        return (std::uint64_t{compartment} - 1) << 40 | flow;
+    }
     [[nodiscard]] bool is_tcp() const { return header.key.protocol == 6; }
     // False: not an upcall of this layout, or its lengths contradict each other.
     static bool parse(std::span<const std::byte> frame, Upcall &out);
@@ -60,11 +73,24 @@ private:
     std::shared_ptr<const PacketOrigin> origin(std::span<const std::byte> packet,
                                                const PacketMemory *memory) const;
     void read_fragment(std::span<const std::byte> ip);
+    void read_icmp(std::span<const std::byte> message);
+    FWP_VALUE0 app_id();
+    FWP_VALUE0 user_id();
+    [[nodiscard]] FWP_VALUE0 port(bool local) const;
+    [[nodiscard]] bool unspecified_address(const dp_addr &address) const;
+    FWP_VALUE0 value_of(Fact fact, const Asked &asked);
     void fill_values(const Asked &asked);
     void fill_metadata(const Asked &asked);
     FWP_VALUE0 address(const dp_addr &from, FWP_BYTE_ARRAY16 &storage) const;
 
+    struct Icmp {
+        std::uint8_t type, code;           // of the flow's first packet, where there is a flow
+        std::optional<std::uint32_t> echo; // identifier << 16 | sequence
+    };
+
     const Upcall &upcall_;
+    bool inbound_ = false; // the packet
+    std::optional<Icmp> icmp_;
     bool v6_ = false;
     dp_addr local_{}, remote_{};
     std::uint32_t flags_ = 0;

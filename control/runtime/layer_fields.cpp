@@ -29,6 +29,10 @@ constexpr struct {
     {"FWPM_CONDITION_INTERFACE_INDEX", Fact::InterfaceIndex},
     {"FWPM_CONDITION_REAUTHORIZE_REASON", Fact::ReauthorizeReason},
     {"FWPM_CONDITION_COMPARTMENT_ID", Fact::CompartmentId},
+    {"FWPM_CONDITION_DIRECTION", Fact::Direction},
+    {"FWPM_CONDITION_ARRIVAL_INTERFACE_INDEX", Fact::ArrivalInterfaceIndex},
+    {"FWPM_CONDITION_NEXTHOP_INTERFACE_INDEX", Fact::NexthopInterfaceIndex},
+    {"FWPM_CONDITION_ORIGINAL_ICMP_TYPE", Fact::OriginalIcmpType},
 };
 
 Fact fact_of(const tables::Field &field) {
@@ -57,6 +61,48 @@ const tables::Layer *find_layer(std::uint16_t id) {
 }
 
 } // namespace
+
+std::uint32_t layer_metadata(std::uint16_t layer) {
+    constexpr std::uint32_t endpoint = FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE,
+                            parent = FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE,
+                            scope = FWPS_METADATA_FIELD_REMOTE_SCOPE_ID,
+                            echo = FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE;
+    switch (layer) {
+    case FWPS_LAYER_INBOUND_TRANSPORT_V4:
+    case FWPS_LAYER_INBOUND_TRANSPORT_V6:
+        return endpoint | echo;
+    case FWPS_LAYER_OUTBOUND_TRANSPORT_V4:
+    case FWPS_LAYER_OUTBOUND_TRANSPORT_V6:
+    case FWPS_LAYER_DATAGRAM_DATA_V4:
+    case FWPS_LAYER_DATAGRAM_DATA_V6:
+        return endpoint | scope | echo;
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
+        return endpoint | parent | scope | echo;
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+    case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V4:
+    case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V6:
+        return endpoint | parent | echo;
+    case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V4:
+    case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V6:
+        return endpoint | parent;
+    case FWPS_LAYER_OUTBOUND_ICMP_ERROR_V4:
+    case FWPS_LAYER_OUTBOUND_ICMP_ERROR_V6:
+        return endpoint | scope;
+    case FWPS_LAYER_INBOUND_ICMP_ERROR_V4:
+    case FWPS_LAYER_INBOUND_ICMP_ERROR_V6:
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V4:
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
+    case FWPS_LAYER_ALE_RESOURCE_RELEASE_V4:
+    case FWPS_LAYER_ALE_RESOURCE_RELEASE_V6:
+        return endpoint;
+    default:
+        return 0;
+    }
+}
 
 LayerFields layer_fields(std::uint16_t id) {
     const tables::Layer *layer = find_layer(id);

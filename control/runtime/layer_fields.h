@@ -26,6 +26,10 @@ enum class Fact : std::uint8_t {
     InterfaceIndex,
     ReauthorizeReason,
     CompartmentId,
+    Direction,
+    ArrivalInterfaceIndex,
+    NexthopInterfaceIndex,
+    OriginalIcmpType,
 };
 
 struct LayerFields {
@@ -33,6 +37,9 @@ struct LayerFields {
     bool v6 = false;
 };
 
+// Of the metadata that depends on the layer (FWPS_METADATA_FIELD_*), what the layer has: endpoint,
+// parent, remote scope, ICMP id and sequence. layers.tsv, metadata fields.
+std::uint32_t layer_metadata(std::uint16_t layer);
 // Empty for a layer that does not exist.
 LayerFields layer_fields(std::uint16_t layer);
 // The place of the field with this condition key in the layer; 0xFFFF if it has none.

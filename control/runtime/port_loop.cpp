@@ -9,7 +9,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::int64_t outside = 0, deposed = -1;
-constexpr std::chrono::milliseconds idle_wait{1000};
+constexpr std::chrono::milliseconds idle_wait{1000}, short_wait{1};
 
 } // namespace
 
@@ -17,8 +17,16 @@ constexpr std::chrono::milliseconds idle_wait{1000};
 // exactly whether the port was taken away meanwhile.
 class PortLoop::Leader final : public Pace {
 public:
-    void entering() override { since_.store(Clock::now().time_since_epoch().count()); }
-    void left() override { leads_ = since_.exchange(outside) != deposed; }
+    explicit Leader(PortLoop &loop) : loop_(loop) {}
+    void entering() override {
+        if (leads_) since_.store(Clock::now().time_since_epoch().count());
+    }
+    void left() override {
+        if (leads_) leads_ = since_.exchange(outside) != deposed;
+    }
+    void give_way() override {
+        if (leads_ && since_.exchange(deposed) != deposed) loop_.gives_way(*this);
+    }
     [[nodiscard]] bool leads() const { return leads_; }
     bool depose_if_slow() {
         std::int64_t since = since_.load();
@@ -28,6 +36,7 @@ public:
     }
 
 private:
+    PortLoop &loop_;
     std::atomic<std::int64_t> since_{outside};
     bool leads_ = true; // the leader's own thread only
 };
@@ -58,7 +67,7 @@ void PortLoop::run() {
     block_signals();
     Lock lock(mutex_);
     while (follow(lock)) {
-        const auto self = std::make_shared<Leader>();
+        const auto self = std::make_shared<Leader>(*this);
         leader_ = self;
         if (followers_ == 0) {
             if (running_ < threads_max)
@@ -89,18 +98,31 @@ bool PortLoop::follow(Lock &lock) {
     return !stop_;
 }
 
+void PortLoop::gives_way(const Leader &leader) {
+    Lock lock(mutex_);
+    if (leader_.get() == &leader) {
+        ++counters_.handoffs;
+        leader_.reset();
+    }
+    changed_.notify_all();
+}
+
 void PortLoop::lead(Leader &leader) {
     auto &io = *link_->io;
     auto spin_until = Clock::time_point::min();
     while (!stop_ && leader.leads()) {
+        const bool more_due = dispatcher_.tick();
+        dispatcher_.take_notices(link_);
+        const bool notice = dispatcher_.handle_notice(link_, leader);
+        if (!leader.leads()) return;
         auto frame = io.receive();
-        if (frame) {
-            dispatcher_.handle(link_, *std::move(frame), leader);
+        if (frame) dispatcher_.handle(link_, *std::move(frame), leader);
+        if (frame || notice) {
             if (busy_.count() > 0) spin_until = Clock::now() + busy_;
             continue;
         }
         if (busy_.count() > 0 && Clock::now() < spin_until) continue;
-        if (io.wait(idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
+        if (io.wait(more_due ? short_wait : idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
     }
 }
 

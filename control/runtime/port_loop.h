@@ -30,6 +30,7 @@ private:
     void spawn() REQUIRES(mutex_);
     bool follow(Lock &lock) REQUIRES(mutex_); // true: this thread is to lead
     void lead(Leader &leader) EXCLUDES(mutex_);
+    void gives_way(const Leader &leader) EXCLUDES(mutex_);
 
     const std::shared_ptr<PortLink> link_;
     Dispatcher &dispatcher_;

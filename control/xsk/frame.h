@@ -55,6 +55,10 @@ public:
     allocate() = 0;                     // a frame of length 0 for a downcall without a packet
     virtual bool send(Frame frame) = 0; // false: closed, or no room in time; the frame is consumed
     virtual void close() = 0;           // wakes wait(); later sends fail
+    // What the kernel tells without a packet, in a ring of its own: the next record's length and
+    // its bytes in the room given; 0: nothing is there. wait() wakes for these too. One thread at a
+    // time.
+    virtual std::size_t receive_notice(std::span<std::byte>) { return 0; }
     [[nodiscard]] virtual bool closed() const = 0;
     [[nodiscard]] virtual std::uint32_t frames() const = 0;
     // What sluiced needs to take the port over after its restart; -1 if there is none.

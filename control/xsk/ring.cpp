@@ -3,13 +3,13 @@
 
 #include <cerrno>
 #include <linux/if_xdp.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 namespace sluice::xsk {
 
-Result<Mapping> Mapping::make(int fd, std::size_t bytes, std::uint64_t offset, const char *what) {
-    void *base = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+Result<Mapping> Mapping::make(int fd, std::size_t bytes, std::uint64_t offset, const char *what,
+                              int protection) {
+    void *base = ::mmap(nullptr, bytes, protection, MAP_SHARED | MAP_POPULATE, fd,
                         static_cast<off_t>(offset));
     if (base == MAP_FAILED) return Error(errno, "map", what);
     Mapping m;

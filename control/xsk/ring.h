@@ -16,6 +16,7 @@
 
 #include <span>
 
+#include <sys/mman.h>
 #include <xdp/xsk.h>
 
 #include "core/fd.h"
@@ -27,7 +28,8 @@ namespace sluice::xsk {
 class Mapping {
 public:
     Mapping() = default;
-    static Result<Mapping> make(int fd, std::size_t bytes, std::uint64_t offset, const char *what);
+    static Result<Mapping> make(int fd, std::size_t bytes, std::uint64_t offset, const char *what,
+                                int protection = PROT_READ | PROT_WRITE);
     Mapping(Mapping &&other) noexcept;
     Mapping &operator=(Mapping &&other) noexcept;
     ~Mapping();

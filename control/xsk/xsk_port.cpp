@@ -64,28 +64,33 @@ Result<std::shared_ptr<XskPort>> XskPort::open(Handover handover) {
     if (!memory) return memory.error();
     auto rings = Rings::map(handover.socket.get(), handover.ring);
     if (!rings) return rings.error();
+    auto notices = NoticeRing::open(std::move(handover.notices), handover.notice_bytes);
+    if (!notices) return notices.error();
     Fd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!stop) return Error(errno, "make event descriptor");
     const int socket = handover.socket.get();
     const std::uint32_t ifindex = handover.ifindex;
-    std::shared_ptr<XskPort> port(
-        new XskPort(std::move(handover), *std::move(rings), *std::move(memory), std::move(stop)));
+    std::shared_ptr<XskPort> port(new XskPort(std::move(handover), *std::move(rings),
+                                              *std::move(memory), *std::move(notices),
+                                              std::move(stop)));
     port->refill();
     if (auto bound = bind_far(socket, ifindex); !bound) return bound.error();
     return port;
 }
 
-XskPort::XskPort(Handover handover, Rings rings, Mapping memory, Fd stop)
+XskPort::XskPort(Handover handover, Rings rings, Mapping memory, NoticeRing notices, Fd stop)
     : socket_(std::move(handover.socket)), memory_fd_(std::move(handover.memory)),
       far_(std::move(handover.far)), stop_(std::move(stop)), frames_(handover.frames),
-      memory_(std::move(memory)), store_(handover.frames), rings_(std::move(rings)) {}
+      memory_(std::move(memory)), store_(handover.frames), rings_(std::move(rings)),
+      notices_(std::move(notices)), notices_fd_(notices_.fd()) {}
 
 XskPort::~XskPort() = default;
 
 PortIo::Wait XskPort::wait(std::chrono::milliseconds limit) {
     if (closed()) return Wait::closed;
-    pollfd fds[2] = {{socket_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-    const int n = ::poll(fds, 2, static_cast<int>(limit.count()));
+    pollfd fds[3] = {
+        {socket_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}, {notices_fd_, POLLIN, 0}};
+    const int n = ::poll(fds, 3, static_cast<int>(limit.count()));
     if (closed() || (fds[1].revents & POLLIN)) return Wait::closed;
     if (n <= 0) return Wait::timeout;
     // The device went away under us: sluiced ends the port, we must not spin until its notice
@@ -150,6 +155,11 @@ bool XskPort::send(Frame frame) {
     }
     refill();
     return true;
+}
+
+std::size_t XskPort::receive_notice(std::span<std::byte> room) {
+    Lock lock(notices_mutex_);
+    return notices_.receive(room);
 }
 
 void XskPort::close() {

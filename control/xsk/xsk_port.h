@@ -8,6 +8,7 @@
 
 #include "xsk/frame.h"
 #include "xsk/mutex.h"
+#include "xsk/notice_ring.h"
 #include "xsk/ring.h"
 
 namespace sluice::xsk {
@@ -29,8 +30,8 @@ private:
 class XskPort final : public PortIo, public std::enable_shared_from_this<XskPort> {
 public:
     struct Handover {
-        Fd socket, memory, far;
-        std::uint32_t ifindex = 0, frames = 0, ring = 0;
+        Fd socket, memory, far, notices;
+        std::uint32_t ifindex = 0, frames = 0, ring = 0, notice_bytes = 0;
     };
     static Result<std::shared_ptr<XskPort>> open(Handover handover);
     ~XskPort() override;
@@ -39,6 +40,7 @@ public:
     std::optional<Frame> receive() override EXCLUDES(rx_mutex_);
     std::optional<Frame> allocate() override EXCLUDES(tx_mutex_);
     bool send(Frame frame) override EXCLUDES(tx_mutex_);
+    std::size_t receive_notice(std::span<std::byte> room) override EXCLUDES(notices_mutex_);
     void close() override;
     [[nodiscard]] bool closed() const override { return closed_.load(std::memory_order_acquire); }
     [[nodiscard]] std::uint32_t frames() const override { return frames_; }
@@ -49,7 +51,7 @@ protected:
     void give_back(std::byte *chunk) override EXCLUDES(rx_mutex_);
 
 private:
-    XskPort(Handover handover, Rings rings, Mapping memory, Fd stop);
+    XskPort(Handover handover, Rings rings, Mapping memory, NoticeRing notices, Fd stop);
     void refill() EXCLUDES(rx_mutex_);
     void refill_locked() REQUIRES(rx_mutex_);
     void collect_sent() REQUIRES(tx_mutex_);
@@ -64,6 +66,9 @@ private:
     Rings rings_;
     Mutex rx_mutex_;
     Mutex tx_mutex_;
+    Mutex notices_mutex_;
+    NoticeRing notices_ GUARDED_BY(notices_mutex_);
+    const int notices_fd_;
 };
 
 } // namespace sluice::xsk

@@ -2,6 +2,7 @@
 // A port in memory: upcalls are injected, what is sent is kept for the test to read.
 #pragma once
 
+#include <atomic>
 #include <cstring>
 #include <deque>
 #include <vector>
@@ -24,9 +25,21 @@ public:
             free_.push_back(memory_.data() + std::size_t(i) * DP_FRAME_BYTES);
     }
 
+    // How the kernel answers a CONTEXT downcall.
+    std::atomic<bool> acknowledges{true}, flow_is_there{true};
+
     void inject(const dp_upcall &header, const std::string &packet) {
         Lock lock(mutex_);
         arrived_.push_back(frame_locked(header, packet));
+        changed_.notify_all();
+    }
+    // Into the ring of notices.
+    void notify(dp_upcall h) {
+        h.magic = DP_UPCALL_MAGIC;
+        h.version = DP_LAYOUT_VERSION;
+        h.header_bytes = sizeof h;
+        Lock lock(mutex_);
+        notices_.emplace_back(reinterpret_cast<const char *>(&h), sizeof h);
         changed_.notify_all();
     }
     xsk::Frame frame(const dp_upcall &header, const std::string &packet) {
@@ -57,8 +70,9 @@ public:
 
     Wait wait(std::chrono::milliseconds limit) override {
         Lock lock(mutex_);
-        if (arrived_.empty() && !closed_) changed_.wait_for(lock, limit);
-        return closed_ ? Wait::closed : arrived_.empty() ? Wait::timeout : Wait::ready;
+        const auto idle = [&]() { return arrived_.empty() && notices_.empty(); };
+        if (idle() && !closed_) changed_.wait_for(lock, limit);
+        return closed_ ? Wait::closed : idle() ? Wait::timeout : Wait::ready;
     }
     std::optional<xsk::Frame> receive() override {
         Lock lock(mutex_);
@@ -87,10 +101,26 @@ public:
         std::memcpy(&s.header, bytes.data(), sizeof s.header);
         s.packet.assign(reinterpret_cast<const char *>(bytes.data()) + sizeof s.header,
                         bytes.size() - sizeof s.header);
+        if (s.header.kind == DP_DOWNCALL_CONTEXT && s.header.filter_id && acknowledges &&
+            !free_.empty()) {
+            dp_upcall ack{};
+            ack.kind = DP_UPCALL_ACK;
+            ack.filter_id = s.header.filter_id;
+            ack.action = flow_is_there ? 1 : 0;
+            arrived_.push_back(frame_locked(ack, {}));
+        }
         sent_.push_back(std::move(s));
         free_.push_back(frame.detach());
         changed_.notify_all();
         return true;
+    }
+    std::size_t receive_notice(std::span<std::byte> room) override {
+        Lock lock(mutex_);
+        if (notices_.empty()) return 0;
+        const std::string notice = std::move(notices_.front());
+        notices_.pop_front();
+        if (notice.size() <= room.size()) std::memcpy(room.data(), notice.data(), notice.size());
+        return notice.size();
     }
     void close() override {
         Lock lock(mutex_);
@@ -132,6 +162,7 @@ private:
     Condition changed_;
     std::vector<std::byte *> free_ GUARDED_BY(mutex_);
     std::deque<xsk::Frame> arrived_ GUARDED_BY(mutex_);
+    std::deque<std::string> notices_ GUARDED_BY(mutex_);
     std::vector<Sent> sent_ GUARDED_BY(mutex_);
     std::size_t sends_left_ GUARDED_BY(mutex_) = SIZE_MAX;
     bool closed_ GUARDED_BY(mutex_) = false;

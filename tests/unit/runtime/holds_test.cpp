@@ -126,7 +126,7 @@ TEST_F(Hold, CompletionAsksAgainInTheCallingThreadBeforeItReturns) {
             a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_REAUTHORIZE_REASON].value.uint32,
             FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION);
         EXPECT_EQ(a.out->rights, FWPS_RIGHT_ACTION_WRITE);
-        EXPECT_EQ(engine->pend(a.metadata->completionHandle, &context), STATUS_FWP_NULL_POINTER);
+        EXPECT_EQ(engine->pend(a.metadata->completionHandle, &context), STATUS_FWP_CANNOT_PEND);
         where = std::this_thread::get_id();
         ++asked_again;
         a.answer(FWP_ACTION_PERMIT);

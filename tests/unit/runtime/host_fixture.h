@@ -18,6 +18,7 @@ struct Asked {
     const FWPS_INCOMING_METADATA_VALUES0 *metadata;
     void *layer_data;
     const FWPS_FILTER3 *filter;
+    UINT64 flow_context;
     FWPS_CLASSIFY_OUT0 *out;
     [[nodiscard]] bool reauthorize() const {
         return values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.uint32 &
@@ -35,9 +36,9 @@ struct Asked {
 inline std::function<void(const Asked &)> script;
 inline void NTAPI scripted_classify(const FWPS_INCOMING_VALUES0 *values,
                                     const FWPS_INCOMING_METADATA_VALUES0 *metadata, VOID *data,
-                                    const void *, const FWPS_FILTER3 *filter, UINT64,
+                                    const void *, const FWPS_FILTER3 *filter, UINT64 context,
                                     FWPS_CLASSIFY_OUT0 *out) {
-    script({values, metadata, data, filter, out});
+    script({values, metadata, data, filter, context, out});
 }
 inline NTSTATUS NTAPI quiet_notify(FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, FWPS_FILTER3 *) {
     return STATUS_SUCCESS;

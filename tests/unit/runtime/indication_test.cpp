@@ -72,7 +72,7 @@ TEST(Indication, FillsTheFieldsThatAreKnownAndLeavesTheRestEmpty) {
     std::memcpy(&uid, user.tokenAccessInformation->data + 12, sizeof uid);
     EXPECT_EQ(uid, 1000u);
     EXPECT_EQ(in.metadata()->processId, 42u);
-    EXPECT_EQ(in.metadata()->flowHandle, 5u);
+    EXPECT_EQ(in.metadata()->flowHandle, (2ull << 40) + 5); // unique over compartments
     EXPECT_EQ(in.metadata()->compartmentId, 3u);
 }
 
@@ -198,6 +198,83 @@ TEST(Indication, TruncatedPacketsAreShownWithoutData) {
         Indication in(u, bytes, {});
         EXPECT_EQ(in.layer_data(), nullptr) << size;
     }
+}
+
+TEST(Indication, EndpointsAreToldWhereTheLayerHasThem) {
+    Upcall u = connect_v4(17);
+    u.header.endpoint = 77;
+    u.header.parent = 66;
+    auto bytes = packet();
+    for (const auto layer :
+         {FWPS_LAYER_ALE_AUTH_CONNECT_V4, FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4,
+          FWPS_LAYER_ALE_FLOW_ESTABLISHED_V4, FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V4}) {
+        u.header.layer = std::uint16_t(layer);
+        Indication in(u, bytes, {});
+        EXPECT_EQ(in.metadata()->transportEndpointHandle, 77u) << layer;
+        EXPECT_EQ(in.metadata()->parentEndpointHandle, 66u) << layer;
+    }
+    for (const auto layer : {FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4, FWPS_LAYER_ALE_AUTH_LISTEN_V4,
+                             FWPS_LAYER_ALE_RESOURCE_RELEASE_V4, FWPS_LAYER_DATAGRAM_DATA_V4}) {
+        u.header.layer = std::uint16_t(layer);
+        Indication in(u, bytes, {});
+        EXPECT_EQ(in.metadata()->transportEndpointHandle, 77u) << layer;
+        EXPECT_FALSE(in.metadata()->currentMetadataValues &
+                     FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE)
+            << layer;
+    }
+    u.header.layer = FWPS_LAYER_INBOUND_IPPACKET_V4;
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.metadata()->transportEndpointHandle, 0u);
+}
+
+TEST(Indication, AnEchoHasItsTypeWhereOthersHavePorts) {
+    Upcall u = connect_v4(1);
+    auto bytes = packet();
+    bytes[34] = std::byte{8};
+    bytes[38] = std::byte{0x12};
+    bytes[41] = std::byte{3};
+    Indication in(u, bytes, {});
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_LOCAL_PORT).uint16, 8);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_REMOTE_PORT).uint16, 0);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ORIGINAL_ICMP_TYPE).uint16, 8);
+    EXPECT_EQ(in.metadata()->icmpIdAndSequence, 0x12000003u);
+}
+
+// The header says the flow's direction, the packet that establishes it may run against that.
+TEST(Indication, AnAnsweringPacketsDataBeginsBehindItsHeader) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_ALE_FLOW_ESTABLISHED_V4;
+    u.header.key.remote = {0, 0xFFFFC0000000ull}; // where the packet comes from
+    u.header.key.local = {0, 0xFFFF0A000000ull};
+    auto bytes = packet();
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.layer_data()->FirstNetBuffer->CurrentMdlOffset, 42u);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_FLOW_ESTABLISHED_V4_DIRECTION).uint32,
+              UINT32(FWP_DIRECTION_OUTBOUND));
+}
+
+TEST(Indication, WildcardsAndMissingPeersAreEmpty) {
+    Upcall u = connect_v4(6);
+    u.header.layer = FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V4;
+    u.header.flow = 0;
+    u.header.endpoint = 5;
+    u.header.key.local = u.header.key.remote = {0, 0xFFFF00000000ull};
+    u.header.key.remote_port = 0;
+    Indication in(u, {}, {});
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V4_IP_LOCAL_ADDRESS).type, FWP_EMPTY);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V4_IP_REMOTE_ADDRESS).type, FWP_EMPTY);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V4_IP_REMOTE_PORT).type, FWP_EMPTY);
+    EXPECT_EQ(field(in, FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V4_IP_LOCAL_PORT).uint16, 1024);
+    EXPECT_EQ(in.layer_data(), nullptr);
+}
+
+TEST(Indication, ALinkLocalPeerHasAScope) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_ALE_AUTH_CONNECT_V6;
+    u.header.key.remote = {0xFE80000000000000ull, 1};
+    Indication in(u, {}, {});
+    EXPECT_EQ(in.metadata()->remoteScopeId.Zone, 7u);
+    EXPECT_TRUE(in.metadata()->currentMetadataValues & FWPS_METADATA_FIELD_REMOTE_SCOPE_ID);
 }
 
 TEST(FilterObject, ShowsTheFilterAsItWasAdded) {

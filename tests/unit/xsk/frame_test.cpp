@@ -89,7 +89,7 @@ TEST(FrameStore, LeavesTheReserve) {
 TEST(XskPort, RefusesMemoryThatIsTooSmall) {
     Fd memory(::memfd_create("test", MFD_CLOEXEC));
     ASSERT_EQ(::ftruncate(memory.get(), DP_FRAME_BYTES), 0);
-    auto port = XskPort::open({Fd(), std::move(memory), Fd(), 1, 2, 2});
+    auto port = XskPort::open({Fd(), std::move(memory), Fd(), Fd(), 1, 2, 2, 4096});
     ASSERT_FALSE(port);
     EXPECT_EQ(port.error().code, EINVAL);
 }
@@ -97,7 +97,7 @@ TEST(XskPort, RefusesMemoryThatIsTooSmall) {
 TEST(XskPort, RefusesWhatIsNoSocket) {
     Fd memory(::memfd_create("test", MFD_CLOEXEC)), other(::memfd_create("other", MFD_CLOEXEC));
     ASSERT_EQ(::ftruncate(memory.get(), 2 * DP_FRAME_BYTES), 0);
-    auto port = XskPort::open({std::move(other), std::move(memory), Fd(), 1, 2, 2});
+    auto port = XskPort::open({std::move(other), std::move(memory), Fd(), Fd(), 1, 2, 2, 4096});
     ASSERT_FALSE(port);
     EXPECT_EQ(port.error().code, ENOTSOCK);
 }
