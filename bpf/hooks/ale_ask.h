@@ -51,7 +51,7 @@ DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __
     f->ticket = dp_ticket_number();
     f->created_ns = bpf_ktime_get_ns();
     f->seen_ns = f->created_ns;
-    f->cookie = bpf_get_socket_cookie(skb);
+    f->cookie = o->inbound || o->scratch->way.back ? 0 : bpf_get_socket_cookie(skb);
     f->ifindex = o->ifindex;
     f->vlan = o->scratch->way.vlan;
     f->mark = skb->mark;
@@ -68,54 +68,85 @@ DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __
 }
 
 /* The IP header says as many bytes as are left: the packet comes back, and is parsed then. */
-DP_INLINE int dp_out_length(const struct dp_out *o, __u32 end)
+DP_INLINE int dp_up_length(struct __sk_buff *skb, const struct dp_packet *p, __u32 end)
 {
-    const struct dp_packet *p = o->packet;
     __be16 length, old;
 
     if (p->version == 6) {
         length = bpf_htons(end - p->l3 - sizeof(struct ipv6hdr));
-        return bpf_skb_store_bytes(o->skb, p->l3 + 4, &length, sizeof length, 0);
+        return bpf_skb_store_bytes(skb, p->l3 + 4, &length, sizeof length, 0);
     }
     length = bpf_htons(end - p->l3);
-    if (bpf_skb_load_bytes(o->skb, p->l3 + 2, &old, sizeof old)) return -1;
-    if (bpf_l3_csum_replace(o->skb, p->l3 + 10, old, length, sizeof length)) return -1;
-    return bpf_skb_store_bytes(o->skb, p->l3 + 2, &length, sizeof length, 0);
+    if (bpf_skb_load_bytes(skb, p->l3 + 2, &old, sizeof old)) return -1;
+    if (bpf_l3_csum_replace(skb, p->l3 + 10, old, length, sizeof length)) return -1;
+    return bpf_skb_store_bytes(skb, p->l3 + 2, &length, sizeof length, 0);
 }
 
 /* TCP data says nothing that its headers do not; it is sent again. So the port carries no
  * super-packets. */
-DP_INLINE int dp_out_shorten(const struct dp_out *o)
+DP_INLINE int dp_up_shorten(struct __sk_buff *skb, const struct dp_packet *p)
 {
-    const struct dp_packet *p = o->packet;
     __u32 end = p->l4 + sizeof(struct dp_tcp);
     __u8 offset = sizeof(struct dp_tcp) / 4 << 4; /* no options */
 
     if (p->protocol != DP_PROTO_TCP || !p->l4 || (p->tcp_flags & DP_TCP_SYN)) return 0;
-    return bpf_skb_change_tail(o->skb, end, 0) || dp_out_length(o, end) ||
-           bpf_skb_store_bytes(o->skb, p->l4 + 12, &offset, sizeof offset, 0);
+    return bpf_skb_change_tail(skb, end, 0) || dp_up_length(skb, p, end) ||
+           bpf_skb_store_bytes(skb, p->l4 + 12, &offset, sizeof offset, 0);
+}
+
+/* The packet at hand, which is f's, goes up. A function of its own for its stack. */
+static __noinline int dp_up_flow(struct __sk_buff *skb, const struct dp_flow *f, __u32 kind,
+                                 __u32 inbound)
+{
+    struct dp_scratch *s = dp_scratch();
+    __u32 host = f->host, reason;
+    struct dp_flow *kept;
+    struct dp_upcall *up;
+    int action;
+
+    if (!s) return TC_ACT_SHOT;
+    up = &s->up;
+    if (dp_up_shorten(skb, &s->packet)) {
+        dp_count(DP_REASON_INTERNAL, s->packet.bytes);
+        return TC_ACT_SHOT;
+    }
+    dp_upcall_begin(up, kind, &s->packet);
+    dp_upcall_flow(up, f, &s->flow_key);
+    dp_upcall_eval(up, &f->eval);
+    up->direction = inbound;
+    up->injected = s->way.injected;
+    if (kind == DP_UPCALL_QUEUED)
+        up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
+    action = dp_upcall_skb(skb, up, host, &reason);
+    if (reason && kind == DP_UPCALL_CLASSIFY) {
+        kept = dp_flow_find(&s->flow_key);
+        if (kept) dp_flow_abandon(&s->flow_key, kept);
+    }
+    return action;
 }
 
 DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u8 kind)
 {
-    struct dp_upcall *up = &o->scratch->up;
-    __u32 host = f->host, reason;
-    struct dp_flow *kept;
-    int action;
+    return dp_up_flow(o->skb, f, kind, o->inbound);
+}
 
-    if (dp_out_shorten(o)) return dp_out_drop(o, DP_REASON_INTERNAL);
-    dp_upcall_begin(up, kind, o->packet);
-    dp_upcall_flow(up, f, o->key);
-    dp_upcall_eval(up, &f->eval);
-    up->injected = o->scratch->way.injected;
-    if (kind == DP_UPCALL_QUEUED)
-        up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
-    action = dp_upcall_skb(o->skb, up, host, &reason);
-    if (reason && kind == DP_UPCALL_CLASSIFY) {
-        kept = dp_flow_find(o->key);
-        if (kept) dp_flow_abandon(o->key, kept);
+/* The packet that is out for f was injected: by whom is kept until it comes back. 0: no room. */
+DP_INLINE int dp_out_identity(const struct dp_out *o, struct dp_flow *f)
+{
+    struct dp_ticket *t = &o->scratch->ticket;
+    __u64 number = f->ticket;
+
+    f->flags &= ~DP_FLOW_INJECTED;
+    if (!o->scratch->way.injected.host) return 1;
+    __builtin_memset(t, 0, sizeof *t);
+    t->asked_ns = bpf_ktime_get_ns();
+    t->injected = o->scratch->way.injected;
+    if (bpf_map_update_elem(&tickets, &number, t, BPF_ANY)) {
+        dp_count(DP_REASON_TICKETS_FULL, o->packet->bytes);
+        return 0;
     }
-    return action;
+    f->flags |= DP_FLOW_INJECTED;
+    return 1;
 }
 
 /* Scratch's eval asks for a callout on behalf of f, which is ASKED in scratch or becomes so in the
@@ -144,29 +175,46 @@ DP_INLINE __u32 dp_out_segments(const struct dp_out *o)
     return o->skb->gso_segs > 1 ? o->skb->gso_segs : 1;
 }
 
-/* A permitted flow goes to the callout that the newer policy names, admitted by dp_use_admit. */
-DP_INLINE int dp_out_ask_again(const struct dp_out *o, struct dp_flow *f)
+/* f, in scratch and opened, goes into the table and its first packet up. */
+DP_INLINE int dp_out_ask(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes;
-    int mine;
+    __u32 bytes = o->packet->bytes;
 
-    bpf_spin_lock(&f->lock);
-    mine = f->state == DP_FLOW_PERMITTED;
-    if (mine) {
-        f->state = DP_FLOW_ASKED;
-        f->flags |= DP_FLOW_REAUTHORIZE;
-        f->up = segments;
-        f->down = 0;
-    }
-    bpf_spin_unlock(&f->lock);
-    if (mine && dp_flow_opens(f, &o->scratch->eval)) {
-        dp_flow_counted(f, bytes);
+    if (dp_out_identity(o, f) && dp_flow_insert(o->key, f)) {
+        dp_count(DP_REASON_FLOW_CREATED, bytes);
         return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
     }
-    dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1, bytes);
-    if (!mine) return dp_out_drop(o, DP_REASON_HELD);
-    dp_flow_abandon(o->key, f);
-    return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
+    dp_use_give(f->host, &f->process, 1, f->use_bytes);
+    return dp_out_drop(o, DP_REASON_FLOWS_FULL);
+}
+
+/* Carries out what the layer came to about the first packet of f, in scratch: enum
+   dp_classify_result. `keep`: a permit makes an entry. Without one the next packet is judged again,
+   with the same result. */
+DP_INLINE int dp_out_decide(const struct dp_out *o, struct dp_flow *f, int r, int keep)
+{
+    struct dp_eval *e = &o->scratch->eval;
+    int tell = !o->inbound && f->direction == DP_DIRECTION_OUTBOUND;
+
+    if (r == DP_CLASSIFY_CALLOUT) {
+        if (o->packet->group && o->packet->protocol == DP_PROTO_TCP)
+            return dp_out_drop(o, DP_REASON_MALFORMED);
+        f->state = DP_FLOW_ASKED;
+        f->up = dp_out_segments(o);
+        r = dp_out_open(o, f);
+        if (r == DP_CLASSIFY_CALLOUT) return dp_out_ask(o, f);
+    }
+    if (r == DP_CLASSIFY_NO_POLICY || (r != DP_CLASSIFY_PERMIT && !tell)) return TC_ACT_SHOT;
+    if (r != DP_CLASSIFY_PERMIT) return dp_out_answer(o);
+    f->state = DP_FLOW_PERMITTED; /* also where a quota was full */
+    f->up = 0;
+    f->generation = e->generation;
+    f->eval = *e;
+    if (o->inbound || tell) dp_event_tell(&o->scratch->key, e, &f->process, DP_REASON_NONE);
+    if (keep)
+        dp_count(dp_flow_insert(o->key, f) ? DP_REASON_FLOW_CREATED : DP_REASON_FLOWS_FULL,
+                 o->packet->bytes);
+    return DP_PASS;
 }
 
 /* A packet behind one that is held, or on its way down: kept in order by the host, within its
@@ -196,6 +244,7 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     if (!counted) dp_use_give(host, &f->process, 0, bytes);
     if (state == DP_FLOW_PERMITTED) return DP_PASS;
     if (state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
+    if (state == DP_FLOW_COMPLETED) return dp_out_drop(o, DP_REASON_HELD);
     if (!fits) return dp_out_drop(o, DP_REASON_HOLD_QUOTA);
     f->seen_ns = bpf_ktime_get_coarse_ns();
     return dp_out_upcall(o, f, DP_UPCALL_QUEUED);
@@ -265,9 +314,19 @@ DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
     f->eval = o->scratch->eval;
     f->reason = DP_REASON_HOLD_EXPIRED;
     if (r == DP_CLASSIFY_PERMIT) return DP_PASS;
-    return o->inbound ? TC_ACT_SHOT : dp_reject(o->skb, o->packet, o->ifindex);
+    return o->inbound ? TC_ACT_SHOT : dp_out_answer(o);
 }
 
 #define DP_OVERDUE_GRACE_NS (2ULL * 1000000000) /* the daemon sweeps every quarter of a second */
+
+/* A packet of a flow that is ASKED, HELD or DRAINING. */
+DP_INLINE int dp_out_waits(const struct dp_out *o, struct dp_flow *f)
+{
+    if (f->deadline_ns && bpf_ktime_get_ns() > f->deadline_ns + DP_OVERDUE_GRACE_NS)
+        return dp_out_overdue(o, f);
+    /* The clone of a packet that was held and given up: it goes before what is queued. */
+    if (f->state == DP_FLOW_DRAINING && o->scratch->way.injected.host == f->host) return DP_PASS;
+    return dp_out_queue(o, f);
+}
 
 #endif

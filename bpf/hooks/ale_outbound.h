@@ -5,83 +5,33 @@
 #ifndef SLUICE_BPF_HOOKS_ALE_OUTBOUND_H
 #define SLUICE_BPF_HOOKS_ALE_OUTBOUND_H
 
-#include "hooks/ale_ask.h"
+#include "hooks/ale_again.h"
 
 /* First packet of a flow that has no entry. */
 DP_INLINE int dp_out_first(const struct dp_out *o, __u32 flags)
 {
     struct dp_eval *e = &o->scratch->eval;
-    struct dp_flow *f = dp_out_prepare(o, flags, DP_DIRECTION_OUTBOUND), *kept;
+    struct dp_flow *f = dp_out_prepare(o, flags, DP_DIRECTION_OUTBOUND);
     int r;
 
     __builtin_memset(e, 0, sizeof *e);
     r = dp_out_judge(o, f, flags & DP_FLOW_MID_STREAM ? DP_REAUTHORIZE_MID_STREAM : 0);
-    if (r == DP_CLASSIFY_CALLOUT) {
-        if (o->packet->group && o->packet->protocol == DP_PROTO_TCP)
-            return dp_out_drop(o, DP_REASON_MALFORMED);
-        f->state = DP_FLOW_ASKED;
-        f->up = dp_out_segments(o);
-        r = dp_out_open(o, f);
-    }
-    if (r == DP_CLASSIFY_NO_POLICY) return TC_ACT_SHOT;
-    if (r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_DEFER)
-        return dp_reject(o->skb, o->packet, o->ifindex);
-    if (r == DP_CLASSIFY_PERMIT) { /* also where a quota was full */
-        f->state = DP_FLOW_PERMITTED;
-        f->up = 0;
-        f->generation = e->generation;
-        f->eval = *e;
-    }
-    kept = dp_flow_insert(o->key, f);
-    if (r == DP_CLASSIFY_PERMIT) {
-        dp_event_tell(&o->scratch->key, e, &f->process, DP_REASON_NONE);
-        dp_count(kept ? DP_REASON_FLOW_CREATED : DP_REASON_FLOWS_FULL, o->packet->bytes);
-        return DP_PASS; /* without an entry: judged again, with the same result */
-    }
-    if (!kept) {
-        dp_use_give(f->host, &f->process, 1, f->use_bytes);
-        return dp_out_drop(o, DP_REASON_FLOWS_FULL);
-    }
-    dp_count(DP_REASON_FLOW_CREATED, o->packet->bytes);
-    return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
-}
-
-/* A permitted flow under a policy that is newer than its verdict. */
-DP_INLINE int dp_out_again(const struct dp_out *o, struct dp_flow *f)
-{
-    int r;
-
-    o->scratch->eval = f->eval;
-    r = dp_out_judge(o, f, DP_REAUTHORIZE_POLICY_CHANGE);
-    if (r == DP_CLASSIFY_CALLOUT && f->direction == DP_DIRECTION_OUTBOUND) {
-        r = dp_use_admit(&o->scratch->key, &o->scratch->eval, &f->process, o->packet->bytes);
-        DP_FORGET(r);
-        if (r == DP_CLASSIFY_CALLOUT) return dp_out_ask_again(o, f);
-    }
-    if (dp_flow_judged(f, &o->scratch->eval, r, o->packet->protocol)) {
-        dp_flow_touch(f, o->packet, 1);
-        return DP_PASS;
-    }
-    if (f->flags & DP_FLOW_REVOKED) return TC_ACT_SHOT;
-    return dp_reject(o->skb, o->packet, o->ifindex);
+    return dp_out_decide(o, f, r, 1);
 }
 
 /* The answer to what a peer began, which had no entry: TCP's SYN makes none. */
 DP_INLINE int dp_out_accepted(const struct dp_out *o)
 {
     struct dp_eval *e = &o->scratch->eval;
-    struct dp_flow *f = dp_out_prepare(o, DP_FLOW_REPLIED, DP_DIRECTION_INBOUND);
+    __u32 reason = o->packet->tcp_flags & DP_TCP_SYN ? 0 : DP_REAUTHORIZE_MID_STREAM;
+    __u32 flags = DP_FLOW_REPLIED | (reason ? DP_FLOW_MID_STREAM | DP_FLOW_REAUTHORIZE : 0);
+    struct dp_flow *f = dp_out_prepare(o, flags, DP_DIRECTION_INBOUND);
     int r;
 
     dp_owner_of_listener(f, o->skb, o->packet);
     __builtin_memset(e, 0, sizeof *e);
-    r = dp_out_judge(o, f, o->packet->tcp_flags & DP_TCP_SYN ? 0 : DP_REAUTHORIZE_MID_STREAM);
-    if (r != DP_CLASSIFY_PERMIT) return TC_ACT_SHOT;
-    f->generation = e->generation;
-    f->eval = *e;
-    dp_count(dp_flow_insert(o->key, f) ? DP_REASON_FLOW_CREATED : DP_REASON_FLOWS_FULL,
-             o->packet->bytes);
-    return DP_PASS;
+    r = dp_out_judge(o, f, reason);
+    return dp_out_decide(o, f, r, 1);
 }
 
 /* No entry. Which side began it decides which layer owns it. */
@@ -109,8 +59,10 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
             if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_out_first(o, 0);
         }
-        if (f->generation != generation) return dp_out_again(o, f);
+        if (f->generation != generation) return dp_again(o, f);
         dp_flow_touch(f, o->packet, 1);
+        /* An accepted connection is known by its socket from the answer to the SYN on. */
+        if (!f->cookie && !o->scratch->way.back) f->cookie = bpf_get_socket_cookie(o->skb);
         return DP_PASS;
     case DP_FLOW_BLOCKED:
         /* The same attempt once more hears the same; what comes later is a new one. */
@@ -121,10 +73,10 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
             return dp_out_unknown(o);
         }
         return dp_out_refuse(o, DP_REASON_FLOW_BLOCKED);
+    case DP_FLOW_COMPLETED:
+        return dp_out_drop(o, DP_REASON_HELD);
     default:
-        if (f->deadline_ns && bpf_ktime_get_ns() > f->deadline_ns + DP_OVERDUE_GRACE_NS)
-            return dp_out_overdue(o, f);
-        return dp_out_queue(o, f);
+        return dp_out_waits(o, f);
     }
 }
 

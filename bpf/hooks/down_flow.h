@@ -26,7 +26,6 @@ DP_INLINE void dp_down_meta(const struct dp_down *d, __u32 op, const struct dp_f
 DP_INLINE int dp_down_on(const struct dp_down *d, const struct dp_flow *f)
 {
     dp_down_meta(d, d->inbound ? DP_PORT_RECEIVE : DP_PORT_SEND, f);
-    if (f->flags & DP_FLOW_INJECTED) d->meta->ticket = f->ticket;
     return XDP_PASS;
 }
 
@@ -97,6 +96,7 @@ DP_INLINE __u32 dp_down_how(const struct dp_down *d, __u32 answered)
 DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
 {
     __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, again = dp_down_is_again(f);
+    __u32 injected = f->flags & DP_FLOW_INJECTED;
 
     f->seen_ns = bpf_ktime_get_ns();
     f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
@@ -107,6 +107,7 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     /* Only the headers of TCP data went up; TCP sends it again. */
     if (!d->bytes || (tcp && again)) return XDP_DROP;
+    if (injected) d->meta->ticket = f->ticket;
     return dp_down_on(d, f);
 }
 
@@ -151,6 +152,12 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
     return XDP_PASS;
 }
 
+/* Not again, and not what was injected. */
+DP_INLINE int dp_down_may_pend(const struct dp_flow *f)
+{
+    return f->state == DP_FLOW_ASKED && !(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED));
+}
+
 DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
 {
     __u32 id = d->host;
@@ -160,7 +167,7 @@ DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
     int done;
 
     bpf_spin_lock(&f->lock);
-    done = f->state == DP_FLOW_ASKED && !(f->flags & DP_FLOW_REAUTHORIZE);
+    done = dp_down_may_pend(f);
     if (done) {
         f->state = DP_FLOW_HELD;
         f->flags |= DP_FLOW_WAS_HELD;
@@ -182,9 +189,7 @@ DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct
     if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD)
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     /* Pended and completed before the classify returned: a hold all the same, in one frame. */
-    if (d->head->kind == DP_DOWNCALL_COMPLETE && state == DP_FLOW_ASKED &&
-        !(f->flags & DP_FLOW_REAUTHORIZE))
-        dp_down_held(d, f);
+    if (d->head->kind == DP_DOWNCALL_COMPLETE && dp_down_may_pend(f)) dp_down_held(d, f);
     if (d->head->flags & DP_DOWNCALL_EXPIRED) __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
     r = dp_down_resume(d, f);
     if (r == -DP_REASON_DOWNCALL_STALE) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
@@ -192,6 +197,21 @@ DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct
     if (r == DP_CLASSIFY_CALLOUT) return dp_down_next(d, f);
     if (r < 0) dp_count(-r, d->bytes);
     return dp_down_block(d, f);
+}
+
+/* The hold of what a peer began is over and its packet is given up: the host injects a clone, which
+   is then judged. */
+DP_INLINE int dp_down_close(const struct dp_down *d, struct dp_flow *f)
+{
+    if (d->head->kind != DP_DOWNCALL_COMPLETE || d->bytes || f->direction != DP_DIRECTION_INBOUND ||
+        d->head->filter_id != f->eval.asked_id)
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    if (dp_down_may_pend(f)) dp_down_held(d, f); /* closed before the classify returned */
+    if (f->state != DP_FLOW_HELD) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    f->deadline_ns = bpf_ktime_get_ns() + DP_COMPLETED_NS;
+    if (!dp_flow_closes(f, DP_FLOW_COMPLETED, 1, DP_REASON_HOLD_PERMITTED, 0))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    return XDP_DROP;
 }
 
 DP_INLINE int dp_down_release(const struct dp_down *d, struct dp_flow *f)
@@ -208,7 +228,8 @@ DP_INLINE int dp_down_release(const struct dp_down *d, struct dp_flow *f)
     return dp_down_on(d, f);
 }
 
-/* A packet of the other direction is out only where the question is about a flow that goes on. */
+/* A packet of the other direction can be the question only of a flow that goes on; any may be
+   queued. */
 DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
 {
     __u32 own = f->direction == DP_DIRECTION_INBOUND ? DP_FITS_INBOUND : DP_FITS_OUTBOUND;
@@ -216,7 +237,8 @@ DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
     d->inbound = f->direction == DP_DIRECTION_INBOUND;
     if (!d->bytes || d->fits & own) return 1;
     d->inbound = !d->inbound;
-    return d->fits && f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_ESTABLISHING);
+    return d->head->kind == DP_DOWNCALL_RELEASE ||
+           f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_ESTABLISHING);
 }
 
 DP_INLINE int dp_down_flow(struct xdp_md *ctx, struct dp_down *d)
@@ -230,6 +252,7 @@ DP_INLINE int dp_down_flow(struct xdp_md *ctx, struct dp_down *d)
     switch (d->head->kind) {
     case DP_DOWNCALL_ANSWER:
     case DP_DOWNCALL_COMPLETE:
+        if (d->head->flags & DP_DOWNCALL_CLOSE) return dp_down_close(d, f);
         return dp_down_answer(ctx, d, f);
     case DP_DOWNCALL_HELD:
         return dp_down_held(d, f);

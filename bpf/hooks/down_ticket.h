@@ -78,8 +78,7 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
         return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     dp_down_ticket_contexts(d, t);
-    if (!dp_down_keep(d, &t->eval))
-        return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
+    if (!dp_down_keep(d, &t->eval)) return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
     r = dp_classify(&t->key, &t->eval);
     d->meta->stage = t->stage;
     d->meta->ifindex = t->ifindex;

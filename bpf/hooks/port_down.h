@@ -7,6 +7,7 @@
 #define SLUICE_BPF_HOOKS_PORT_DOWN_H
 
 #include "hooks/down_flow.h"
+#include "hooks/down_inject.h"
 #include "hooks/down_operation.h"
 #include "hooks/down_ticket.h"
 
@@ -57,11 +58,21 @@ static __noinline int dp_down_by_ticket(struct dp_scratch *s, __u32 host, __u32 
     return dp_down_ticket(&d);
 }
 
+static __noinline int dp_down_by_host(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
+                                      __u32 bytes)
+{
+    const struct dp_down d = {
+        .head = &s->head, .meta = &s->meta, .host = host, .scratch = s, .bytes = bytes};
+
+    return dp_down_inject(&d, bytes ? dp_parse_xdp(ctx, sizeof s->head, &s->packet) : 0);
+}
+
 /* bytes: of the packet; 0: none. */
 DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host, __u32 bytes)
 {
     int fits = 0;
 
+    if (s->head.kind == DP_DOWNCALL_INJECT) return dp_down_by_host(ctx, s, host, bytes);
     if (s->head.flags & DP_DOWNCALL_OPERATION) return dp_down_operation(s, host, bytes);
     if (bytes) fits = dp_down_look(ctx, s);
     if (fits < 0) {
@@ -86,7 +97,7 @@ DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
 
     if (bpf_xdp_load_bytes(ctx, 0, head, sizeof *head) || head->magic != DP_DOWNCALL_MAGIC ||
         head->version != DP_LAYOUT_VERSION || head->kind < DP_DOWNCALL_ANSWER ||
-        (head->kind > DP_DOWNCALL_DISCARD && head->kind != DP_DOWNCALL_CONTEXT)) {
+        head->kind > DP_DOWNCALL_CONTEXT) {
         dp_count(DP_REASON_DOWNCALL_MALFORMED, bytes);
         return XDP_DROP;
     }

@@ -4,6 +4,7 @@
 #ifndef SLUICE_BPF_HOOKS_PORT_TC_H
 #define SLUICE_BPF_HOOKS_PORT_TC_H
 
+#include "hooks/port_inject.h"
 #include "hooks/tc_egress.h"
 #include "hooks/tc_ingress.h"
 
@@ -28,7 +29,9 @@ static __noinline int dp_port_ask_packet(struct __sk_buff *skb, struct dp_scratc
 static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch *s, __u32 stage)
 {
     struct dp_flow_key *key = &s->flow_key;
+    struct dp_ticket *t;
     struct dp_flow *f;
+    __u64 number;
     __u32 reason;
     int action;
 
@@ -38,66 +41,86 @@ static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch 
     dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, &s->packet);
     dp_upcall_flow(&s->up, f, key);
     dp_upcall_eval(&s->up, &f->eval);
+    s->up.direction = stage < DP_STAGE_ALE_OUT;
+    number = f->ticket;
+    if (f->flags & DP_FLOW_INJECTED && (t = bpf_map_lookup_elem(&tickets, &number)))
+        s->up.injected = t->injected;
     action = dp_upcall_skb(skb, &s->up, f->host, &reason);
     if (reason) dp_flow_abandon(key, f);
     return action;
 }
 
-/* The record of who injected the packet is used up. 0: it is gone. */
+/* The record of who injected the packet is used up. DP_REASON_*. */
 DP_INLINE int dp_port_identify(struct dp_scratch *s, __u64 number)
 {
     struct dp_ticket *t;
 
-    if (!number) return 1;
+    if (!number) return DP_REASON_NONE;
     t = bpf_map_lookup_elem(&tickets, &number);
-    if (!t) return 0;
+    if (!t) return DP_REASON_DOWNCALL_STALE;
     s->way.injected = t->injected;
     bpf_map_delete_elem(&tickets, &number);
-    return 1;
+    return DP_REASON_NONE;
 }
 
-DP_INLINE int dp_port_deliver(struct __sk_buff *skb, const struct dp_port_meta *m)
+/* By the NIC, past its programs. */
+DP_INLINE int dp_port_deliver(struct __sk_buff *skb, const struct dp_way *way, int inbound)
 {
-    if (m->vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), m->vlan & 0xffff)) {
+    __u32 vlan = way->vlan;
+
+    if (vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vlan & 0xffff)) {
         dp_count(DP_REASON_INTERNAL, skb->len);
         return TC_ACT_SHOT;
     }
-    if (m->op == DP_PORT_SEND) return bpf_redirect(m->ifindex, 0);
-    skb->mark |= DP_MARK_BITS;
-    return bpf_redirect(m->ifindex, BPF_F_INGRESS);
+    if (inbound) {
+        skb->mark |= DP_MARK_BITS;
+        return bpf_redirect(way->ifindex, BPF_F_INGRESS);
+    }
+    if (!dp_link_is_unknown(skb)) return bpf_redirect(way->ifindex, 0);
+    skb->tc_index = DP_TC_INDEX_NEW_LINK;
+    return bpf_redirect_neigh(way->ifindex, 0, 0, 0);
 }
 
-/* The packet passes the layers behind the stage that answered. */
-DP_INLINE int dp_port_go_on(struct __sk_buff *skb, const struct dp_port_meta *m,
-                            struct dp_scratch *s)
+/* The packet passes the layers from `from` on. */
+DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
 {
-    int action;
+    int inbound = from < DP_STAGE_ALE_OUT;
+    int action = inbound ? dp_stages_in(skb, from) : dp_stages_out(skb, from);
 
-    if (!dp_port_identify(s, m->ticket)) {
-        dp_count(DP_REASON_DOWNCALL_STALE, skb->len);
-        return TC_ACT_SHOT;
-    }
-    action =
-        m->op == DP_PORT_SEND ? dp_stages_out(skb, m->stage + 1) : dp_stages_in(skb, m->stage + 1);
-    return action == DP_PASS ? dp_port_deliver(skb, m) : action;
+    return action == DP_PASS ? dp_port_deliver(skb, &s->way, inbound) : action;
+}
+
+DP_INLINE int dp_port_inject(struct __sk_buff *skb, struct dp_scratch *s, __u32 stage)
+{
+    int reason = stage < DP_STAGE_ALE_OUT ? dp_inject_receive(skb) : dp_inject_send(skb);
+
+    dp_count(reason ? reason : DP_REASON_INJECTED, skb->len);
+    return reason ? TC_ACT_SHOT : dp_port_go_on(skb, s, stage);
 }
 
 /* A packet of a socket whose operation was permitted: from its ALE layer on, as if it came now. */
-DP_INLINE int dp_port_again(struct __sk_buff *skb, struct dp_port_meta *m, struct dp_scratch *s)
+DP_INLINE int dp_port_again(struct __sk_buff *skb, const struct dp_port_meta *m,
+                            struct dp_scratch *s)
 {
     s->way.operation = m->ticket;
-    m->ticket = 0;
-    m->op = m->stage == DP_STAGE_ALE_IN ? DP_PORT_RECEIVE : DP_PORT_SEND;
-    m->stage--;
-    return dp_port_go_on(skb, m, s);
+    return dp_port_go_on(skb, s, m->stage);
 }
 
-DP_INLINE int dp_port_do(struct __sk_buff *skb, struct dp_port_meta *m, struct dp_scratch *s)
+DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, struct dp_scratch *s)
 {
+    int other = m->op == DP_PORT_ASK || m->op == DP_PORT_AGAIN; /* not a record of who injected */
+    int reason = other ? DP_REASON_NONE : dp_port_identify(s, m->ticket);
+
+    if (reason) {
+        dp_count(reason, skb->len);
+        return TC_ACT_SHOT;
+    }
     switch (m->op) {
     case DP_PORT_SEND:
     case DP_PORT_RECEIVE:
-        return dp_port_go_on(skb, m, s);
+        return dp_port_go_on(skb, s, m->stage + 1);
+    case DP_PORT_INJECT:
+        return dp_port_inject(skb, s, m->stage);
     case DP_PORT_REJECT:
         return dp_reject(skb, &s->packet, m->ifindex);
     case DP_PORT_ASK:
@@ -126,6 +149,7 @@ SEC("tc") int dp_port_apply(struct __sk_buff *skb)
     skb->priority = m->priority;
     if (dp_parse_skb(skb, &s->packet)) goto foreign;
     __builtin_memset(&s->way, 0, sizeof s->way);
+    bpf_skb_change_type(skb, DP_PACKET_HOST); /* lo does not say so again */
     s->way.ifindex = m->ifindex;
     s->way.vlan = m->vlan;
     s->way.back = 1;

@@ -9,6 +9,7 @@
 #include "hooks/packet_ask.h"
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
+#include "lib/route.h"
 
 /* The next three return DP_PASS where the packet goes on. */
 
@@ -25,34 +26,12 @@ DP_INLINE int dp_stage_ippacket_in(const struct dp_out *o)
     return r == DP_CLASSIFY_CALLOUT ? dp_packet_ask(o, DP_STAGE_IP_IN, 0) : DP_PASS;
 }
 
-#define DP_AF_INET 2
-#define DP_AF_INET6 10
-
 /* Whether the packet is for this machine: the routing table knows. */
-static __noinline int dp_in_is_local(struct __sk_buff *skb, const struct dp_packet *p,
-                                     __u32 ifindex)
+DP_INLINE int dp_in_is_local(const struct dp_out *o)
 {
-    struct bpf_fib_lookup fib = {.ifindex = ifindex, .l4_protocol = p->protocol};
-    long r;
+    const struct dp_packet *p = o->packet;
 
-    if (p->group) return 1;
-    if (p->version == 4) {
-        fib.family = DP_AF_INET;
-        fib.ipv4_src = bpf_htonl((__u32)p->source.lo);
-        fib.ipv4_dst = bpf_htonl((__u32)p->destination.lo);
-    } else {
-        fib.family = DP_AF_INET6;
-        fib.ipv6_src[0] = bpf_htonl(p->source.hi >> 32);
-        fib.ipv6_src[1] = bpf_htonl((__u32)p->source.hi);
-        fib.ipv6_src[2] = bpf_htonl(p->source.lo >> 32);
-        fib.ipv6_src[3] = bpf_htonl((__u32)p->source.lo);
-        fib.ipv6_dst[0] = bpf_htonl(p->destination.hi >> 32);
-        fib.ipv6_dst[1] = bpf_htonl((__u32)p->destination.hi);
-        fib.ipv6_dst[2] = bpf_htonl(p->destination.lo >> 32);
-        fib.ipv6_dst[3] = bpf_htonl((__u32)p->destination.lo);
-    }
-    r = bpf_fib_lookup(skb, &fib, sizeof fib, 0);
-    return r < 0 || r == BPF_FIB_LKUP_RET_NOT_FWDED || r == BPF_FIB_LKUP_RET_FWD_DISABLED;
+    return p->group || dp_route_is_local(o->skb, &p->source, &p->destination, o->ifindex);
 }
 
 DP_INLINE int dp_stage_ale_in(const struct dp_out *o)
@@ -71,7 +50,7 @@ DP_INLINE int dp_stages_local(const struct dp_out *o, const struct dp_view *v, _
         return from <= DP_STAGE_TRANSPORT_IN && dp_layer_icmp_error(v, o->scratch) ? TC_ACT_SHOT
                                                                                    : DP_PASS;
     if (from <= DP_STAGE_ALE_IN && !dp_flow_find(o->key) && !dp_addr_is_loopback(&o->key->remote) &&
-        !dp_in_is_local(o->skb, o->packet, o->ifindex))
+        !dp_in_is_local(o))
         return DP_PASS;
     if (from <= DP_STAGE_TRANSPORT_IN &&
         dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, o->scratch))

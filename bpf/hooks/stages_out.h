@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_STAGES_OUT_H
 
 #include "hooks/ale_outbound.h"
+#include "hooks/link.h"
 #include "hooks/operation_wait.h"
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
@@ -67,6 +68,8 @@ __noinline int dp_stages_out(struct __sk_buff *skb, __u32 from)
     if (action != DP_PASS) return action;
     if (from <= DP_STAGE_IP_OUT && dp_layer_packet(&v, DP_LAYER_OUTBOUND_IPPACKET_V4, s))
         return TC_ACT_SHOT;
+    /* A link header that is not made yet is judged at the NIC. */
+    if (s->way.back && dp_link_is_unknown(skb)) return DP_PASS;
     return from <= DP_STAGE_MAC_OUT && dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
 }
 

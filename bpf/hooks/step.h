@@ -60,11 +60,17 @@ DP_INLINE int dp_out_drop(const struct dp_out *o, __u32 reason)
     return TC_ACT_SHOT;
 }
 
-/* The packet, which leaves, is refused by the layer: its sender hears at once. */
+/* The packet, which leaves, is refused: its sender hears at once. What was injected has none. */
+DP_INLINE int dp_out_answer(const struct dp_out *o)
+{
+    if (o->scratch->way.injected.host) return TC_ACT_SHOT;
+    return dp_reject(o->skb, o->packet, o->ifindex);
+}
+
 DP_INLINE int dp_out_refuse(const struct dp_out *o, __u32 reason)
 {
     dp_count(reason, o->packet->bytes);
-    return dp_reject(o->skb, o->packet, o->ifindex);
+    return dp_out_answer(o);
 }
 
 #endif

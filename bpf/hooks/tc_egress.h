@@ -25,14 +25,18 @@ DP_INLINE int dp_egress(struct __sk_buff *skb, struct dp_scratch *s)
     /* What came in by a device was not sent by a socket: sent by a port, so judged, or forwarded
        (no connection of ours). No application can make a packet look so. */
     __u32 arrival = skb->ingress_ifindex;
-    int reason;
+    int reason, sent = arrival && bpf_map_lookup_elem(&ports, &arrival);
 
-    if (arrival && bpf_map_lookup_elem(&ports, &arrival)) return DP_PASS;
+    if (sent && skb->tc_index != DP_TC_INDEX_NEW_LINK) return DP_PASS;
     dp_way_new(s, skb);
     reason = dp_parse_skb(skb, &s->packet);
     if (reason) {
         dp_count(reason, skb->len);
         return TC_ACT_SHOT;
+    }
+    if (sent) {
+        skb->tc_index = 0;
+        return dp_stages_out(skb, DP_STAGE_MAC_OUT);
     }
     if (arrival || !s->packet.version) return dp_stages_forward(skb, arrival);
     return dp_stages_out(skb, DP_STAGE_ALE_OUT);

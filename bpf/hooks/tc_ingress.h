@@ -4,9 +4,11 @@
 #ifndef SLUICE_BPF_HOOKS_TC_INGRESS_H
 #define SLUICE_BPF_HOOKS_TC_INGRESS_H
 
+#include "hooks/link.h"
 #include "hooks/stages_in.h"
 
 #define DP_MARK_BITS (cfg.mark_bit | DP_OWN_BIT) /* both: delivered by a port */
+#define DP_PACKET_HOST 0
 
 DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const struct dp_nic *nic)
 {
@@ -15,6 +17,8 @@ DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const stru
     int reason;
 
     if (mark) skb->mark &= ~DP_MARK_BITS;
+    /* It was injected and is for this machine, whatever its link header says. */
+    if (mark & cfg.mark_bit && dp_link_is_unknown(skb)) bpf_skb_change_type(skb, DP_PACKET_HOST);
     if (mark == DP_MARK_BITS) return DP_PASS;
     if (mark == cfg.mark_bit) from = DP_STAGE_ALE_IN; /* its socket is not found from the port */
     if (mark == DP_OWN_BIT) from = DP_STAGE_ALE_IN;   /* our own RST or ICMP: no layer judges it */

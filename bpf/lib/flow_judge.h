@@ -26,9 +26,6 @@ DP_INLINE int dp_flow_judge(const struct dp_judging *j, struct dp_key *key, stru
     if (j->reauthorize) DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_REAUTHORIZE;
     DP_NUMBER(key, REAUTHORIZE_REASON) = j->reauthorize;
     r = dp_classify(key, eval);
-    /* Nobody is asked yet about what comes in. */
-    if (r == DP_CLASSIFY_CALLOUT && j->flow->direction == DP_DIRECTION_INBOUND)
-        r = DP_CLASSIFY_BLOCK;
     dp_report(key, eval, r, j->bytes, &j->flow->process);
     return r;
 }

@@ -22,16 +22,18 @@ DP_INLINE void dp_owner_copy(struct dp_flow *f, const struct dp_socket *s)
     f->cgroups = s->cgroups;
 }
 
-/* p is outbound, of a connection that a peer began: its owner is the listener's. */
+/* p is outbound, of a connection that a peer began: its owner is the listener's, which its socket
+   has inherited. */
 DP_INLINE void dp_owner_of_listener(struct dp_flow *f, struct __sk_buff *skb,
                                     const struct dp_packet *p)
 {
-    struct bpf_sock *sk;
+    struct dp_socket *s;
+    struct bpf_sock *sk = dp_listener(skb, p, 1);
 
-    if (f->process.start_ns) return; /* inherited by the accepted socket */
-    sk = dp_listener(skb, p, 1);
     if (!sk) return;
-    dp_owner_copy(f, bpf_sk_storage_get(&sockets, sk, 0, 0));
+    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    if (!f->process.start_ns) dp_owner_copy(f, s);
+    if (s) f->parent = s->cookie;
     bpf_sk_release(sk);
 }
 

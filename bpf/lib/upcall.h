@@ -93,9 +93,9 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     up->endpoint = f->cookie;
     up->parent = f->parent;
     if (f->flags & DP_FLOW_LOOPBACK) up->condition_flags |= DP_CONDITION_IS_LOOPBACK;
-    if (f->flags & (DP_FLOW_ASKED_BEFORE | DP_FLOW_MID_STREAM))
+    if (f->flags & (DP_FLOW_ASKED_BEFORE | DP_FLOW_MID_STREAM) && !(f->flags & DP_FLOW_INJECTED))
         up->condition_flags |= DP_CONDITION_IS_REAUTHORIZE;
-    if (!(f->flags & DP_FLOW_REAUTHORIZE)) up->flags |= DP_UPCALL_MAY_PEND;
+    if (!(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED))) up->flags |= DP_UPCALL_MAY_PEND;
     if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
 }
 

@@ -198,6 +198,7 @@ struct dp_refusal {
 #define DP_UDP_IDLE_NS (60ULL * 1000000000)
 #define DP_DRAIN_NS (1000000000ULL) /* for what is on its way down after a permit */
 #define DP_CLOSED_LINGER_NS (10ULL * 1000000000)
+#define DP_COMPLETED_NS (10ULL * 1000000000) /* in which the clone must be injected */
 #define DP_BLOCKED_LINGER_NS (10ULL * 1000000000)
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <netinet/in.h>
+#include <spdlog/spdlog.h>
 
 #include "daemon/planes.h"
 #include "daemon/socket_destroy.h"
@@ -59,6 +60,12 @@ std::vector<LiveFlows> live_flows(const Planes &planes) {
                        .cut = [plane](const dp_flow_key &key) { return cut(*plane, key); }});
     }
     return out;
+}
+
+void cut_if_blocked(datapath::Datapath &plane, const dp_flow_key &key) {
+    if (judge(plane, key) != Judged::blocked) return;
+    if (auto done = cut(plane, key); !done)
+        spdlog::warn("cut a blocked connection: {}", done.error().text());
 }
 
 } // namespace sluice::daemon

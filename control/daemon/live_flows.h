@@ -12,4 +12,8 @@ class Planes;
 
 std::vector<LiveFlows> live_flows(const Planes &planes);
 
+// Both ends of a connection hear that the kernel has blocked it, once. Nothing happens where nobody
+// waits for that.
+void cut_if_blocked(datapath::Datapath &plane, const dp_flow_key &key);
+
 } // namespace sluice::daemon

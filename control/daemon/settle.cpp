@@ -82,6 +82,8 @@ Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now,
     case DP_FLOW_PERMITTED:
     case DP_FLOW_BLOCKED:
         return idle_fate(flow, protocol, now);
+    case DP_FLOW_COMPLETED:
+        return now > flow.deadline_ns ? Fate::remove : Fate::keep;
     default:
         return past(flow.created_ns, watchdog + settle_patience_ns, now) ? Fate::remove
                                                                          : Fate::keep;

@@ -8,6 +8,7 @@
 #include "daemon/flow_contexts.h"
 #include "daemon/hold_watch.h"
 #include "daemon/hosts.h"
+#include "daemon/live_flows.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
 #include "daemon/quotas.h"
@@ -74,14 +75,19 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
         Fate fate;
     };
     std::map<std::uint32_t, std::vector<Due>> due; // by host: its memory is read once
+    std::vector<dp_flow_key> to_cut;               // a callout has blocked them when asked again
     const std::uint64_t now = monotonic_ns();
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
         core_.hold_watch->met(plane, key, flow);
+        if (flow.state == DP_FLOW_BLOCKED && (flow.flags & DP_FLOW_TO_CUT) != 0)
+            to_cut.push_back(key);
         const Fate fate = fate_of(flow, key.protocol, now, watchdog_ns());
         if (fate != Fate::keep && !(is_open(flow) && is_awaited(core_, flow.host)))
             due[flow.host].push_back({key, flow, fate});
         return true;
     });
+    for (const auto &key : to_cut)
+        cut_if_blocked(plane, key);
     for (const auto &[host, flows_of_host] : due) {
         Settler settler(plane, port_of(core_, host, compartment));
         for (const auto &[key, flow, fate] : flows_of_host) {

@@ -54,9 +54,20 @@ Result<void> attach_near_tc(std::uint32_t ifindex, const PortDevice::Programs &p
     return done ? clsact_attach(programs.guard_fd, ifindex, TcSide::egress) : done;
 }
 
+// So that the routing tables can be asked for what a host injects. Nothing is forwarded: all that
+// comes by the port is redirected or dropped before the stack sees it.
+Result<void> see_routes(const std::string &name) {
+    auto set = sysctl::write("net/ipv4/conf/" + name + "/forwarding", 1);
+    if (!set) return set;
+    set = sysctl::write("net/ipv6/conf/" + name + "/forwarding", 1);
+    if (!set && set.error().code != ENOENT) return set; // a kernel without IPv6
+    return {};
+}
+
 // The pair's programs go with the devices: nothing of a port is pinned.
 Result<void> prepare_near(const netlink::Link &near, const PortDevice::Programs &programs) {
     auto done = silence(near.name);
+    if (done) done = see_routes(near.name);
     if (done) done = attach_native(programs.down_fd, near.ifindex, near.name.c_str());
     if (done) done = netlink::plain_frames(near.name); // after XDP: attaching switches GRO on
     if (done) done = attach_near_tc(near.ifindex, programs);

@@ -376,7 +376,7 @@ TEST_F(PortDown, RefusesMalformedHeaders) {
     d = head(DP_DOWNCALL_ANSWER);
     d.version++;
     refused(d, syn(), DP_REASON_DOWNCALL_MALFORMED);
-    for (int kind : {0, DP_DOWNCALL_DISCARD + 1, 255}) {
+    for (int kind : {0, DP_DOWNCALL_CONTEXT + 1, 255}) {
         d = head(DP_DOWNCALL_ANSWER);
         d.kind = static_cast<std::uint8_t>(kind);
         refused(d, syn(), DP_REASON_DOWNCALL_MALFORMED);

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A flow that has an entry is judged once more: a permitted one under a newer policy, by its next
+   packet of either direction; one whose hold its callout has closed, by the clone that is injected.
+ */
+#ifndef SLUICE_BPF_HOOKS_ALE_AGAIN_H
+#define SLUICE_BPF_HOOKS_ALE_AGAIN_H
+
+#include "hooks/ale_ask.h"
+
+/* A permitted flow goes to the callout that the newer policy names, admitted by dp_use_admit. */
+DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes;
+    int mine;
+
+    bpf_spin_lock(&f->lock);
+    mine = f->state == DP_FLOW_PERMITTED;
+    if (mine) {
+        f->state = DP_FLOW_ASKED;
+        f->flags |= DP_FLOW_REAUTHORIZE;
+        f->up = segments;
+        f->down = 0;
+    }
+    bpf_spin_unlock(&f->lock);
+    if (mine && dp_out_identity(o, f) && dp_flow_opens(f, &o->scratch->eval)) {
+        dp_flow_counted(f, bytes);
+        return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+    }
+    dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1, bytes);
+    if (!mine) return dp_out_drop(o, DP_REASON_HELD);
+    dp_flow_abandon(o->key, f);
+    return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
+}
+
+DP_INLINE int dp_again(const struct dp_out *o, struct dp_flow *f)
+{
+    int r;
+
+    o->scratch->eval = f->eval;
+    r = dp_out_judge(o, f, DP_REAUTHORIZE_POLICY_CHANGE);
+    if (r == DP_CLASSIFY_CALLOUT) {
+        r = dp_use_admit(&o->scratch->key, &o->scratch->eval, &f->process, o->packet->bytes);
+        DP_FORGET(r);
+        if (r == DP_CLASSIFY_CALLOUT) return dp_again_ask(o, f);
+    }
+    if (dp_flow_judged(f, &o->scratch->eval, r, o->packet->protocol)) {
+        dp_flow_touch(f, o->packet, !o->inbound);
+        return DP_PASS;
+    }
+    return o->inbound || f->flags & DP_FLOW_REVOKED ? TC_ACT_SHOT : dp_out_answer(o);
+}
+
+/* Takes a flow whose hold was closed back to ASKED. 0: it is not, or not by this host. */
+DP_INLINE int dp_completed_take(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 by = o->scratch->way.injected.host;
+    int mine;
+
+    if (!by || by != f->host) return 0;
+    bpf_spin_lock(&f->lock);
+    mine = f->state == DP_FLOW_COMPLETED;
+    if (mine) {
+        f->state = DP_FLOW_ASKED;
+        f->up = 1;
+        f->down = 0;
+        f->queue_bytes = 0;
+    }
+    bpf_spin_unlock(&f->lock);
+    return mine;
+}
+
+/* Only the clone of the packet that was held, by the host that held it, may be the one that
+   authorises the flow: the layer is classified from the top, and nobody may pend. */
+DP_INLINE int dp_in_completed(const struct dp_out *o, struct dp_flow *f)
+{
+    struct dp_eval *e = &o->scratch->eval;
+    __u32 to = DP_FLOW_BLOCKED;
+    int r;
+
+    if (!dp_completed_take(o, f)) return dp_out_drop(o, DP_REASON_HELD);
+    *e = f->eval;
+    e->generation = 0;
+    e->answers = 0;
+    __builtin_memset(e->answer, 0, sizeof e->answer);
+    r = dp_out_judge(o, f, 0);
+    if (r == DP_CLASSIFY_CALLOUT) r = dp_out_identity(o, f) ? dp_out_open(o, f) : DP_CLASSIFY_BLOCK;
+    if (r == DP_CLASSIFY_CALLOUT) return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+    if (r == DP_CLASSIFY_PERMIT) to = DP_FLOW_PERMITTED;
+    f->generation = e->generation;
+    f->eval = *e;
+    f->seen_ns = bpf_ktime_get_ns();
+    dp_flow_closes(f, to, 1, DP_REASON_HOLD_PERMITTED, o->packet->bytes);
+    return to == DP_FLOW_PERMITTED ? DP_PASS : TC_ACT_SHOT;
+}
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a host injects: through the layers from the first on, by whom is told at each, and only
+// where its addresses are this namespace's.
+#include "port_fixture.h"
+
+namespace sluice::datapath {
+namespace {
+
+using harness::Eth;
+using harness::IPv4;
+using harness::IPv6;
+using harness::Payload;
+using harness::UDP;
+
+class InjectTest : public PortTest {
+protected:
+    static Bytes datagram(const std::string &from, const std::string &to, std::uint16_t source,
+                          std::uint16_t destination, const char *text) {
+        const UDP udp{.source_port = source, .destination_port = destination};
+        if (from.find(':') != std::string::npos)
+            return (Eth() / IPv6{.source = from, .destination = to} / udp / Payload(text)).bytes();
+        return (Eth() / IPv4{.source = from, .destination = to} / udp / Payload(text)).bytes();
+    }
+    std::uint64_t refused() const { return counted("DP_REASON_INJECT_REFUSED"); }
+};
+
+// The rule of callouts that follow fwpsk.h: the packet that was held is given up, its clone
+// authorises the flow.
+TEST_F(InjectTest, TheCloneOfAHeldDatagramAuthorisesItsFlow) {
+    ask_at({harness::in_v4, accept_v4});
+    const Fd server = bound(name_, SOCK_DGRAM, {near(false), 6000});
+    const Fd client = bound(peer_, SOCK_DGRAM, {far(false), 6001});
+    const Address to(near(false), 6000);
+    ASSERT_EQ(sendto(client.get(), "first", 5, 0, to.get(), to.length), 5);
+    auto up = next();
+    ASSERT_TRUE(up);
+    answer(*up, DP_ACTION_PERMIT); // INBOUND_IPPACKET
+    const auto held = next();
+    ASSERT_TRUE(held);
+    ASSERT_EQ(held->head.layer, accept_v4);
+    down(head(DP_DOWNCALL_HELD, *held));
+    dp_downcall close = head(DP_DOWNCALL_COMPLETE, *held);
+    close.flags = DP_DOWNCALL_CLOSE;
+    down(close);
+    EXPECT_TRUE(eventually([&] { return state_of(*held) == DP_FLOW_COMPLETED; }));
+    ASSERT_EQ(sendto(client.get(), "other", 5, 0, to.get(), to.length), 5);
+    up = next();
+    ASSERT_TRUE(up);
+    answer(*up, DP_ACTION_PERMIT);
+    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_HELD") == 1; })) << "not the clone";
+
+    inject(DP_INJECT_RECEIVE, held->packet, nic());
+    up = next();
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->head.layer, harness::in_v4);
+    expect_injected(*up);
+    answer(*up, DP_ACTION_PERMIT);
+    up = next();
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->head.layer, accept_v4);
+    EXPECT_EQ(up->head.ticket, held->head.ticket) << "the same flow";
+    expect_injected(*up);
+    EXPECT_EQ(up->head.flags & DP_UPCALL_MAY_PEND, 0);
+    EXPECT_EQ(up->head.condition_flags & DP_CONDITION_IS_REAUTHORIZE, 0u);
+    answer(*up, DP_ACTION_PERMIT);
+    EXPECT_EQ(received(server), "first");
+    EXPECT_EQ(received(server, 100), "") << "once";
+    EXPECT_EQ(state_of(*held), DP_FLOW_PERMITTED);
+}
+
+TEST_F(InjectTest, TheCloneOfASynOpensTheConnection) {
+    ask_at({accept_v4, accept_v4 + DP_LAYER_V6});
+    for (const bool v6 : {false, true}) {
+        SCOPED_TRACE(v6);
+        const Fd listener = bound(name_, SOCK_STREAM, {near(v6), 6002}, true);
+        const Fd client = bound(peer_, SOCK_STREAM, {far(v6), 0});
+        const Address to(near(v6), 6002);
+        connect(client.get(), to.get(), to.length);
+        const auto held = next();
+        ASSERT_TRUE(held);
+        down(head(DP_DOWNCALL_HELD, *held));
+        dp_downcall close = head(DP_DOWNCALL_COMPLETE, *held);
+        close.flags = DP_DOWNCALL_CLOSE;
+        down(close);
+        inject(DP_INJECT_RECEIVE, held->packet, nic());
+        const auto clone = next();
+        ASSERT_TRUE(clone);
+        expect_injected(*clone);
+        answer(*clone, DP_ACTION_PERMIT);
+        EXPECT_TRUE(ready(client, POLLOUT, 4000));
+        EXPECT_EQ(state_of(*held), DP_FLOW_PERMITTED);
+    }
+}
+
+// ALE_AUTH_CONNECT: what was held is flushed; exactly the clone leaves.
+TEST_F(InjectTest, AFlushedDatagramLeavesOnceAsItsClone) {
+    ask_at({DP_LAYER_ALE_AUTH_CONNECT_V4});
+    const Fd server = bound(peer_, SOCK_DGRAM, {far(false), 6003});
+    const Fd client = bound(name_, SOCK_DGRAM, {near(false), 6004});
+    const Address to(far(false), 6003);
+    ASSERT_EQ(sendto(client.get(), "first", 5, 0, to.get(), to.length), 5);
+    const auto held = next();
+    ASSERT_TRUE(held);
+    down(head(DP_DOWNCALL_HELD, *held));
+    down(head(DP_DOWNCALL_COMPLETE, *held, DP_ACTION_PERMIT));
+    inject(DP_INJECT_SEND, held->packet);
+    EXPECT_EQ(received(server), "first");
+    EXPECT_EQ(received(server, 200), "") << "once";
+    EXPECT_FALSE(next(10));
+}
+
+TEST_F(InjectTest, WhatIsSentGetsItsRouteAndLinkAddresses) {
+    ask_at({DP_LAYER_ALE_AUTH_CONNECT_V4, DP_LAYER_ALE_AUTH_CONNECT_V6}, IPPROTO_UDP);
+    for (const bool v6 : {false, true}) {
+        SCOPED_TRACE(v6);
+        const Fd server = bound(peer_, SOCK_DGRAM, {far(v6), 6005});
+        ASSERT_EQ(run("ip -n " + name_ + " neigh flush dev nic0"), 0);
+        for (const char *text : {"unresolved", "resolved"}) {
+            inject(DP_INJECT_SEND, datagram(near(v6), far(v6), 6006, 6005, text));
+            if (const auto up =
+                    next(std::string(text) == "unresolved" ? 2000 : 50)) { // a flow of its own
+                EXPECT_EQ(up->head.layer, v6 ? 50 : 48);
+                EXPECT_EQ(up->head.ifindex, nic());
+                expect_injected(*up);
+                answer(*up, DP_ACTION_PERMIT);
+            } else {
+                EXPECT_STREQ(text, "resolved");
+            }
+            EXPECT_EQ(received(server), text);
+        }
+    }
+}
+
+TEST_F(InjectTest, LocalDestinationsGoByLo) {
+    ask_at({});
+    for (const bool v6 : {false, true}) {
+        SCOPED_TRACE(v6);
+        const Fd server = bound(name_, SOCK_DGRAM, {near(v6), 6007});
+        inject(DP_INJECT_SEND, datagram(near(v6), near(v6), 6008, 6007, "sent"));
+        EXPECT_EQ(received(server), "sent");
+        inject(DP_INJECT_RECEIVE, datagram(far(v6), near(v6), 6009, 6007, "received"), nic());
+        EXPECT_EQ(received(server), "received");
+    }
+}
+
+TEST_F(InjectTest, AddressesOfOthersAreRefused) {
+    ask_at({});
+    const Fd server = bound(peer_, SOCK_DGRAM, {far(false), 6010});
+    std::uint64_t expected = refused();
+    // a source that is the neighbour's, a group as source, a destination that is not ours
+    inject(DP_INJECT_SEND, datagram("192.0.2.77", far(false), 6011, 6010, "spoofed"));
+    inject(DP_INJECT_SEND, datagram("224.0.0.1", far(false), 6011, 6010, "spoofed"));
+    inject(DP_INJECT_RECEIVE, datagram(far(false), "192.0.2.77", 6011, 6010, "routed"), nic());
+    inject(DP_INJECT_SEND, datagram("2001:db8:1::77", far(true), 6011, 6010, "spoofed"));
+    // an interface that does not exist, no interface, no packet, no kind
+    inject(DP_INJECT_RECEIVE, datagram(far(false), near(false), 6011, 6010, "by nothing"), 9999);
+    inject(DP_INJECT_RECEIVE, datagram(far(false), near(false), 6011, 6010, "by nothing"));
+    inject(DP_INJECT_SEND, {});
+    inject(dp_inject_kind(7), datagram(near(false), far(false), 6011, 6010, "what"));
+    expected += 8;
+    EXPECT_TRUE(eventually([&] { return refused() == expected; })) << refused();
+    EXPECT_EQ(received(server, 200), "");
+    EXPECT_EQ(counted("DP_REASON_INJECTED"), 0u);
+}
+
+// Of a flow that is blocked nothing passes, injected or not; its socket hears nothing of it.
+TEST_F(InjectTest, APacketObeysTheFlowThatItMeets) {
+    ask_at({DP_LAYER_ALE_AUTH_CONNECT_V4});
+    const Fd server = bound(peer_, SOCK_DGRAM, {far(false), 6012});
+    const Fd client = bound(name_, SOCK_DGRAM, {near(false), 6013});
+    const Address to(far(false), 6012);
+    ASSERT_EQ(sendto(client.get(), "first", 5, 0, to.get(), to.length), 5);
+    const auto up = next();
+    ASSERT_TRUE(up);
+    dp_downcall block = head(DP_DOWNCALL_ANSWER, *up, DP_ACTION_BLOCK);
+    block.flags = DP_DOWNCALL_ABSORB;
+    down(block, up->packet);
+    const std::uint64_t before = counted("DP_REASON_FLOW_BLOCKED");
+    inject(DP_INJECT_SEND, up->packet);
+    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_FLOW_BLOCKED") == before + 1; }));
+    EXPECT_EQ(received(server, 200), "");
+    EXPECT_EQ(counted("DP_REASON_REJECT_SENT"), 0u);
+}
+
+} // namespace
+} // namespace sluice::datapath
