@@ -24,8 +24,8 @@ public:
     void take_notices(const std::shared_ptr<PortLink> &port);
     // Deals with the oldest of them; false: there is none.
     bool handle_notice(const std::shared_ptr<PortLink> &port, Pace &pace);
-    // What is due by the clock; true: more is.
-    bool tick() { return contexts_.confirm(FlowContexts::Clock::now()); }
+    // What is due by the clock.
+    void tick() { contexts_.confirm(FlowContexts::Clock::now()); }
     // FwpsCompleteOperation0: at AUTH_RECV_ACCEPT, without KEEP_PENDED_DATA, only ends the hold;
     // else asks the callout again, in this thread, and ends the hold with its
     // answer.

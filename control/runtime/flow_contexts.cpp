@@ -14,7 +14,8 @@ using namespace std::chrono_literals;
 constexpr auto acknowledgement_limit = 1s;
 // Most flows that are short have ended by then, and told so.
 constexpr auto confirm_after = 500ms;
-constexpr unsigned confirm_attempts = 10, confirm_at_once = 16;
+// So many questions are out at a time: their answers need frames, and so does traffic.
+constexpr std::size_t confirm_at_once = 16;
 // Flows without contexts whose keys are kept, so that a context can be attached to them later.
 constexpr std::size_t seen_max = 65536;
 
@@ -104,7 +105,7 @@ std::uint64_t FlowContexts::Visit::returned() {
     const std::uint64_t carried = carried_ & flow.bits() & ~flow.announced;
     flow.announced |= carried;
     if (carried && !flow.ended) {
-        contexts_.carried_.push_back({flow_, Clock::now() + confirm_after, 0, 0});
+        contexts_.carried_.push_back({flow_, Clock::now() + confirm_after, 0});
         ++contexts_.unconfirmed_;
     }
     contexts_.forget_if_idle(at);
@@ -324,29 +325,31 @@ void FlowContexts::acknowledged(std::uint64_t number, bool there) {
     if (gone) flow_ended(gone);
 }
 
-bool FlowContexts::confirm(Clock::time_point now) {
-    if (unconfirmed_ == 0) return false;
+void FlowContexts::confirm(Clock::time_point now) {
+    if (unconfirmed_ == 0) return;
     Lock lock(mutex_);
-    for (unsigned i = 0; i < confirm_at_once; ++i) {
-        if (carried_.empty() || carried_.front().when > now) return false;
-        Carried next = carried_.front();
-        carried_.pop_front();
-        --unconfirmed_;
-        const bool heard = next.number != 0 && asked_.count(next.number) == 0;
-        const auto at = flows_.find(next.flow);
-        const bool open = at != flows_.end() && !at->second.ended && at->second.bits() != 0;
-        if (heard || !open || next.attempts == confirm_attempts) {
-            asked_.erase(next.number);
-            continue;
+    for (auto *queue : {&repeated_, &carried_}) {
+        const bool fresh = queue == &carried_;
+        while (!queue->empty() && queue->front().when <= now) {
+            if (fresh && asked_.size() >= confirm_at_once) return; // an answer wakes us
+            const Carried next = queue->front();
+            queue->pop_front();
+            --unconfirmed_;
+            if (!fresh && asked_.erase(next.number) == 0) continue; // was answered
+            ask(next, now);
         }
-        if (next.number == 0) next.number = ++last_number_;
-        asked_[next.number] = next.flow;
-        tell(at->second, at->second.announced, 0, next.number);
-        carried_.push_back(
-            {next.flow, now + acknowledgement_limit, next.number, next.attempts + 1});
-        ++unconfirmed_;
     }
-    return true;
+}
+
+void FlowContexts::ask(Carried question, Clock::time_point now) {
+    const auto at = flows_.find(question.flow);
+    if (at == flows_.end() || at->second.ended || at->second.bits() == 0) return;
+    if (question.number == 0) question.number = ++last_number_;
+    question.when = now + acknowledgement_limit;
+    asked_[question.number] = question.flow;
+    tell(at->second, at->second.announced, 0, question.number);
+    repeated_.push_back(question);
+    ++unconfirmed_;
 }
 
 // ---- registrations ----

@@ -72,9 +72,9 @@ public:
     void flow_ended(std::uint64_t flow) EXCLUDES(mutex_);
     void port_ended(const PortLink &port) EXCLUDES(mutex_);
     void acknowledged(std::uint64_t number, bool there) EXCLUDES(mutex_);
-    // Asks the kernel again about bits that travelled with answers, some at a time; true: more are
-    // due. Cheap when there are none.
-    bool confirm(Clock::time_point now) EXCLUDES(mutex_);
+    // Asks the kernel again about bits that travelled with answers, a few at a time. Cheap when
+    // there are none.
+    void confirm(Clock::time_point now) EXCLUDES(mutex_);
 
     // Callouts with a flowDeleteFn.
     void opened() { ++interested_; }
@@ -106,7 +106,6 @@ private:
         std::uint64_t flow;
         Clock::time_point when;
         std::uint64_t number; // of the question to the kernel; 0: not asked yet
-        unsigned attempts;
     };
     using Flows = std::unordered_map<std::uint64_t, Flow>;
 
@@ -116,6 +115,7 @@ private:
     NTSTATUS announce(std::uint64_t flow, const Context &context, Lock &lock) REQUIRES(mutex_);
     bool tell(Flow &flow, std::uint64_t set, std::uint64_t clear, std::uint64_t number)
         REQUIRES(mutex_);
+    void ask(Carried question, Clock::time_point now) REQUIRES(mutex_);
     void clear_bits(Flow &flow) REQUIRES(mutex_);
     void end(Flows::iterator at, std::vector<Context> &ended) REQUIRES(mutex_);
     void forget_if_idle(Flows::iterator at) REQUIRES(mutex_);
@@ -130,7 +130,8 @@ private:
     Condition changed_;
     Flows flows_ GUARDED_BY(mutex_);
     std::deque<std::uint64_t> seen_ GUARDED_BY(mutex_);
-    std::deque<Carried> carried_ GUARDED_BY(mutex_);
+    std::deque<Carried> carried_ GUARDED_BY(mutex_);  // to be asked about
+    std::deque<Carried> repeated_ GUARDED_BY(mutex_); // were, and perhaps not answered
     std::unordered_map<std::uint64_t, Waiter *> waiting_ GUARDED_BY(mutex_);
     std::unordered_map<std::uint64_t, std::uint64_t> asked_ GUARDED_BY(mutex_); // number -> flow
     std::unordered_map<std::uint32_t, std::size_t> outstanding_ GUARDED_BY(mutex_);

@@ -9,7 +9,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::int64_t outside = 0, deposed = -1;
-constexpr std::chrono::milliseconds idle_wait{1000}, short_wait{1};
+constexpr std::chrono::milliseconds idle_wait{1000};
 
 } // namespace
 
@@ -111,7 +111,7 @@ void PortLoop::lead(Leader &leader) {
     auto &io = *link_->io;
     auto spin_until = Clock::time_point::min();
     while (!stop_ && leader.leads()) {
-        const bool more_due = dispatcher_.tick();
+        dispatcher_.tick();
         dispatcher_.take_notices(link_);
         const bool notice = dispatcher_.handle_notice(link_, leader);
         if (!leader.leads()) return;
@@ -122,7 +122,7 @@ void PortLoop::lead(Leader &leader) {
             continue;
         }
         if (busy_.count() > 0 && Clock::now() < spin_until) continue;
-        if (io.wait(more_due ? short_wait : idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
+        if (io.wait(idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
     }
 }
 

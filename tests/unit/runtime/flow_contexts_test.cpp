@@ -312,6 +312,38 @@ TEST_F(FlowContexts, HandlesTellCompartmentsApart) {
     EXPECT_EQ(engine->contexts().count(), 1u);
 }
 
+// 100,000 flows are opened with a context each and closed: as many deletions as associations.
+TEST_F(FlowContexts, AsManyDeletionsAsAssociations) {
+    constexpr std::uint64_t flows = 100000;
+    const auto began = std::chrono::steady_clock::now();
+    port->flow_is_there = false; // so that an end which overtook its flow's question is found out
+    script = [&](const Asked &a) {
+        if (associate(a.metadata->flowHandle, a.metadata->flowHandle) != STATUS_SUCCESS)
+            ADD_FAILURE();
+        a.answer(FWP_ACTION_PERMIT);
+    };
+    for (std::uint64_t flow = 1; flow <= flows; ++flow) {
+        while (port->free_frames() < 8)
+            std::this_thread::yield();
+        dp_upcall u = upcall(flow);
+        u.key.remote_port = static_cast<__u16>(flow >> 16);
+        port->inject(u, "x");
+        if (flow % 2 == 0) end(flow - 1); // some before, some after the answer
+    }
+    for (std::uint64_t flow = 2; flow <= flows; flow += 2)
+        end(flow);
+    const auto until = began + std::chrono::seconds(60);
+    while (engine->contexts().count() > 0 || engine->counters().contexts_made < flows) {
+        if (std::chrono::steady_clock::now() > until) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    EXPECT_EQ(engine->counters().contexts_made, flows);
+    EXPECT_EQ(engine->counters().contexts_deleted, flows);
+    EXPECT_EQ(deleted_sum, flows * (flows + 1) / 2);
+    RecordProperty("milliseconds", static_cast<int>((std::chrono::steady_clock::now() - began) /
+                                                    std::chrono::milliseconds(1)));
+}
+
 TEST(FlowAbort, AsksSluicedAndDeletesBeforeItReturns) {
     const std::string path = FakeSluiced::unique_path();
     FakeSluiced sluiced(path);
