@@ -201,13 +201,12 @@ protected:
         ASSERT_TRUE(plane_->publish(*plan));
     }
 
-    // The next frame that goes up about TCP, UDP or ICMP echo; neighbour discovery is let through.
+    // The next frame that goes up about TCP, UDP or an echo; what IPv6 tells its neighbours, at any
+    // time, is let through.
     std::optional<Up> next(int ms = 2000) {
         while (auto up = host_->next(ms)) {
-            const bool discovery = up->head.key.protocol == IPPROTO_ICMPV6 &&
-                                   up->packet.size() > 54 && up->packet[54] >= 133 &&
-                                   up->packet[54] <= 137;
-            if (!discovery) return up;
+            const bool query = up->head.key.remote_port != 0xffff;
+            if (up->head.key.protocol != IPPROTO_ICMPV6 || query) return up;
             answer(*up, DP_ACTION_PERMIT);
         }
         return {};
