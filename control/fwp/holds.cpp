@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Options of holds: ours, Windows has none.
+#include <cstring>
+
 #include "fwp/requests.h"
 
 using namespace sluice;
@@ -8,9 +10,13 @@ namespace {
 
 NTSTATUS to_message(const SLUICE_HOLD_OPTIONS0 *options, protocol::HoldOptions &out) {
     if (!options) return STATUS_FWP_NULL_POINTER;
-    if (!protocol::Outcome_IsValid(options->outcome)) return STATUS_FWP_INVALID_ENUMERATOR;
+    // The caller's memory may hold any number there: an enumeration may not be read from it.
+    int outcome;
+    static_assert(sizeof outcome == sizeof options->outcome);
+    std::memcpy(&outcome, &options->outcome, sizeof outcome);
+    if (!protocol::Outcome_IsValid(outcome)) return STATUS_FWP_INVALID_ENUMERATOR;
     out.set_deadline_ms(options->deadlineInMSec);
-    out.set_outcome(static_cast<protocol::Outcome>(options->outcome));
+    out.set_outcome(static_cast<protocol::Outcome>(outcome));
     return STATUS_SUCCESS;
 }
 

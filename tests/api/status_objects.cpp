@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Providers, provider contexts, sublayers and callouts: add, delete, get.
+#include <cstring>
+
 #include <gtest/gtest.h>
 
 #include "status_world.h"
@@ -264,6 +266,15 @@ void got_filter_rows() {
     getting("FwpmFilterGetById0", missing, &Given::filter, FwpmFilterGetById0);
 }
 
+// Options whose outcome is a number that the enumeration does not have.
+SLUICE_HOLD_OPTIONS0 with_no_outcome() {
+    SLUICE_HOLD_OPTIONS0 options{};
+    const UINT32 odd = 4;
+    static_assert(sizeof odd == sizeof options.outcome);
+    std::memcpy(&options.outcome, &odd, sizeof odd);
+    return options;
+}
+
 void hold_rows() {
     // The built-in callouts, whose numbers are the last ones.
     const Status built_in = STATUS(STATUS_FWP_BUILTIN_OBJECT);
@@ -280,9 +291,8 @@ void hold_rows() {
     deleting(set, with({}));
     row(set, STATUS(STATUS_FWP_NULL_POINTER),
         [] { return SluiceFilterSetHold0(world().open(), 1, nullptr); });
-    const auto odd = static_cast<SLUICE_HOLD_OUTCOME>(4);
-    row(set, STATUS(STATUS_FWP_INVALID_ENUMERATOR), [=] {
-        const SLUICE_HOLD_OPTIONS0 options{0, odd};
+    row(set, STATUS(STATUS_FWP_INVALID_ENUMERATOR), [] {
+        const SLUICE_HOLD_OPTIONS0 options = with_no_outcome();
         return SluiceFilterSetHold0(world().open(), 1, &options);
     });
     decided(set, STATUS(STATUS_FWP_FILTER_NOT_FOUND), {}, [](HANDLE s) {
@@ -299,8 +309,8 @@ void hold_rows() {
     constexpr const char *defaults = "SluiceHostSetHoldDefaults0";
     row(defaults, STATUS(STATUS_FWP_NULL_POINTER),
         [] { return SluiceHostSetHoldDefaults0(nullptr); });
-    row(defaults, STATUS(STATUS_FWP_INVALID_ENUMERATOR), [=] {
-        const SLUICE_HOLD_OPTIONS0 options{0, odd};
+    row(defaults, STATUS(STATUS_FWP_INVALID_ENUMERATOR), [] {
+        const SLUICE_HOLD_OPTIONS0 options = with_no_outcome();
         return SluiceHostSetHoldDefaults0(&options);
     });
     row(defaults, STATUS(STATUS_SUCCESS), [] {
