@@ -20,24 +20,38 @@ __noinline int dp_stages_forward(struct __sk_buff *skb, __u32 arrival)
     return dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
 }
 
+/* 0: s->packet and s->way are those of skb; else it is counted why not. */
+DP_INLINE int dp_egress_begin(struct __sk_buff *skb, struct dp_scratch *s)
+{
+    int reason;
+
+    dp_way_new(s, skb);
+    reason = dp_parse_skb(skb, &s->packet);
+    if (reason) dp_count(reason, skb->len);
+    return reason;
+}
+
+/* What a port sent has passed all layers, but for the last one where its link header was not known
+   then. */
+DP_INLINE int dp_egress_sent(struct __sk_buff *skb, struct dp_scratch *s)
+{
+    if (skb->tc_index != DP_TC_INDEX_NEW_LINK) return DP_PASS;
+    if (dp_egress_begin(skb, s)) return TC_ACT_SHOT;
+    skb->tc_index = 0;
+    return dp_stages_out(skb, DP_STAGE_MAC_OUT);
+}
+
+/* No flag is carried across the calls: the verifier of Linux 6.1 then takes one of its values for
+   the only one, and removes the branch of the other. */
 DP_INLINE int dp_egress(struct __sk_buff *skb, struct dp_scratch *s)
 {
     /* What came in by a device was not sent by a socket: sent by a port, so judged, or forwarded
        (no connection of ours). No application can make a packet look so. */
     __u32 arrival = skb->ingress_ifindex;
-    int reason, sent = arrival && bpf_map_lookup_elem(&ports, &arrival);
 
-    if (sent && skb->tc_index != DP_TC_INDEX_NEW_LINK) return DP_PASS;
-    dp_way_new(s, skb);
-    reason = dp_parse_skb(skb, &s->packet);
-    if (reason) {
-        dp_count(reason, skb->len);
-        return TC_ACT_SHOT;
-    }
-    if (sent) {
-        skb->tc_index = 0;
-        return dp_stages_out(skb, DP_STAGE_MAC_OUT);
-    }
+    if (arrival && bpf_map_lookup_elem(&ports, &arrival)) return dp_egress_sent(skb, s);
+    if (dp_egress_begin(skb, s)) return TC_ACT_SHOT;
+    arrival = skb->ingress_ifindex;
     if (arrival || !s->packet.version) return dp_stages_forward(skb, arrival);
     return dp_stages_out(skb, DP_STAGE_ALE_OUT);
 }
