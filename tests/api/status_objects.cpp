@@ -276,12 +276,18 @@ SLUICE_HOLD_OPTIONS0 with_no_outcome() {
 }
 
 void hold_rows() {
-    // The built-in callouts, whose numbers are the last ones.
+    // A built-in callout, whose number is this process' own once it has read it.
     const Status built_in = STATUS(STATUS_FWP_BUILTIN_OBJECT);
     decided("FwpmCalloutDeleteByKey0", built_in, {},
             [](HANDLE s) { return FwpmCalloutDeleteByKey0(s, &SLUICE_CALLOUT_ASK_CONNECT_V4); });
     decided("FwpmCalloutDeleteById0", built_in, {},
-            [](HANDLE s) { return FwpmCalloutDeleteById0(s, 4095); });
+            [](HANDLE s) {
+                FWPM_CALLOUT0 *ask = nullptr;
+                FwpmCalloutGetByKey0(s, &SLUICE_CALLOUT_ASK_CONNECT_V4, &ask);
+                const UINT32 id = ask ? ask->calloutId : 0;
+                FwpmFreeMemory0(reinterpret_cast<VOID **>(&ask));
+                return FwpmCalloutDeleteById0(s, id);
+            });
     constexpr const char *set = "SluiceFilterSetHold0";
     const auto with = [](SLUICE_HOLD_OPTIONS0 options) {
         return [options](HANDLE s, const Given &g) {
