@@ -19,7 +19,7 @@ struct Options {
     std::string pin_root = "/sys/fs/bpf/sluice";
     std::string cgroup_root;     // cgroup2; empty: found in mountinfo
     std::string host_program;    // sluice-host; empty: looked for beside sluiced
-    std::uint32_t frames = 4096; // UMEM chunks of a port
+    std::uint32_t frames = 8192; // UMEM chunks of a port: 32 MiB; a hold keeps one
     Milliseconds watchdog{5000}; // an upcall unanswered for longer ends as its filter says
     Milliseconds linger{2000};   // a dynamic session survives its connection for this long
     Milliseconds sweep{250};
