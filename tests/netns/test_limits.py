@@ -18,7 +18,7 @@ class Exhausted(SluiceTest):
 
     def test_more_connects_than_frames(self):
         """Of 300 connects a port of 256 frames holds some; none of the others gets out."""
-        self.begin("--frames", "256", "--watchdog-ms", "2000")
+        self.begin("--frames", "256", "--watchdog-ms", "2000", "--holds-max", "1000", "--process-holds-max", "1000")
         self.serve()
         out = self.capture()
         self.host()
