@@ -28,24 +28,15 @@ static __noinline int dp_inject_receive(struct __sk_buff *skb)
     return dp_link_forget(skb) ? DP_REASON_INTERNAL : DP_REASON_NONE;
 }
 
-/* To a group: the interface must be named, or known from the flow, and the link header is the
-   host's. */
-DP_INLINE int dp_inject_device(struct dp_scratch *s, const struct dp_flow *f)
-{
-    if (!s->way.ifindex && f) s->way.ifindex = f->ifindex;
-    return s->way.ifindex ? DP_REASON_NONE : DP_REASON_INJECT_REFUSED;
-}
-
 /* The route's interface, unless the host or the flow has another: then its link addresses are
    looked up at the very end. */
-DP_INLINE int dp_inject_route(struct __sk_buff *skb, struct dp_scratch *s, const struct dp_flow *f)
+DP_INLINE int dp_inject_route(struct __sk_buff *skb, struct dp_scratch *s)
 {
     struct dp_packet *p = &s->packet;
     struct bpf_fib_lookup fib;
     __u32 to;
     long r;
 
-    if (!s->way.ifindex && f) s->way.ifindex = f->ifindex;
     r = dp_route(skb, &fib, skb->ifindex, &p->source, &p->destination);
     if (r == BPF_FIB_LKUP_RET_NOT_FWDED && !s->way.ifindex) s->way.ifindex = DP_IFINDEX_LO;
     to = r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH ? fib.ifindex : 0;
@@ -75,8 +66,11 @@ static __noinline int dp_inject_send(struct __sk_buff *skb)
     dp_flow_key_fill(&s->flow_key, &s->packet, 1);
     f = dp_flow_find(&s->flow_key);
     if (f) skb->mark = f->mark;
-    reason = group ? dp_inject_device(s, f) : dp_inject_route(skb, s, f);
+    if (f && !s->way.ifindex) s->way.ifindex = f->ifindex;
+    reason = group ? DP_REASON_NONE : dp_inject_route(skb, s);
     ifindex = s->way.ifindex;
+    /* To a group the interface is named or the flow's, and the link header is the host's. */
+    if (!ifindex) return DP_REASON_INJECT_REFUSED;
     if (!reason && !bpf_map_lookup_elem(&nics, &ifindex)) return DP_REASON_NO_NIC;
     return reason;
 }
