@@ -93,6 +93,16 @@ DP_INLINE __u32 dp_down_how(const struct dp_down *d, __u32 answered)
     return d->head->flags & DP_DOWNCALL_ABANDONED ? DP_REASON_HOLD_ABANDONED : answered;
 }
 
+/* As dp_flow_closes; of what was decided in its place the host hears. */
+DP_INLINE int dp_down_closes(const struct dp_down *d, struct dp_flow *f, __u32 to, __u32 settled,
+                             __u32 answered)
+{
+    if (!dp_flow_closes(f, to, settled, dp_down_how(d, answered), d->bytes)) return 0;
+    if (d->head->flags & DP_DOWNCALL_EXPIRED)
+        dp_over_tell(f->host, f->ticket, &d->head->key, d->head->filter_id, to);
+    return 1;
+}
+
 DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
 {
     __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, again = dp_down_is_again(f);
@@ -102,8 +112,7 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
     f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
     /* A peer's clock need not be ours: the time in its SYN stays. */
     if (d->bytes && !d->inbound) dp_timestamp_advance(ctx, &d->head->key, f->created_ns);
-    if (!dp_flow_closes(f, DP_FLOW_PERMITTED, 1, dp_down_how(d, DP_REASON_HOLD_PERMITTED),
-                        d->bytes))
+    if (!dp_down_closes(d, f, DP_FLOW_PERMITTED, 1, DP_REASON_HOLD_PERMITTED))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     /* Only the headers of TCP data went up; TCP sends it again. */
     if (!d->bytes || (tcp && again)) return XDP_DROP;
@@ -117,7 +126,7 @@ DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f)
 {
     __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, cut = tcp && dp_down_is_again(f);
 
-    if (!dp_flow_closes(f, DP_FLOW_BLOCKED, 0, dp_down_how(d, DP_REASON_HOLD_BLOCKED), d->bytes))
+    if (!dp_down_closes(d, f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_BLOCKED))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     dp_count(DP_REASON_CALLOUT_BLOCK, d->bytes);
     dp_event_tell(&d->scratch->key, &d->scratch->eval, &f->process, DP_REASON_CALLOUT_BLOCK);
@@ -138,7 +147,7 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
         dp_flow_abandon(&d->head->key, f);
         return XDP_DROP;
     }
-    if (!dp_flow_closes(f, DP_FLOW_ASKED, 0, dp_down_how(d, DP_REASON_HOLD_PERMITTED), d->bytes)) {
+    if (!dp_down_closes(d, f, DP_FLOW_ASKED, 0, DP_REASON_HOLD_PERMITTED)) {
         dp_use_give(dp_callout_host(d->scratch->eval.callout), &f->process, 1, d->bytes);
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     }

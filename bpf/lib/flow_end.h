@@ -6,7 +6,7 @@
 
 #include "lib/context.h"
 #include "lib/flow_open.h"
-#include "lib/notice.h"
+#include "lib/over.h"
 
 struct dp_end_walk {
     const struct dp_flow_key *key;
@@ -92,6 +92,13 @@ DP_INLINE int dp_end_begin(struct dp_flow *f, __u64 *contexts)
     return 1;
 }
 
+/* What is open of the flow ends without an answer; its host hears of it. */
+DP_INLINE void dp_flow_give_up(const struct dp_flow_key *key, struct dp_flow *f)
+{
+    if (dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0))
+        dp_over_tell(f->host, f->ticket, key, dp_flow_asked(f), DP_FLOW_BLOCKED);
+}
+
 /* The flow with this id (0: any) is over. linger: the entry stays for what the connection's ends
    still send, as that of a closed one. 1: it is so; 0: there is no room to remember its contexts,
    all is as it was. Global: for the stacks of its callers. */
@@ -110,7 +117,7 @@ __noinline int dp_flow_end(const struct dp_flow_key *of, __u64 id, __u32 linger)
     r = dp_end_begin(f, &contexts);
     if (r != 1) return r;
     if (contexts) dp_endpoint_forget(f, key);
-    dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0);
+    dp_flow_give_up(key, f);
     if (linger)
         __sync_fetch_and_or(&f->flags, DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE);
     else
@@ -122,7 +129,7 @@ __noinline int dp_flow_end(const struct dp_flow_key *of, __u64 id, __u32 linger)
 /* Nobody will answer: the next packet of the flow is judged anew. */
 DP_INLINE void dp_flow_abandon(const struct dp_flow_key *k, struct dp_flow *f)
 {
-    dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0);
+    dp_flow_give_up(k, f);
     dp_flow_end(k, 0, 0);
 }
 

@@ -90,6 +90,12 @@ DP_INLINE __u64 dp_hold_limit(const struct dp_eval *e, const struct dp_host *h)
     return h ? h->hold_deadline_ns : 0;
 }
 
+/* The filter whose callout is asked. */
+DP_INLINE __u64 dp_flow_asked(const struct dp_flow *f)
+{
+    return f->flags & DP_FLOW_ESTABLISHING ? f->hop.asked_id : f->eval.asked_id;
+}
+
 /* How a question ends, when the flow was held meanwhile: DP_REASON_HOLD_*. */
 DP_INLINE void dp_flow_close_count(const struct dp_flow *f, __u32 held, __u32 how, __u64 bytes)
 {

@@ -10,7 +10,7 @@
 #define SLUICE_BPF_LIB_OPERATION_H
 
 #include "lib/flow_open.h"
-#include "lib/notice.h"
+#include "lib/over.h"
 #include "lib/report.h"
 #include "lib/work.h"
 
@@ -91,7 +91,7 @@ DP_INLINE int dp_operation_opens(struct dp_operation *op, const struct dp_eval *
 /* The operation leaves ASKED or HELD, as dp_flow_closes. */
 DP_INLINE int dp_operation_closes(struct dp_operation *op, __u64 id, __u32 to, __u32 how)
 {
-    __u32 mine, held, counted, bytes;
+    __u32 mine, held, counted, bytes, decided = to;
 
     bpf_spin_lock(&op->lock);
     mine = op->state == DP_FLOW_ASKED || op->state == DP_FLOW_HELD;
@@ -107,6 +107,8 @@ DP_INLINE int dp_operation_closes(struct dp_operation *op, __u64 id, __u32 to, _
     bpf_spin_unlock(&op->lock);
     if (!mine) return 0;
     if (counted) dp_use_give(op->host, &op->process, 1, bytes);
+    if (how == DP_REASON_HOLD_EXPIRED || how == DP_REASON_HOLD_ABANDONED)
+        dp_over_tell(op->host, id, 0, op->eval.asked_id, decided);
     if (!held && how == DP_REASON_HOLD_EXPIRED) dp_count(DP_REASON_ASK_EXPIRED, 0);
     if (!held) return 1;
     dp_count(how, 0);

@@ -25,9 +25,10 @@ enum dp_upcall_kind {
     DP_UPCALL_TELL = 4, /* show the callout; no answer is wanted. Notices only */
     DP_UPCALL_END = 5,  /* the flow is over: flowDeleteFn for each of its contexts. Notices only */
     DP_UPCALL_OVER = 6, /* a question was decided without its host (watchdog, deadline, an end of
-                           the flow): ticket, key and flags as it was asked, action 0x1001 or 0x1002
-                           as it was decided. The host gives its record up, drops the first packet
-                           and releases (permit) or discards what is queued. Notices only */
+                           the flow): ticket, filter, and key or DP_UPCALL_OPERATION as it was asked;
+                           action 0x1002 if its traffic goes on, else 0x1001. The host gives its
+                           record up, drops the first packet and releases (permit) or discards what
+                           is queued. Notices only */
 };
 enum dp_upcall_flag {
     DP_UPCALL_HAS_PATH = 1 << 0,

@@ -154,7 +154,8 @@ void Settler::flow(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag
                     packet = packet_of(frame);
         const dp_downcall head = flow_answer(key, flow, why, outcome_of(flow.host));
         send(head, packet);
-        if (head.action == DP_ACTION_BLOCK) return;
+        // A host that lives hears that its question is over, and has the queue in its own hands.
+        if (why == DP_DOWNCALL_EXPIRED || head.action == DP_ACTION_BLOCK) return;
     }
     release_queued(key, flow);
 }
@@ -199,7 +200,7 @@ void Settler::operation(std::uint64_t id, const dp_operation &operation, dp_down
     if (operation.state == DP_FLOW_HELD) head.kind = DP_DOWNCALL_COMPLETE;
     head.ticket = id;
     send(head, {});
-    if (head.action != DP_ACTION_BLOCK) release_waiting(head);
+    if (why != DP_DOWNCALL_EXPIRED && head.action != DP_ACTION_BLOCK) release_waiting(head);
 }
 
 void Settler::release_waiting(dp_downcall head) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ends what a host left open, in its place: the filter that asked says how. Used for hosts that
-// ended and for flows past their deadline. What goes down the port is checked by the kernel like
-// any host's answer.
+// ended and for flows past their deadline, whose hosts the kernel tells (DP_UPCALL_OVER). What goes
+// down the port is checked by the kernel like any host's answer.
 #pragma once
 
 #include "daemon/custody.h"

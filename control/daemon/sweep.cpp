@@ -19,6 +19,8 @@ namespace sluice::daemon {
 
 namespace {
 
+// Of one host in one round: each is told to it, and it must have time to read.
+constexpr std::size_t expiries_at_once = 4096;
 constexpr std::uint64_t rounds_between_device_checks = 8; // 2 s
 
 datapath::PortDevice *port_of(const Core &core, std::uint32_t host_id, std::uint32_t compartment) {
@@ -90,8 +92,10 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
         cut_if_blocked(plane, key);
     for (const auto &[host, flows_of_host] : due) {
         Settler settler(plane, port_of(core_, host, compartment));
+        std::size_t expired = 0;
         for (const auto &[key, flow, fate] : flows_of_host) {
-            if (fate == Fate::expire) settler.flow(key, flow, DP_DOWNCALL_EXPIRED);
+            if (fate == Fate::expire && ++expired <= expiries_at_once)
+                settler.flow(key, flow, DP_DOWNCALL_EXPIRED);
             if (fate == Fate::drain) settler.drain(key, flow);
             if (fate == Fate::remove) plane.delete_flow(key);
         }

@@ -83,6 +83,7 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         holds_.queue(*port, std::move(upcall), std::move(frame));
         return;
     }
+    if (holds_.is_over(*port, upcall)) return;
     ++counters_.upcalls;
     endpoints_.saw(upcall.header);
     classify(port, std::move(upcall), std::move(frame), pace);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/holds.h"
 
+#include <algorithm>
+
 namespace sluice::runtime {
 
 namespace {
 
 // Handles are spread and odd numbers above any small mistake, never addresses.
 constexpr std::uintptr_t handle_first = 0x10001, handle_step = 0x10;
+using Clock = std::chrono::steady_clock;
+// So long a question may lie unread when it is over.
+constexpr std::chrono::seconds over_kept{30};
 constexpr Answer soft_permit{DP_ACTION_PERMIT, DP_RIGHT_ACTION_WRITE};
 
 thread_local Holds::Asking *asking = nullptr;
@@ -294,18 +299,36 @@ bool Holds::order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t
 
 void Holds::decided(PortLink &port, const Upcall &notice) {
     const std::shared_ptr<Hold> hold = open_for(port, notice);
-    if (!hold || hold->upcall.header.ticket != notice.header.ticket) return;
+    if (!hold || hold->upcall.header.ticket != notice.header.ticket ||
+        hold->upcall.header.filter_id != notice.header.filter_id) {
+        // Its frame may still be on the way. More of them than the port has frames cannot be.
+        Lock lock(port.mutex);
+        port.over.push_back({notice.header.ticket, notice.header.filter_id, Clock::now()});
+        if (port.over.size() > port.io->frames()) port.over.pop_front();
+        return;
+    }
     Lock own(hold->mutex);
     if (hold->state == Hold::State::done) return;
     ++counters_.holds_decided;
     if (!hold->in_classify && !hold->reading) hold->first.reset();
-    const bool keep = notice.of_operation() || hold->upcall.is_tcp() ||
-                      (hold->upcall.header.flags & DP_UPCALL_KEEP_DATA);
     const bool permit = notice.header.action == DP_ACTION_PERMIT;
-    release_queue(*hold, permit ? soft_permit : Answer{}, !keep);
+    release_queue(*hold, permit ? soft_permit : Answer{}, false);
     close(*hold);
     Lock lock(mutex_);
     contexts_.erase(hold->context);
+}
+
+bool Holds::is_over(PortLink &port, const Upcall &question) {
+    Lock lock(port.mutex);
+    while (!port.over.empty() && port.over.front().told + over_kept < Clock::now())
+        port.over.pop_front();
+    const auto at = std::find_if(port.over.begin(), port.over.end(), [&](const auto &o) {
+        return o.ticket == question.header.ticket && o.filter == question.header.filter_id;
+    });
+    if (at == port.over.end()) return false;
+    port.over.erase(at);
+    ++counters_.holds_decided;
+    return true;
 }
 
 void Holds::end_callout(std::uint32_t callout_id) {

@@ -16,6 +16,7 @@
 // order: Hold, then Holds or PortLink; no lock is held in a callback.
 #pragma once
 
+#include <chrono>
 #include <deque>
 #include <map>
 #include <memory>
@@ -52,6 +53,11 @@ struct PortLink {
     Question last_question GUARDED_BY(mutex);
     std::map<dp_flow_key, std::shared_ptr<Hold>, FlowKeyLess> flows GUARDED_BY(mutex);
     std::map<std::uint64_t, std::shared_ptr<Hold>> operations GUARDED_BY(mutex); // by ticket
+    struct Over {
+        std::uint64_t ticket, filter;
+        std::chrono::steady_clock::time_point told;
+    };
+    std::deque<Over> over GUARDED_BY(mutex);      // told of questions that were not read yet
     std::deque<Upcall> notices GUARDED_BY(mutex); // taken out of the ring, to be dealt with
 };
 
@@ -126,8 +132,11 @@ public:
 
     bool order(std::uint32_t compartment, std::uint64_t ticket,
                std::uint32_t action); // by an administrator
-    // The kernel or sluiced decided without us: DP_UPCALL_OVER.
+    // The kernel or sluiced decided without us: DP_UPCALL_OVER. A permit lets go what is queued,
+    // also behind a callout that has its packets flushed: it will inject nothing.
     void decided(PortLink &port, const Upcall &notice);
+    // Said of this question before it was read: nobody waits for an answer. True once.
+    bool is_over(PortLink &port, const Upcall &question);
     void end_callout(std::uint32_t callout_id); // ends what it holds as the filters say
     void drop_port(PortLink &port);
     [[nodiscard]] std::size_t open() const;

@@ -131,6 +131,40 @@ TEST_F(FlowEnd, TheSocketsRecordGoesWithItsLastFlow) {
     EXPECT_FALSE(get<dp_endpoint_flows>(skeleton_->maps.endpoints, cookie));
 }
 
+TEST_F(FlowEnd, AHostHearsOfItsOpenQuestion) {
+    for (const std::uint32_t state : {DP_FLOW_ASKED, DP_FLOW_HELD, DP_FLOW_DRAINING}) {
+        for (const std::uint32_t flags : {0u, std::uint32_t{DP_FLOW_ESTABLISHING}}) {
+            open(0);
+            dp_flow f = *flow();
+            f.state = state;
+            f.flags = flags;
+            f.host = host;
+            f.eval.asked_id = 11;
+            f.hop.asked_id = 12;
+            set(skeleton_->maps.flows, key(), f);
+            EXPECT_EQ(order(DP_JUDGE_END, flow_id), DP_JUDGE_ENDED);
+            const auto told = ring_->read();
+            ASSERT_EQ(told.size(), state == DP_FLOW_DRAINING ? 0u : 1u) << state;
+            if (told.empty()) continue;
+            EXPECT_EQ(told[0].kind, DP_UPCALL_OVER);
+            EXPECT_EQ(told[0].ticket, flow_id);
+            EXPECT_EQ(told[0].filter_id, flags ? 12u : 11u);
+            EXPECT_EQ(told[0].action, std::uint32_t{DP_ACTION_BLOCK});
+            EXPECT_EQ(told[0].flags, 0u);
+            EXPECT_EQ(told[0].key.local_port, key().local_port);
+        }
+    }
+    EXPECT_TRUE(other_ring_->read().empty());
+    set(skeleton_->maps.hosts, host, a_host(false));
+    open(0);
+    dp_flow f = *flow();
+    f.state = DP_FLOW_HELD;
+    f.host = host;
+    set(skeleton_->maps.flows, key(), f);
+    EXPECT_EQ(order(DP_JUDGE_END), DP_JUDGE_ENDED);
+    EXPECT_TRUE(ring_->read().empty()) << "its host has ended";
+}
+
 TEST_F(FlowEnd, ContextsOfHostsThatEndedAreForgotten) {
     open(bit(0) | bit(5) | bit(63));
     EXPECT_EQ(order(DP_JUDGE_FORGET, bit(5) | bit(6)), DP_JUDGE_ENDED);

@@ -4,7 +4,7 @@ import socket
 import time
 import unittest
 
-from harness import SERVER4, SluiceTest, TCP, parse, wait_for
+from harness import SERVER4, SluiceTest, TCP, UDP, parse, wait_for
 
 
 class Exhausted(SluiceTest):
@@ -61,6 +61,25 @@ class Exhausted(SluiceTest):
         self.assertEqual(got, list(range(len(got))), "in order, from the first on")
         self.assertGreaterEqual(len(got), 40)
         self.assertEqual(len(got) + self.daemon.reason("HOLD_QUOTA"), 100)
+
+    def test_1000_holds_ended_by_their_deadlines_leave_no_frame(self):
+        """Of 256 frames 192 may be held. Six times as many holds expire: a host that kept theirs could hold no more."""
+        self.begin("--frames", "256", "--process-holds-max", "192", "--holds-max", "192")
+        self.host()
+        self.daemon.ask(4, protocol="udp", deadline="700ms", outcome="permit")
+        out = self.capture()
+        sender, first = self.datagram_socket(), 20000
+        for expired in range(180, 1081, 180):
+            for port in range(first, first + 180):
+                sender.sendto(b"first", (SERVER4, port))
+                sender.sendto(b"second", (SERVER4, port)) if port % 15 == 0 else None
+            first += 180
+            wait_for(lambda: self.daemon.reason("HOLD_EXPIRED") >= expired, f"{expired} holds have expired", 20)
+        wait_for(lambda: len(out.packets(UDP)) >= 6 * (180 + 12), "all datagrams, also those behind a hold")
+        self.assertEqual(self.daemon.reason("HOLD_OPENED"), 1080, "each found room in the host")
+        self.assertEqual(self.daemon.reason("HOLD_EXPIRED"), 1080)
+        self.assertEqual(len(out.packets(UDP)), 6 * (180 + 12))
+        self.assertEqual(self.daemon.list("hold"), [])
 
 
 if __name__ == "__main__":

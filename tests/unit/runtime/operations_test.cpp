@@ -78,7 +78,8 @@ TEST_F(Operations, AreAskedByNoticeAndAnsweredWithoutAPacket) {
 }
 
 TEST_F(Operations, PendedOnesKeepTheSocketsPacketsAndReleaseThemInOrder) {
-    for (const auto layer : {FWPS_LAYER_ALE_AUTH_LISTEN_V4, FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6}) {
+    for (const auto layer :
+         {FWPS_LAYER_ALE_AUTH_LISTEN_V4, FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6}) {
         const auto before = port->sent().size();
         contexts = nullptr;
         hold(FWP_ACTION_PERMIT);
@@ -133,8 +134,8 @@ TEST_F(Operations, APacketThatIsReadFirstStillWaitsForItsQuestion) {
     port->inject(behind(), "early");
     port->notify(u);
     go = true;
-    EXPECT_EQ(kinds(3), (std::vector<int>{DP_DOWNCALL_ANSWER, DP_DOWNCALL_ANSWER,
-                                          DP_DOWNCALL_RELEASE}));
+    EXPECT_EQ(kinds(3),
+              (std::vector<int>{DP_DOWNCALL_ANSWER, DP_DOWNCALL_ANSWER, DP_DOWNCALL_RELEASE}));
     EXPECT_EQ(port->sent()[2].packet, "early");
 }
 
@@ -231,7 +232,8 @@ TEST_F(Operations, LayersThatCannotPendHaveNoHandle) {
         port->inject(u, "x");
         EXPECT_EQ(port->wait_sent(before + 1).size(), before + 1);
     }
-    // At a packet layer the ticket says it all; with a key the kernel would look for a question of the flow's.
+    // At a packet layer the ticket says it all; with a key the kernel would look for a question of
+    // the flow's.
     EXPECT_EQ(port->sent()[0].header.key.protocol, 17);
     EXPECT_EQ(port->sent()[1].header.key.protocol, 0);
 }
@@ -262,6 +264,43 @@ TEST_F(Operations, AHoldThatTheKernelEndedGivesUpItsPacketAndSettlesItsQueue) {
         EXPECT_EQ(port->sent().size(), before + 2);
     }
     EXPECT_EQ(engine->counters().holds_decided, 2u);
+}
+
+TEST_F(Operations, AQuestionThatIsOverBeforeItIsReadIsNotAsked) {
+    int asked = 0;
+    script = [&](const Asked &a) {
+        ++asked;
+        a.answer(FWP_ACTION_PERMIT);
+    };
+    dp_upcall other = over(upcall(9), DP_ACTION_BLOCK);
+    other.filter_id = current_filter + 1; // of the same ticket, to another callout
+    port->notify(other);
+    port->notify(over(upcall(9), DP_ACTION_BLOCK));
+    while (engine->counters().notices < 2)
+        std::this_thread::yield();
+    port->inject(upcall(9), "late");
+    port->inject(upcall(10), "next");
+    EXPECT_EQ(port->wait_sent(1).at(0).packet, "next");
+    EXPECT_EQ(engine->counters().holds_decided, 1u);
+    port->inject(fresh(upcall(9)), "asked anew");
+    EXPECT_EQ(port->wait_sent(2).at(1).packet, "asked anew");
+    EXPECT_EQ(asked, 2);
+    EXPECT_EQ(port->free_frames(), port->frames());
+}
+
+// A question of the same ticket that another filter asks may be read before the word that the one
+// before is over.
+TEST_F(Operations, TheEndOfAnotherFiltersQuestionIsNotThisOnes) {
+    hold(FWP_ACTION_PERMIT);
+    port->inject(upcall(9), "first");
+    port->wait_sent(1);
+    dp_upcall other = over(upcall(9), DP_ACTION_BLOCK);
+    other.filter_id = current_filter + 1;
+    port->notify(other);
+    while (engine->counters().notices < 1)
+        std::this_thread::yield();
+    engine->complete(contexts);
+    EXPECT_EQ(port->wait_sent(2).at(1).packet, "first");
 }
 
 TEST_F(Operations, AnEndDuringTheClassifyMakesItsAnswerVoid) {
