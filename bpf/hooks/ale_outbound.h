@@ -47,18 +47,41 @@ DP_INLINE int dp_out_unknown(const struct dp_out *o)
     return dp_out_accepted(o);
 }
 
+/* A socket has taken the place of the one whose flow this was, which is closed: UDP has no SYN that
+   would tell. Tunnels send with the sockets of what they carry, which say nothing. */
+DP_INLINE int dp_out_other_socket(const struct dp_out *o, const struct dp_flow *f)
+{
+    struct bpf_sock *sk = o->skb->sk;
+
+    if (!sk || !f->cookie || f->direction != DP_DIRECTION_OUTBOUND || o->scratch->way.back)
+        return 0;
+    sk = bpf_sk_fullsock(sk);
+    if (!sk || sk->protocol != o->key->protocol || sk->src_port != o->key->local_port) return 0;
+    return bpf_get_socket_cookie(o->skb) != f->cookie;
+}
+
+/* The SYN that was out went on less than half a second ago: this one is of the timer that ran while
+   it was held, and its answer may be on the way. */
+DP_INLINE int dp_out_doubles(const struct dp_flow *f)
+{
+    return bpf_ktime_get_ns() + DP_DRAIN_NS / 2 < f->deadline_ns;
+}
+
 DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
 {
     __u64 generation = dp_generation();
     int syn = (o->packet->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) == DP_TCP_SYN &&
               o->packet->protocol == DP_PROTO_TCP;
+    int other = (syn || o->packet->protocol == DP_PROTO_UDP) && dp_out_other_socket(o, f);
 
     switch (f->state) {
     case DP_FLOW_PERMITTED:
-        if (syn && (dp_flow_is_over(f) || (f->flags & DP_FLOW_REPLIED) || f->direction)) {
+        if (other ||
+            (syn && (dp_flow_is_over(f) || (f->flags & DP_FLOW_REPLIED) || f->direction))) {
             if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_out_first(o, 0);
         }
+        if (syn && dp_out_doubles(f)) return dp_out_drop(o, DP_REASON_HELD);
         if (f->generation != generation) return dp_again(o, f);
         dp_flow_touch(f, o->packet, 1);
         /* An accepted connection is known by its socket from the answer to the SYN on. */
@@ -68,7 +91,8 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
         /* The same attempt once more hears the same; what comes later is a new one. */
         if (o->packet->tcp_flags & DP_TCP_RST) return DP_PASS; /* the peer hears of the end */
         if (!syn && dp_flow_awaits_cut(f)) return dp_out_drop(o, DP_REASON_FLOW_BLOCKED);
-        if (f->generation != generation || bpf_ktime_get_ns() > f->seen_ns + DP_BLOCKED_LINGER_NS) {
+        if (other || f->generation != generation ||
+            bpf_ktime_get_ns() > f->seen_ns + DP_BLOCKED_LINGER_NS) {
             if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_out_unknown(o);
         }

@@ -48,7 +48,8 @@ PLUGINS, EXAMPLES = BUILD / "plugins", BUILD / "examples"
 CLIENT4, SERVER4, CLIENT6, SERVER6 = "10.91.0.1", "10.91.0.2", "fd91::1", "fd91::2"
 TCP, UDP, ICMP6 = 6, 17, 58
 FIN, SYN, RST, ACK = 1, 2, 4, 16
-ETH_P_ALL, SO_TIMESTAMPNS = 3, 35
+ETH_P_ALL, SO_TIMESTAMPNS, SO_RCVBUFFORCE = 3, 35, 33
+SOL_PACKET, PACKET_STATISTICS = 263, 6
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
@@ -249,7 +250,7 @@ class Capture:
     def __init__(self, namespace, device):
         self.frames = []
         self._socket = namespace.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         self._socket.bind((device, ETH_P_ALL))
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -275,6 +276,10 @@ class Capture:
         self._stop = True
         self._thread.join(5)
         self._socket.close()
+
+    def lost(self):
+        """How many frames found no room since the last time."""
+        return struct.unpack("II", self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))[1]
 
     def packets(self, protocol=None, sport=None, dport=None, flags=0):
         """Those that the server received, parsed; flags: bits that must be set."""

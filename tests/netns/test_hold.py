@@ -264,6 +264,24 @@ class Udp(SluiceTest):
         self.assertEqual(self.sink.datagrams[0][1], b"6")
         self.assertEqual(len(self.daemon.holds()), 1)
 
+    # ctest: vm
+    def test_another_socket_with_the_same_addresses_is_asked_about_anew(self):
+        """What was permitted, or refused, to a socket that is closed is nothing to the next one that gets its port."""
+        port = None
+        for decide in (self.permit, self.block, self.permit):
+            s = self.client.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            s.bind(("0.0.0.0", port or 0))
+            port = s.getsockname()[1]
+            s.connect((SERVER4, 5000))
+            s.send(b"?")
+            decide(self.daemon.wait_hold(protocol="udp"))
+            if decide == self.permit:
+                s.send(b"!")  # the same socket: nobody is asked
+                self.assertEqual(self.daemon.holds(), [])
+            s.close()
+        wait_for(lambda: len(self.sink.datagrams) >= 4, "what was permitted arrives")
+        self.assertEqual([d for _, d, _ in self.sink.datagrams], [b"?", b"!"] * 2)
+
     def never_pausing(self, family, gap):
         s = self.datagram_socket(family, connect=5000)
         stop = time.time() + 3
