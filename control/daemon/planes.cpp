@@ -2,10 +2,7 @@
 #include "daemon/planes.h"
 
 #include <cerrno>
-#include <fcntl.h>
-#include <filesystem>
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
@@ -16,31 +13,6 @@ namespace sluice::daemon {
 
 using datapath::Datapath;
 using datapath::NetNs;
-
-namespace {
-
-std::optional<NetNs> if_inode(const std::filesystem::path &path, std::uint64_t inode) {
-    struct ::stat s {};
-    if (::stat(path.c_str(), &s) != 0 || s.st_ino != inode) return std::nullopt;
-    auto ns = NetNs::from_fd(Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
-    if (!ns || ns->inode() != inode) return std::nullopt;
-    return std::move(*ns);
-}
-
-} // namespace
-
-std::optional<NetNs> find_namespace(std::uint64_t inode) {
-    if (auto own = NetNs::current(); own && own->inode() == inode) return std::move(*own);
-    std::error_code ignored;
-    for (const auto &entry : std::filesystem::directory_iterator("/var/run/netns", ignored))
-        if (auto ns = if_inode(entry.path(), inode)) return ns;
-    for (const auto &entry : std::filesystem::directory_iterator("/proc", ignored)) {
-        if (!std::isdigit(static_cast<unsigned char>(entry.path().filename().string()[0])))
-            continue;
-        if (auto ns = if_inode(entry.path() / "ns/net", inode)) return ns;
-    }
-    return std::nullopt;
-}
 
 Datapath *Planes::of(std::uint32_t compartment) const {
     const auto it = planes_.find(compartment);
@@ -146,7 +118,8 @@ Result<void> Planes::adopt(NetNs ns) {
 
 Result<void> Planes::adopt_pinned() {
     for (std::uint64_t inode : Datapath::pinned(core_.options.pin_root)) {
-        auto ns = find_namespace(inode);
+        auto ns = NetNs::find(inode);
+        if (!ns && ns.error().code != ENOENT) return ns.error();
         if (!ns) {
             spdlog::info("namespace {} is gone: its pins are swept", inode);
             Datapath::sweep(core_.options.pin_root, inode);

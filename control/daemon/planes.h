@@ -49,8 +49,4 @@ private:
     const datapath::NetNs *being_made_ = nullptr;
 };
 
-// A descriptor of the namespace with this inode: sluiced's own, a named one, or some process's.
-// Empty: gone.
-std::optional<datapath::NetNs> find_namespace(std::uint64_t inode);
-
 } // namespace sluice::daemon

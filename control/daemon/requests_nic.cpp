@@ -7,6 +7,7 @@
 #include "daemon/core.h"
 #include "daemon/hosts.h"
 #include "daemon/lists.h"
+#include "daemon/plane_end.h"
 #include "daemon/planes.h"
 #include "daemon/requests.h"
 #include "daemon/settle.h"
@@ -48,21 +49,6 @@ Result<void> check_exists(const datapath::NetNs &ns, const std::string &name) {
     });
 }
 
-// With the last NIC everything of ours in the namespace goes; what is held ends as its filter says.
-void remove_plane(Core &core, std::uint32_t compartment,
-                  const std::function<void(Result<void>)> &then) {
-    // While the NIC still carries us, so that the answers have a way out.
-    core.hosts->plane_ending(compartment);
-    // What was decided is on its way through the ports: they go a moment later.
-    core.loop.after(Milliseconds(50), [&core, compartment, then] {
-        core.hosts->forget_ports(compartment);
-        auto r = core.planes->remove(compartment);
-        core.save_or_warn();
-        core.note_boot_nics();
-        then(std::move(r));
-    });
-}
-
 } // namespace
 
 void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds,
@@ -85,7 +71,8 @@ void nic_load(Core &core, const protocol::NicLoad &message, std::vector<Fd> &fds
     if (!nic) {
         const Error error = nic_error(message.name(), nic.error(), "cannot load");
         if (!made) return to.fail(error);
-        return remove_plane(core, compartment, [to, error](Result<void>) { to.fail(error); });
+        return remove_plane(core, compartment, false,
+                            [to, error](Result<void>) { to.fail(error); });
     }
     core.save_or_warn();
     core.note_boot_nics();
@@ -113,11 +100,13 @@ void nic_unload(Core &core, const protocol::NicUnload &message, std::vector<Fd> 
         spdlog::info("'{}' unloaded in compartment {}", message.name(), compartment);
         return to.done();
     }
-    remove_plane(core, compartment, [to, name = message.name(), compartment](Result<void> r) {
-        if (!r) return to.fail(nic_error(name, r.error(), "cannot unload"));
-        spdlog::info("'{}' unloaded: nothing of ours is left in compartment {}", name, compartment);
-        to.done();
-    });
+    remove_plane(core, compartment, false,
+                 [to, name = message.name(), compartment](Result<void> r) {
+                     if (!r) return to.fail(nic_error(name, r.error(), "cannot unload"));
+                     spdlog::info("'{}' unloaded: nothing of ours is left in compartment {}", name,
+                                  compartment);
+                     to.done();
+                 });
 }
 
 } // namespace sluice::daemon

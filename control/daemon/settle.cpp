@@ -66,15 +66,15 @@ bool is_open(const dp_flow &flow) {
            flow.state == DP_FLOW_DRAINING;
 }
 
-Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now,
+Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now, std::uint64_t before,
              std::uint64_t watchdog) {
     switch (flow.state) {
     case DP_FLOW_ASKED:
-        if (past(flow.asked_ns, watchdog + settle_patience_ns, now)) return Fate::remove;
+        if (past(flow.asked_ns, watchdog + settle_patience_ns, before)) return Fate::remove;
         return past(flow.asked_ns, watchdog, now) ? Fate::expire : Fate::keep;
     case DP_FLOW_HELD:
         if (flow.deadline_ns == 0) return Fate::keep;
-        if (past(flow.deadline_ns, settle_patience_ns, now)) return Fate::remove;
+        if (past(flow.deadline_ns, settle_patience_ns, before)) return Fate::remove;
         return now > flow.deadline_ns ? Fate::expire : Fate::keep;
     case DP_FLOW_DRAINING:
         return past(std::max(flow.asked_ns, flow.seen_ns), watchdog, now) ? Fate::drain

@@ -9,10 +9,12 @@
 
 namespace sluice::daemon {
 
-// What the sweep has to do about a flow. A pure decision.
+// What the sweep has to do about a flow. A pure decision. before_ns: when it looked the last time,
+// 0: never. What was due by then was answered, and is removed if that did not take for two seconds;
+// what became due while nobody looked is answered first.
 enum class Fate { keep, expire, drain, remove };
 Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns,
-             std::uint64_t watchdog_ns);
+             std::uint64_t before_ns, std::uint64_t watchdog_ns);
 // Of a bind or listen: remove says that nobody waits for it any more. One that was refused stays
 // for as long as its socket.
 Fate fate_of(const dp_operation &operation, std::uint64_t now_ns, std::uint64_t watchdog_ns);

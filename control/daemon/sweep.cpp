@@ -2,6 +2,7 @@
 #include "daemon/sweep.h"
 
 #include <map>
+#include <netinet/in.h>
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
@@ -56,7 +57,8 @@ void Sweeper::round() {
     const std::uint64_t began = monotonic_ns();
     for (const auto &[compartment, plane] : core_.planes->all()) {
         if (check_devices) {
-            plane->forget_missing_devices();
+            for (const std::uint32_t ifindex : plane->forget_missing_devices())
+                device_gone(compartment, *plane, ifindex);
             uses(*plane);
         }
         tickets(compartment, *plane);
@@ -64,6 +66,11 @@ void Sweeper::round() {
         if (check_devices) destroy_refused(*plane);
         core_.flow_contexts->tell_ends(compartment, *plane);
         if (began >= idle_after_ns_) flows(compartment, *plane);
+    }
+    if (check_devices) {
+        lost_namespaces_.look();
+        std::erase_if(walked_ns_,
+                      [this](const auto &w) { return core_.planes->of(w.first) == nullptr; });
     }
     core_.hold_watch->look_for_ends();
     const std::uint64_t now = monotonic_ns();
@@ -78,12 +85,12 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
     };
     std::map<std::uint32_t, std::vector<Due>> due; // by host: its memory is read once
     std::vector<dp_flow_key> to_cut;               // a callout has blocked them when asked again
-    const std::uint64_t now = monotonic_ns();
+    const std::uint64_t now = monotonic_ns(), before = std::exchange(walked_ns_[compartment], now);
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
         core_.hold_watch->met(plane, key, flow);
         if (flow.state == DP_FLOW_BLOCKED && (flow.flags & DP_FLOW_TO_CUT) != 0)
             to_cut.push_back(key);
-        const Fate fate = fate_of(flow, key.protocol, now, watchdog_ns());
+        const Fate fate = fate_of(flow, key.protocol, now, before, watchdog_ns());
         if (fate != Fate::keep && !(is_open(flow) && is_awaited(core_, flow.host)))
             due[flow.host].push_back({key, flow, fate});
         return true;
@@ -102,21 +109,44 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
     }
 }
 
+// What waits there ends as its filter says: it could not go on. A refusal cannot go back by a
+// device that is not there either.
+void Sweeper::device_gone(std::uint32_t compartment, datapath::Datapath &plane,
+                          std::uint32_t ifindex) {
+    std::map<std::uint32_t, std::vector<std::pair<dp_flow_key, dp_flow>>> open; // by host
+    plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
+        if (flow.ifindex == ifindex && is_open(flow)) open[flow.host].emplace_back(key, flow);
+        return true;
+    });
+    for (const auto &[host, flows_of_host] : open) {
+        Settler settler(plane, port_of(core_, host, compartment));
+        for (const auto &[key, flow] : flows_of_host) {
+            settler.flow(key, flow, DP_DOWNCALL_ABANDONED);
+            const bool refused = flow_answer(key, flow, DP_DOWNCALL_ABANDONED, 0).action ==
+                                 std::uint32_t{DP_ACTION_BLOCK};
+            if (refused && key.protocol == IPPROTO_TCP && flow.direction == DP_DIRECTION_OUTBOUND)
+                (void)plane.ns().enter([&] { return destroy_connection(key, 0); });
+        }
+    }
+}
+
 void Sweeper::operations(std::uint32_t compartment, datapath::Datapath &plane) {
     const std::uint64_t now = monotonic_ns();
-    std::vector<std::pair<std::uint64_t, dp_operation>> due;
+    std::map<std::uint32_t, std::vector<std::pair<std::uint64_t, dp_operation>>> due; // by host
     plane.each_operation([&](std::uint64_t id, const dp_operation &operation) {
         if (fate_of(operation, now, watchdog_ns()) != Fate::keep &&
             !is_awaited(core_, operation.host))
-            due.emplace_back(id, operation);
+            due[operation.host].emplace_back(id, operation);
         return true;
     });
-    for (const auto &[id, operation] : due)
-        if (fate_of(operation, now, watchdog_ns()) == Fate::remove)
-            plane.delete_operation(id);
-        else
-            Settler(plane, port_of(core_, operation.host, compartment))
-                .operation(id, operation, DP_DOWNCALL_EXPIRED);
+    for (const auto &[host, operations_of_host] : due) {
+        Settler settler(plane, port_of(core_, host, compartment));
+        for (const auto &[id, operation] : operations_of_host)
+            if (fate_of(operation, now, watchdog_ns()) == Fate::remove)
+                plane.delete_operation(id);
+            else
+                settler.operation(id, operation, DP_DOWNCALL_EXPIRED);
+    }
 }
 
 void Sweeper::uses(datapath::Datapath &plane) {
@@ -135,17 +165,19 @@ void Sweeper::uses(datapath::Datapath &plane) {
 
 void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
     const std::uint64_t now = monotonic_ns();
-    std::vector<std::pair<std::uint64_t, dp_ticket>> due;
+    std::map<std::uint32_t, std::vector<std::pair<std::uint64_t, dp_ticket>>> due; // by host
     plane.each_ticket([&](std::uint64_t number, const dp_ticket &ticket) {
         if (now > ticket.asked_ns && now - ticket.asked_ns > watchdog_ns())
-            due.emplace_back(number, ticket);
+            due[ticket.host].emplace_back(number, ticket);
         return true;
     });
-    for (const auto &[number, ticket] : due) {
-        Settler(plane, port_of(core_, ticket.host, compartment))
-            .ticket(number, ticket, DP_DOWNCALL_EXPIRED);
-        // Twice over its time: the answer that was sent for it did not take.
-        if (now - ticket.asked_ns > 2 * watchdog_ns()) plane.delete_ticket(number);
+    for (const auto &[host, tickets_of_host] : due) {
+        Settler settler(plane, port_of(core_, host, compartment));
+        for (const auto &[number, ticket] : tickets_of_host) {
+            settler.ticket(number, ticket, DP_DOWNCALL_EXPIRED);
+            // Twice over its time: the answer that was sent for it did not take.
+            if (now - ticket.asked_ns > 2 * watchdog_ns()) plane.delete_ticket(number);
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 // The regular round: hosts that stopped, flows past their time, tickets, devices that went.
 #pragma once
 
+#include <map>
+
 #include "daemon/options.h"
+#include "daemon/plane_end.h"
 #include "datapath/datapath.h"
 
 namespace sluice::daemon {
@@ -11,19 +14,22 @@ struct Core;
 
 class Sweeper {
 public:
-    explicit Sweeper(Core &core) : core_(core) {}
+    explicit Sweeper(Core &core) : core_(core), lost_namespaces_(core) {}
     void start();
 
 private:
     void round();
     void flows(std::uint32_t compartment, datapath::Datapath &plane);
     void operations(std::uint32_t compartment, datapath::Datapath &plane);
+    void device_gone(std::uint32_t compartment, datapath::Datapath &plane, std::uint32_t ifindex);
     void uses(datapath::Datapath &plane); // of hosts and processes that have ended
     void tickets(std::uint32_t compartment, datapath::Datapath &plane);
     [[nodiscard]] std::uint64_t watchdog_ns() const;
 
     Core &core_;
+    LostNamespaces lost_namespaces_;
     std::uint64_t rounds_ = 0;
+    std::map<std::uint32_t, std::uint64_t> walked_ns_; // by compartment: when its flows were read
     std::uint64_t idle_after_ns_ =
         0; // the walk over all flows may take a tenth of the thread's time, not more
 };

@@ -70,7 +70,9 @@ public:
     Result<NicInfo> attach_nic(const std::string &name, XdpMode mode, std::string &note);
     Result<void> detach_nic(const std::string &name); // ENOENT
     [[nodiscard]] std::vector<NicInfo> nics() const;
-    void forget_missing_devices(); // NICs that were removed: their pins and records go
+    void set_nics_down(); // of ours, so that nothing leaves any more
+    // NICs that were removed: their pins and records go. Their indices.
+    std::vector<std::uint32_t> forget_missing_devices();
     // Everything away: links, pins, sysctls restored. The object is then empty.
     Result<void> remove();
 

@@ -199,14 +199,27 @@ std::vector<NicInfo> Datapath::nics() const {
     return all;
 }
 
-void Datapath::forget_missing_devices() {
+void Datapath::set_nics_down() {
+    (void)state_->ns.enter([&]() -> Result<void> {
+        for (const auto &[ifindex, record] : state_->records())
+            (void)netlink::set_down(ifindex); // one that has gone sends nothing either
+        return {};
+    });
+}
+
+std::vector<std::uint32_t> Datapath::forget_missing_devices() {
+    std::vector<std::uint32_t> missing;
     (void)state_->ns.enter([&]() -> Result<void> {
         const auto before = state_->records();
-        for (const auto &[ifindex, record] : before)
-            if (Nic(state_->pins, ifindex, record).gone()) state_->detach(ifindex, record);
+        for (const auto &[ifindex, record] : before) {
+            if (!Nic(state_->pins, ifindex, record).gone()) continue;
+            state_->detach(ifindex, record);
+            missing.push_back(ifindex);
+        }
         if (!before.empty() && state_->records().empty()) state_->detach_shared();
         return {};
     });
+    return missing;
 }
 
 } // namespace sluice::datapath

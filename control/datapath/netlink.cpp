@@ -178,6 +178,16 @@ Result<void> set_up(std::uint32_t ifindex) {
     return {};
 }
 
+Result<void> set_down(std::uint32_t ifindex) {
+    Request request(RTM_NEWLINK, 0);
+    auto *info = request.extra<ifinfomsg>();
+    info->ifi_index = int(ifindex);
+    info->ifi_change = IFF_UP;
+    const int error = request.send();
+    if (error != 0) return Error{error, "set interface down", std::to_string(ifindex)};
+    return {};
+}
+
 Result<void> delete_link(std::uint32_t ifindex) {
     Request request(RTM_DELLINK, 0);
     request.extra<ifinfomsg>()->ifi_index = int(ifindex);

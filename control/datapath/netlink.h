@@ -31,9 +31,10 @@ struct Veth {
 
 Result<Link> link(std::uint32_t ifindex); // ENODEV
 Result<Link> link(const std::string &name);
-Result<std::vector<Link>> links(); // all of them
+Result<std::vector<Link>> links();        // all of them
 Result<void> make_veth(const Veth &veth); // one queue each way, both ends down, NOARP
 Result<void> set_up(std::uint32_t ifindex);
+Result<void> set_down(std::uint32_t ifindex);
 Result<void> delete_link(std::uint32_t ifindex);
 // Filters of anybody behind a qdisc handle such as TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS).
 Result<std::uint32_t> count_filters(std::uint32_t ifindex, std::uint32_t parent);

@@ -48,13 +48,16 @@ std::optional<Fd> open_if_inode(const std::string &path, std::uint64_t inode) {
     return fd;
 }
 
-std::optional<Fd> find_in_processes(std::uint64_t inode) {
-    DIR *proc = opendir("/proc");
+// In /proc, or in the folder of a process's threads, each of which may be somewhere else.
+std::optional<Fd> find_in(const std::string &folder, std::uint64_t inode, bool threads) {
+    DIR *proc = opendir(folder.c_str());
     if (proc == nullptr) return std::nullopt;
     std::optional<Fd> found;
     while (const dirent *entry = readdir(proc)) {
         if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
-        found = open_if_inode(std::string("/proc/") + entry->d_name + "/ns/net", inode);
+        const std::string process = folder + "/" + entry->d_name;
+        found = threads ? find_in(process + "/task", inode, false)
+                        : open_if_inode(process + "/ns/net", inode);
         if (found) break;
     }
     closedir(proc);
@@ -108,8 +111,9 @@ Result<NetNs> NetNs::make() {
 }
 
 Result<NetNs> NetNs::find(std::uint64_t inode) {
-    std::optional<Fd> fd = find_in_processes(inode);
-    if (!fd) fd = find_in_mounts(inode);
+    std::optional<Fd> fd = find_in_mounts(inode);
+    if (!fd) fd = find_in("/proc", inode, false);
+    if (!fd) fd = find_in("/proc", inode, true);
     if (!fd) return Error{ENOENT, "find network namespace", std::to_string(inode)};
     return from_fd(std::move(*fd));
 }

@@ -16,7 +16,7 @@ public:
     static Result<NetNs> current();
     static Result<NetNs> make();                    // a new nameless one, lo left down
     static Result<NetNs> from_fd(Fd fd);            // EINVAL if fd is not a network namespace
-    static Result<NetNs> find(std::uint64_t inode); // by its processes and mounts; ENOENT: gone
+    static Result<NetNs> find(std::uint64_t inode); // by mounts, processes, threads; ENOENT: gone
 
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] std::uint64_t inode() const { return inode_; }   // name of its pin directory

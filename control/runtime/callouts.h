@@ -12,6 +12,7 @@
 
 #include "core/guid.h"
 #include "core/result.h"
+#include "runtime/pace.h"
 #include "sluice/fwp.h"
 #include "xsk/mutex.h"
 
@@ -32,6 +33,7 @@ struct CalloutEntry {
     std::uint32_t flags = 0;
     CalloutSpec spec;
     bool has_flow_delete = false;
+    const Pace::Slow slow = std::make_shared<std::atomic<bool>>(false); // its last calls
     std::atomic<std::uint32_t> slot{
         0}; // given by sluiced; 0: none, so it can have no flow contexts
     // Guarded by the registry's lock:

@@ -114,7 +114,7 @@ void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, 
         question.asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_POLICY_CHANGE;
     question.asked.memory = Holds::memory_of(*hold);
     Indication indication(hold->upcall, packet, question.asked);
-    Pace::InUserCode here(pace);
+    Pace::InUserCode here(pace, (*callout)->slow);
     FlowContexts::Visit visit(contexts_, port, hold->upcall, **callout);
     const Said said = ask(**callout, question, indication, visit);
     holds_.classify_returned(*hold, said.answer, said.absorbing_block);

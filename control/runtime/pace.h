@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// Told when user code begins and ends, so that a slow one gives its port to another thread.
+// Told when user code begins and ends, so that a slow one gives its port to another thread. Where
+// calls of a callout were slow just now, the next one gives the port away before it begins: many
+// that sleep cost others no more than one does.
 #pragma once
+
+#include <atomic>
+#include <memory>
 
 namespace sluice::runtime {
 
 class Pace {
 public:
     virtual ~Pace() = default;
-    virtual void entering() = 0;
+    // Of one callout; shared, since the thread that finds a call slow is not the one inside.
+    using Slow = std::shared_ptr<std::atomic<bool>>;
+    virtual void entering(const Slow &slow) = 0;
     virtual void left() = 0;
     virtual void give_way() = 0;
 
@@ -19,9 +26,9 @@ public:
 
     class InUserCode {
     public:
-        explicit InUserCode(Pace &pace) : pace_(pace), before_(here_) {
+        explicit InUserCode(Pace &pace, const Slow &slow = {}) : pace_(pace), before_(here_) {
             here_ = &pace;
-            pace.entering();
+            pace.entering(slow);
         }
         ~InUserCode() {
             pace_.left();

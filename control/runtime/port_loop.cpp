@@ -18,11 +18,17 @@ constexpr std::chrono::milliseconds idle_wait{1000};
 class PortLoop::Leader final : public Pace {
 public:
     explicit Leader(PortLoop &loop) : loop_(loop) {}
-    void entering() override {
-        if (leads_) since_.store(Clock::now().time_since_epoch().count());
+    void entering(const Slow &slow) override {
+        if (!leads_) return;
+        slow_ = slow;
+        entered_ = Clock::now();
+        since_.store(entered_.time_since_epoch().count());
+        if (slow_ && *slow_) give_way();
     }
     void left() override {
-        if (leads_) leads_ = since_.exchange(outside) != deposed;
+        if (!leads_) return;
+        if (slow_ && Clock::now() - entered_ < patience) *slow_ = false;
+        leads_ = since_.exchange(outside) != deposed;
     }
     void give_way() override {
         if (leads_ && since_.exchange(deposed) != deposed) loop_.gives_way(*this);
@@ -32,13 +38,17 @@ public:
         std::int64_t since = since_.load();
         if (since == outside || since == deposed) return false;
         if (Clock::now().time_since_epoch() - Clock::duration(since) < patience) return false;
-        return since_.compare_exchange_strong(since, deposed);
+        if (!since_.compare_exchange_strong(since, deposed)) return false;
+        if (slow_) *slow_ = true; // its thread is inside still and touches it no more
+        return true;
     }
 
 private:
     PortLoop &loop_;
     std::atomic<std::int64_t> since_{outside};
-    bool leads_ = true; // the leader's own thread only
+    bool leads_ = true;         // the leader's own thread only
+    Clock::time_point entered_; // likewise
+    Slow slow_;                 // likewise, until it is deposed
 };
 
 PortLoop::PortLoop(std::shared_ptr<PortLink> link, Dispatcher &dispatcher, Counters &counters,

@@ -128,7 +128,7 @@ class HostDeath(SluiceTest):
 class DaemonDeath(SluiceTest):
     def setUp(self):
         super().setUp()
-        self.serve()
+        self.sink = self.serve()
         self.serve(port=443)
         self.serve(port=8080)
 
@@ -175,6 +175,65 @@ class DaemonDeath(SluiceTest):
         again = self.attempt()
         self.permit(self.daemon.wait_hold())
         self.assertEqual(again.wait(), 0)
+
+    def held_by_ask(self, outcome, deadline):
+        self.daemon.filter("ale_auth_connect_v4", "callout", "ask", port=80, deadline=deadline, outcome=outcome)
+        attempt = self.attempt()
+        self.daemon.wait_hold(state="held")
+        return attempt
+
+    # ctest: vm
+    def test_a_deadline_is_kept_over_a_restart(self):
+        attempt = self.held_by_ask("permit", "5s")
+        self.daemon.kill()
+        time.sleep(1)
+        self.daemon.start()
+        self.daemon.wait_hosts()
+        self.assertIsNone(attempt.ended, "the deadline is not over")
+        self.assertEqual(attempt.wait(), 0)
+        took = attempt.ended - attempt.began
+        measured("a deadline of 5 s, over a restart,", took, "s")
+        self.assertGreater(took, 4.8)
+        self.assertLess(took, 5 + 1.5 * SLACK)
+        self.assertEqual(self.daemon.reason("HOLD_EXPIRED"), 1)
+
+    def test_a_deadline_that_passes_while_sluiced_is_dead_is_applied_by_the_restarted_one(self):
+        """Long past, it still is the filter's outcome that applies, and it counts as expired. (No packet comes meanwhile.)"""
+        self.daemon.filter("ale_auth_connect_v4", "callout", "ask", port=80, deadline="1s", outcome="permit")
+        self.datagram_socket(4).sendto(b"held", (SERVER4, 80))
+        self.daemon.wait_hold(state="held")
+        self.daemon.kill()
+        time.sleep(4.5)
+        self.assertEqual(self.sink.datagrams, [])
+        self.daemon.start()
+        wait_for(lambda: self.sink.datagrams, "the datagram arrives", 3)
+        self.assertEqual((self.daemon.reason("HOLD_EXPIRED"), self.daemon.reason("HOLD_ABANDONED")), (1, 0))
+
+    def test_a_deadline_that_passes_while_sluiced_is_dead_is_applied_by_the_kernel(self):
+        """With the flow's next packet: TCP sends its SYN again."""
+        attempt = self.held_by_ask("permit", "1s")
+        self.daemon.kill()
+        self.assertEqual(attempt.wait(), 0)
+        measured("a deadline of 1 s, without sluiced,", attempt.ended - attempt.began, "s")
+        self.daemon.start()
+        self.assertEqual((self.daemon.reason("HOLD_EXPIRED"), self.daemon.reason("HOLD_ABANDONED")), (1, 0))
+
+    # ctest: vm
+    def test_deadlines_do_not_run_while_the_machine_is_suspended(self):
+        """CLOCK_MONOTONIC stands still meanwhile, CLOCK_BOOTTIME goes on. To sluiced this machine has slept for a day: a
+        deadline that any part of it reckoned by the other clock would be long past."""
+        self.daemon.do("nic", "unload", "nic0", namespace=self.client)
+        self.daemon.stop()
+        command = self.daemon.command
+        self.daemon.command = lambda: ["unshare", "--time", "--boottime", "86400", "--fork", "--kill-child", *command()]
+        self.daemon.start()
+        self.nic_load()
+        attempt = self.held_by_ask("permit", "3s")
+        time.sleep(2)
+        self.assertIsNone(attempt.ended, "the deadline is not over")
+        self.assertEqual(attempt.wait(), 0)
+        self.assertGreater(attempt.ended - attempt.began, 2.8)
+        self.assertLess(attempt.ended - attempt.began, 3 + 1.5 * SLACK)
 
     def test_sigterm_keeps_policy_in_force(self):
         self.daemon.filter("ale_auth_connect_v4", port=443)

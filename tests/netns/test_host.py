@@ -96,6 +96,22 @@ class Supervision(SluiceTest):
         self.assertEqual(attempt.wait(), 0)
         self.daemon.do("plugin", "unload", "ask")
 
+    def test_each_time_it_is_killed_it_comes_back_later(self):
+        """Half a second after its end, then a second, then two."""
+        self.daemon.do("plugin", "load", PLUGINS / "ask.so", "--name", "ask")
+        pid, gaps = self.plugin()["pid"], []
+        for restarts in range(1, 4):
+            os.kill(pid, signal.SIGKILL)
+            killed = time.time()
+            wait_for(lambda: self.plugin()["restarts"] == restarts and self.plugin()["pid"] not in (0, pid), "another process", 20)
+            gaps.append(time.time() - killed)
+            pid = self.plugin()["pid"]
+            wait_for(lambda: self.plugin()["state"] == "running", "it runs")
+        for gap, delay in zip(gaps, (0.5, 1, 2)):
+            measured(f"after a back-off of {delay} s it was back in", gap, "s")
+            self.assertGreater(gap, delay * 0.9)
+            self.assertLess(gap, delay + 0.5 * SLACK)
+
     def test_errors_are_one_clear_line(self):
         for arguments in (("plugin", "load", "/nonexistent.so", "--name", "x"),
                           ("plugin", "load", PLUGINS / "ask.so", "--name", "x", "--user", "no-such-user"),

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What runs out: frames of a port, room behind a hold, a host's attention. Never an allow, always counted."""
+import errno
 import socket
+import struct
+import subprocess
+import sys
 import time
 import unittest
 
+import bpf_maps
 from harness import SERVER4, SluiceTest, TCP, UDP, parse, wait_for
 
 
@@ -80,6 +85,72 @@ class Exhausted(SluiceTest):
         self.assertEqual(self.daemon.reason("HOLD_EXPIRED"), 1080)
         self.assertEqual(len(out.packets(UDP)), 6 * (180 + 12))
         self.assertEqual(self.daemon.list("hold"), [])
+
+    def held_in(self, protocol, **wanted):
+        return len(self.daemon.holds(protocol=protocol, **wanted))
+
+    def sender(self, count, size):
+        """Another process: so many UDP sockets with a datagram of so many bytes each; it stays until the test ends."""
+        script = ("import socket, sys\n"
+                  f"kept = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range({count})]\n"
+                  "for s in kept:\n"
+                  f"    s.connect(('{SERVER4}', 80))\n"
+                  f"    s.send(bytes({size}))\n"
+                  "print('sent', flush=True)\n"
+                  "sys.stdin.read()\n")
+        process = self.popen(self.client, sys.executable, "-c", script, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.assertEqual(process.stdout.readline(), "sent\n")
+        return process
+
+    def check_no_use(self):
+        for key, use in bpf_maps.entries(self.daemon.pins, "uses"):
+            self.assertEqual((*struct.unpack_from("I", use), *struct.unpack_from("Q", use, 8)), (0, 0), key)
+
+    # ctest: vm
+    def test_bytes_of_one_process_and_of_a_host(self):
+        """Datagrams of 1,042 bytes, with their headers: four of one process, six of all."""
+        self.begin("--process-hold-bytes-max", "4200", "--hold-bytes-max", "6500")
+        self.host()
+        self.daemon.ask(4, port=80, protocol="udp")
+        out = self.capture()
+        first = self.sender(10, 1000)
+        wait_for(lambda: self.held_in("udp") == 4 and self.daemon.reason("PROCESS_QUOTA") == 6, "one process's quota")
+        second = self.sender(10, 1000)
+        wait_for(lambda: self.held_in("udp", pid=second.pid) == 2 and self.daemon.reason("HOST_QUOTA") == 8, "the host's quota")
+        self.assertEqual((self.held_in("udp", pid=first.pid), self.daemon.reason("PROCESS_QUOTA")), (4, 6))
+        self.assertEqual(out.packets(UDP, dport=80), [], "what is past a quota is blocked")
+        for hold in self.daemon.holds():
+            self.daemon.do("hold", "permit", hold["id"])
+        wait_for(lambda: len(out.packets(UDP, dport=80)) == 6, "what was held goes")
+        third = self.sender(10, 1000)
+        wait_for(lambda: self.held_in("udp", pid=third.pid) == 4, "there is room again")
+        for hold in self.daemon.holds():
+            self.daemon.do("hold", "block", hold["id"])
+        self.check_no_use()
+
+    # ctest: vm
+    def test_past_a_quota_the_filters_outcome_applies_at_once(self):
+        self.begin("--holds-max", "8", "--process-holds-max", "2")
+        self.serve()
+        self.serve(port=81)
+        self.serve(port=82)
+        self.host()
+        for port, outcome in ((80, "block"), (81, "permit"), (82, "next")):
+            self.daemon.ask(4, port=port, outcome=outcome, weight=9)
+        self.daemon.filter("ale_auth_connect_v4", "block", port=82, weight=1)
+        held = [self.attempt(), self.attempt(port=81)]
+        wait_for(lambda: self.held_in("tcp") == 2, "two are held")
+        for port, error in ((80, errno.ECONNREFUSED), (81, 0), (82, errno.ECONNREFUSED)):
+            attempt = self.attempt(port=port)
+            self.assertEqual(attempt.wait(), error, port)
+            self.assert_soon(attempt.ended - attempt.began, 0.5, f"past the quota, port {port},")
+        self.assertEqual(self.daemon.reason("PROCESS_QUOTA"), 3)
+        self.assertEqual([a.ended for a in held], [None, None])
+        for hold in self.daemon.holds():
+            self.permit(hold)
+        self.assertEqual([a.wait() for a in held], [0, 0])
+        self.assertEqual((self.daemon.reason("HOLD_OPENED"), self.daemon.reason("HOLD_PERMITTED")), (2, 2))
+        self.check_no_use()
 
 
 if __name__ == "__main__":

@@ -24,45 +24,57 @@ dp_flow flow_in(std::uint32_t state) {
 TEST(Fate, AnAskedFlowExpiresWithTheWatchdog) {
     auto flow = flow_in(DP_FLOW_ASKED);
     flow.asked_ns = now - watchdog;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
     flow.asked_ns -= 1;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::expire);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::expire);
     flow.asked_ns = now - 8 * second; // the answer that was sent for it did not take
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::remove);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);
 }
 
 TEST(Fate, AHoldWithoutDeadlineWaitsForEver) {
     auto flow = flow_in(DP_FLOW_HELD);
     flow.asked_ns = flow.created_ns = flow.seen_ns = 1;
-    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, now, watchdog), Fate::keep);
     flow.deadline_ns = now + 1;
-    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, now, watchdog), Fate::keep);
     flow.deadline_ns = now - 1;
-    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, watchdog), Fate::expire);
+    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, now, watchdog), Fate::expire);
+}
+
+TEST(Fate, WhatBecameDueWhileNobodyLookedIsAnsweredFirst) {
+    auto held = flow_in(DP_FLOW_HELD), asked = flow_in(DP_FLOW_ASKED);
+    held.deadline_ns = now - 60 * second;
+    asked.asked_ns = now - 60 * second;
+    for (const std::uint64_t before : {std::uint64_t{0}, now - 61 * second, now - 59 * second}) {
+        EXPECT_EQ(fate_of(held, IPPROTO_TCP, now, before, watchdog), Fate::expire) << before;
+        EXPECT_EQ(fate_of(asked, IPPROTO_TCP, now, before, watchdog), Fate::expire) << before;
+    }
+    EXPECT_EQ(fate_of(held, IPPROTO_TCP, now, now - 57 * second, watchdog), Fate::remove);
+    EXPECT_EQ(fate_of(asked, IPPROTO_TCP, now, now - 52 * second, watchdog), Fate::remove);
 }
 
 TEST(Fate, IdleFlowsGoAndEstablishedConnectionsStay) {
     auto flow = flow_in(DP_FLOW_PERMITTED);
     flow.seen_ns = now - 3600 * second;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::keep);
-    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, watchdog), Fate::remove);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, now, watchdog), Fate::remove);
     flow.seen_ns = now - 11 * second;
-    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_UDP, now, now, watchdog), Fate::keep);
     flow.flags = DP_FLOW_FIN_LOCAL;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
     flow.flags = DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::remove);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);
     flow.flags = DP_FLOW_RST;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::remove);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);
     flow = flow_in(DP_FLOW_BLOCKED);
     flow.seen_ns = now - 11 * second;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::remove);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);
 }
 
 TEST(Fate, AFlowFromTheFutureIsKept) {
     auto flow = flow_in(DP_FLOW_ASKED); // its packet came after the sweep had read the clock
     flow.asked_ns = now + second;
-    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, watchdog), Fate::keep);
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
 }
 
 TEST(Answer, IsTheOutcomeOfTheFilterThatAsked) {

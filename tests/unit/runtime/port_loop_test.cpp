@@ -37,6 +37,25 @@ TEST_F(PortLoop, SeveralSlowOnesDoNotStopIt) {
     EXPECT_EQ(port->wait_sent(5).size(), 5u);
 }
 
+TEST_F(PortLoop, ManySlowOnesCostOthersAsMuchAsOne) {
+    constexpr std::uint64_t many = 60; // at 50 ms each, three seconds
+    std::atomic<bool> go{false};
+    script = [&](const Asked &a) {
+        const auto which =
+            a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_LOCAL_PORT].value.uint16;
+        while (which <= many && !go)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        a.answer(FWP_ACTION_PERMIT);
+    };
+    const auto began = std::chrono::steady_clock::now();
+    for (std::uint64_t flow = 1; flow <= many + 1; ++flow)
+        port->inject(upcall(flow), std::to_string(flow));
+    EXPECT_EQ(port->wait_sent(1).at(0).packet, std::to_string(many + 1));
+    EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::milliseconds(1500));
+    go = true;
+    EXPECT_EQ(port->wait_sent(many + 1).size(), many + 1);
+}
+
 TEST_F(PortLoop, PacketsBehindASlowClassifyKeepTheirOrder) {
     script = [](const Asked &a) {
         std::this_thread::sleep_for(std::chrono::milliseconds(150));
