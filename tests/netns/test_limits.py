@@ -106,7 +106,6 @@ class Exhausted(SluiceTest):
         for key, use in bpf_maps.entries(self.daemon.pins, "uses"):
             self.assertEqual((*struct.unpack_from("I", use), *struct.unpack_from("Q", use, 8)), (0, 0), key)
 
-    # ctest: vm
     def test_bytes_of_one_process_and_of_a_host(self):
         """Datagrams of 1,042 bytes, with their headers: four of one process, six of all."""
         self.begin("--process-hold-bytes-max", "4200", "--hold-bytes-max", "6500")
@@ -128,7 +127,6 @@ class Exhausted(SluiceTest):
             self.daemon.do("hold", "block", hold["id"])
         self.check_no_use()
 
-    # ctest: vm
     def test_past_a_quota_the_filters_outcome_applies_at_once(self):
         self.begin("--holds-max", "8", "--process-holds-max", "2")
         self.serve()

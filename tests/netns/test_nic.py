@@ -249,7 +249,6 @@ class Loading(SluiceTest):
     def counted(self, **expected):
         self.assertEqual({name: self.daemon.reason("HOLD_" + name) for name in expected}, expected)
 
-    # ctest: vm
     def test_a_nic_that_is_down_keeps_its_holds(self):
         """What is decided meanwhile counts; the packet is lost as any would be, and TCP sends again."""
         attempt, hold = self.held_by_ask()

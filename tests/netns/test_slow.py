@@ -48,7 +48,6 @@ class Slow(SluiceTest):
         self.assertEqual([a.ended for a in asleep], [None] * ASLEEP, "they still sleep")
         self.assertEqual([h["state"] for h in self.daemon.list("host") if h["name"] == "sleeper"], ["live"])
 
-    # ctest: vm
     def test_one_that_does_not_return_in_time_is_answered_for(self):
         """The watchdog's five seconds: the filter's outcome; what it answers later changes nothing."""
         self.begin(7000, outcome="block")
