@@ -226,7 +226,7 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     __u32 segments = dp_out_segments(o), bytes = o->packet->bytes, max;
     __u32 state, fits, reason, counted = 0;
 
-    if (o->packet->protocol == DP_PROTO_TCP) return dp_out_drop(o, DP_REASON_HELD);
+    if (o->packet->protocol == DP_PROTO_TCP) return dp_out_again(o);
     if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
     max = h->queue_bytes_max;
     reason = dp_use_take(host, &f->process, 0, bytes);

@@ -58,7 +58,7 @@ DP_INLINE int dp_wait_queue(const struct dp_out *o, struct dp_operation *op, __u
 
     if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
     if (o->scratch->way.vlan || o->scratch->way.back || dp_wait_again(o, id))
-        return dp_out_drop(o, DP_REASON_HELD);
+        return dp_out_again(o);
     max = h->queue_bytes_max;
     reason = dp_use_take(host, &op->process, 0, bytes);
     if (reason) return dp_out_drop(o, reason);

@@ -60,6 +60,19 @@ DP_INLINE int dp_out_drop(const struct dp_out *o, __u32 reason)
     return TC_ACT_SHOT;
 }
 
+/* TCP sends again what waits already. A SYN that leaves is taken as if it had left, to an interface
+   that does not exist: a drop is local congestion to TCP, which then tries every half second, so
+   that connect() has used up even the most SYNs that it may send after 66 s. */
+DP_INLINE int dp_out_again(const struct dp_out *o)
+{
+    const struct dp_packet *p = o->packet;
+
+    if (o->inbound || p->protocol != DP_PROTO_TCP || !(p->tcp_flags & DP_TCP_SYN))
+        return dp_out_drop(o, DP_REASON_HELD);
+    dp_count(DP_REASON_HELD, p->bytes);
+    return bpf_redirect(0, 0);
+}
+
 /* The packet, which leaves, is refused: its sender hears at once. What was injected has none. */
 DP_INLINE int dp_out_answer(const struct dp_out *o)
 {
