@@ -97,6 +97,9 @@ DP_INLINE int dp_connect_classify(struct bpf_sock_addr *ctx, const struct dp_tar
     if (!w) return DP_DENY;
     dp_connect_key(&w->key, to, ctx->protocol, s);
     r = dp_classify(&w->key, &w->eval);
+    /* An answer belongs to the flow that the peer began. Which one is not known before the local
+       address is: left to TC, which finds the flow or judges the first packet of a new one. */
+    if (to->sendmsg && s->answers && r == DP_CLASSIFY_BLOCK) r = DP_CLASSIFY_DEFER;
     /* What TC decides is counted there. */
     reason = r == DP_CLASSIFY_BLOCK || r == DP_CLASSIFY_NO_POLICY
                  ? dp_report(&w->key, &w->eval, r, 0, &s->process)

@@ -74,9 +74,10 @@ DP_INLINE int dp_in_datagram(const struct dp_out *o)
     sk = dp_udp_socket(o->skb, o->packet);
     if (!sk) return dp_in_nobody(o);
     f = dp_out_prepare(o, 0, DP_DIRECTION_INBOUND);
-    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
     dp_owner_copy(f, s);
     if (s) f->cookie = s->cookie;
+    if (s) s->answers = 1;
     bind = s ? s->bind_operation : 0;
     bpf_sk_release(sk);
     action = dp_wait(o->skb, o->scratch, bind, 0, 1);

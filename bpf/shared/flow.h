@@ -175,7 +175,8 @@ struct dp_socket {
     __s32 syncnt;            /* TCP_SYNCNT to restore once established; 0: leave */
     __u64 listen_generation; /* of the policy under which listening was judged; 0: not yet */
     __u32 listen_blocked;
-    __u32 bind_judged; /* an implicit bind is judged once */
+    __u16 bind_judged; /* an implicit bind is judged once */
+    __u16 answers;     /* datagrams came in to it: what it sends may belong to their flows */
     __u64 cookie; /* of the socket: transportEndpointHandle; an accepted socket has its listener's
                      until it is seen itself */
     __u64 bind_operation, listen_operation; /* keys of `operations`; 0: none is open or refused */

@@ -227,6 +227,9 @@ class Server:
                 self.datagrams.append((time.time(), data, peer))
 
     def close(self):
+        """Once more does nothing."""
+        if self._stop:
+            return
         self._stop = True
         self._wake.send(b"x")
         self._thread.join(5)
