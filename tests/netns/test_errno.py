@@ -31,7 +31,6 @@ class Errno(SluiceTest):
         self.assertEqual(errno.errorcode[attempt.wait()], "ECONNREFUSED")
         self.assert_soon(attempt.ended - decided, 1, "ECONNREFUSED after `hold block` began by")
 
-    # ctest: vm
     def test_held_tcp_v4_blocking_gets_econnrefused(self):
         self.held_tcp(4, True)
 
@@ -41,7 +40,6 @@ class Errno(SluiceTest):
     def test_held_tcp_v4_non_blocking_gets_econnrefused(self):
         self.held_tcp(4, False)
 
-    # ctest: vm
     def test_held_tcp_v6_non_blocking_gets_econnrefused(self):
         self.held_tcp(6, False)
 
@@ -90,11 +88,9 @@ class Errno(SluiceTest):
         self.assert_soon(time.time() - decided, 1, f"{expected} after `hold block` began by")
         s.close()
 
-    # ctest: vm
     def test_held_connected_udp_v4_gets_ehostunreach(self):
         self.connected_udp(4)
 
-    # ctest: vm
     def test_held_connected_udp_v6_gets_eacces(self):
         self.connected_udp(6)
 

@@ -62,7 +62,6 @@ class Hold(SluiceTest):
         self.check_after(hold, decided, permit)
         self.assertEqual(self.daemon.holds(), [])
 
-    # ctest: vm
     def test_v4_held_100_ms_permitted(self):
         self.curl_case(4, 0.1, True)
 
@@ -72,7 +71,6 @@ class Hold(SluiceTest):
     def test_v4_held_100_ms_blocked(self):
         self.curl_case(4, 0.1, False)
 
-    # ctest: vm
     def test_v6_held_100_ms_blocked(self):
         self.curl_case(6, 0.1, False)
 
@@ -232,7 +230,6 @@ class Udp(SluiceTest):
         self.assert_soon(self.sink.datagrams[0][0] - decided, 1, f"UDP v{family} arrived after `hold permit` began by")
         self.assertEqual(len(self.cap.packets(UDP, dport=5000)), 1)
 
-    # ctest: vm
     def test_one_datagram_v4_held_100_ms_arrives_once(self):
         self.one_datagram(4, 0.1)
 
