@@ -73,14 +73,12 @@ class Tcp(Inbound):
         self.assertEqual(len(synacks), 1, synacks)
         self.assertEqual((self.here.accepted, self.daemon.holds()), (1, []))
 
-    # ctest: vm
     def test_v4_held_100_ms_permitted(self):
         self.held(4, 0.1, True)
 
     def test_v6_held_100_ms_permitted(self):
         self.held(6, 0.1, True)
 
-    # ctest: vm
     def test_v6_held_100_ms_blocked(self):
         self.held(6, 0.1, False)
 
@@ -141,14 +139,12 @@ class Udp(Inbound):
         self.assertEqual(got, [b"one", b"two", b"three", b"four"] if permit else [])
         self.assertEqual(self.daemon.holds(), [])
 
-    # ctest: vm
     def test_v4_held_100_ms_permitted(self):
         self.held(4, 0.1, True)
 
     def test_v4_held_100_ms_blocked(self):
         self.held(4, 0.1, False)
 
-    # ctest: vm
     def test_v6_held_100_ms_blocked(self):
         self.held(6, 0.1, False)
 
