@@ -9,6 +9,7 @@
 #include "sluice/engine.hpp"
 #include "sluice/error.hpp"
 #include "sluice/filter.hpp"
+#include "sluice/flow_context.hpp"
 #include "sluice/hold.hpp"
 #include "sluice/injection.hpp"
 #include "sluice/packet.hpp"

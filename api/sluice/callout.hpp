@@ -5,7 +5,9 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "device.hpp"
@@ -37,9 +39,9 @@ inline void answer(FWPS_CLASSIFY_OUT0 &out, const FWPS_FILTER3 &filter, Verdict 
 template <std::size_t Slot>
 struct [[gnu::visibility("hidden")]] Callbacks{static void NTAPI classify(
     const FWPS_INCOMING_VALUES0 *values, const FWPS_INCOMING_METADATA_VALUES0 *metadata, void *data,
-    const void *, const FWPS_FILTER3 *filter, UINT64,
+    const void *, const FWPS_FILTER3 *filter, UINT64 flow_context,
     FWPS_CLASSIFY_OUT0 *out){CalloutState & state = *slots.states[Slot];
-Classification question(state, *values, *metadata, data, *filter, *out);
+Classification question(state, *values, *metadata, data, *filter, flow_context, *out);
 answer(*out, *filter, state.ask(question));
 } // namespace detail
 static NTSTATUS NTAPI notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FWPS_FILTER3 *filter) {
@@ -51,9 +53,10 @@ static NTSTATUS NTAPI notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FWP
     }
 }
 static void NTAPI flow_delete(UINT16 layer, UINT32 callout, UINT64 context) {
+    CalloutState &state = *slots.states[Slot];
     try {
-        if (slots.states[Slot]->flow_delete)
-            slots.states[Slot]->flow_delete(layer, callout, context);
+        state.contexts.erase(context); // first: its memory may be another's afterwards
+        if (state.flow_delete) state.flow_delete(layer, callout, context);
     } catch (...) { // a flow ends whatever the plugin thinks of it
     }
 }
@@ -101,10 +104,12 @@ public:
         engine.add_callout(key_from_name(name), name, layer);
     }
 
-    // Once this is over no lambda runs any more. Should the engine refuse (which it does only when
-    // asked from one of the callout's own lambdas) the state is left alive rather than pulled away.
+    // Once this is over no lambda runs any more, and what FlowContext keeps with flows has been
+    // deleted. Should the engine refuse (asked from one of the callout's own lambdas, or contexts
+    // are left that were attached without FlowContext or are used by a lambda that does not return
+    // within five seconds) the state is left alive rather than pulled away.
     ~Callout() {
-        if (NT_SUCCESS(FwpsCalloutUnregisterById0(id_))) give_slot_back();
+        if (NT_SUCCESS(unregister())) give_slot_back();
     }
     Callout(const Callout &) = delete;
     Callout &operator=(const Callout &) = delete;
@@ -112,6 +117,29 @@ public:
     UINT32 id() const noexcept { return id_; }
 
 private:
+    template <typename T>
+    friend class FlowContext;
+
+    // The engine wants every context removed first; classifies that run meanwhile may attach more,
+    // or have the removal wait for them.
+    NTSTATUS unregister() noexcept {
+        constexpr std::chrono::milliseconds patience{5000}, pause{5};
+        const auto end = std::chrono::steady_clock::now() + patience;
+        for (;;) {
+            const NTSTATUS status = FwpsCalloutUnregisterById0(id_);
+            if (status != STATUS_DEVICE_BUSY || std::chrono::steady_clock::now() > end)
+                return status;
+            try {
+                const auto places = state_->contexts.all();
+                if (places.empty()) return status;
+                for (const auto &place : places)
+                    FwpsFlowRemoveContext0(place.flow, place.layer, id_);
+                std::this_thread::sleep_for(pause);
+            } catch (...) { // out of memory
+                return status;
+            }
+        }
+    }
     void take_slot() {
         std::lock_guard lock(detail::slots.mutex);
         for (slot_ = 0; slot_ < max_callouts; ++slot_) {

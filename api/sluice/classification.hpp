@@ -31,25 +31,70 @@ constexpr Verdict pended() {
     return {FWP_ACTION_BLOCK, true, true};
 }
 
-// Where the flags stand among the values of a layer that can authorise again; -1 for others.
+// Where the flags (FWP_CONDITION_FLAG_*) stand among a layer's values; -1: it has none, or callouts
+// are not asked there in this release.
 constexpr int flags_field(UINT16 layer) {
     switch (layer) {
-    case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
-        return FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
-        return FWPS_FIELD_ALE_AUTH_CONNECT_V6_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
-        return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
-        return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V6_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_LISTEN_V4:
-        return FWPS_FIELD_ALE_AUTH_LISTEN_V4_FLAGS;
-    case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
-        return FWPS_FIELD_ALE_AUTH_LISTEN_V6_FLAGS;
+    case FWPS_LAYER_INBOUND_IPPACKET_V4:
+        return FWPS_FIELD_INBOUND_IPPACKET_V4_FLAGS;
+    case FWPS_LAYER_INBOUND_IPPACKET_V6:
+        return FWPS_FIELD_INBOUND_IPPACKET_V6_FLAGS;
+    case FWPS_LAYER_OUTBOUND_IPPACKET_V4:
+        return FWPS_FIELD_OUTBOUND_IPPACKET_V4_FLAGS;
+    case FWPS_LAYER_OUTBOUND_IPPACKET_V6:
+        return FWPS_FIELD_OUTBOUND_IPPACKET_V6_FLAGS;
+    case FWPS_LAYER_IPFORWARD_V4:
+        return FWPS_FIELD_IPFORWARD_V4_FLAGS;
+    case FWPS_LAYER_IPFORWARD_V6:
+        return FWPS_FIELD_IPFORWARD_V6_FLAGS;
+    case FWPS_LAYER_INBOUND_TRANSPORT_V4:
+        return FWPS_FIELD_INBOUND_TRANSPORT_V4_FLAGS;
+    case FWPS_LAYER_INBOUND_TRANSPORT_V6:
+        return FWPS_FIELD_INBOUND_TRANSPORT_V6_FLAGS;
+    case FWPS_LAYER_OUTBOUND_TRANSPORT_V4:
+        return FWPS_FIELD_OUTBOUND_TRANSPORT_V4_FLAGS;
+    case FWPS_LAYER_OUTBOUND_TRANSPORT_V6:
+        return FWPS_FIELD_OUTBOUND_TRANSPORT_V6_FLAGS;
+    case FWPS_LAYER_INBOUND_ICMP_ERROR_V4:
+        return FWPS_FIELD_INBOUND_ICMP_ERROR_V4_FLAGS;
+    case FWPS_LAYER_INBOUND_ICMP_ERROR_V6:
+        return FWPS_FIELD_INBOUND_ICMP_ERROR_V6_FLAGS;
+    case FWPS_LAYER_OUTBOUND_ICMP_ERROR_V4:
+        return FWPS_FIELD_OUTBOUND_ICMP_ERROR_V4_FLAGS;
+    case FWPS_LAYER_OUTBOUND_ICMP_ERROR_V6:
+        return FWPS_FIELD_OUTBOUND_ICMP_ERROR_V6_FLAGS;
+    case FWPS_LAYER_DATAGRAM_DATA_V4:
+        return FWPS_FIELD_DATAGRAM_DATA_V4_FLAGS;
+    case FWPS_LAYER_DATAGRAM_DATA_V6:
+        return FWPS_FIELD_DATAGRAM_DATA_V6_FLAGS;
     case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
         return FWPS_FIELD_ALE_RESOURCE_ASSIGNMENT_V4_FLAGS;
     case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
         return FWPS_FIELD_ALE_RESOURCE_ASSIGNMENT_V6_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V4:
+        return FWPS_FIELD_ALE_AUTH_LISTEN_V4_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
+        return FWPS_FIELD_ALE_AUTH_LISTEN_V6_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
+        return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+        return FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V6_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
+        return FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS;
+    case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
+        return FWPS_FIELD_ALE_AUTH_CONNECT_V6_FLAGS;
+    case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V4:
+        return FWPS_FIELD_ALE_FLOW_ESTABLISHED_V4_FLAGS;
+    case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V6:
+        return FWPS_FIELD_ALE_FLOW_ESTABLISHED_V6_FLAGS;
+    case FWPS_LAYER_ALE_RESOURCE_RELEASE_V4:
+        return FWPS_FIELD_ALE_RESOURCE_RELEASE_V4_FLAGS;
+    case FWPS_LAYER_ALE_RESOURCE_RELEASE_V6:
+        return FWPS_FIELD_ALE_RESOURCE_RELEASE_V6_FLAGS;
+    case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V4:
+        return FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V4_FLAGS;
+    case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V6:
+        return FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V6_FLAGS;
     default:
         return -1;
     }
@@ -63,9 +108,10 @@ class Classification {
 public:
     Classification(CalloutState &callout, const FWPS_INCOMING_VALUES0 &values,
                    const FWPS_INCOMING_METADATA_VALUES0 &metadata, void *data,
-                   const FWPS_FILTER3 &filter, const FWPS_CLASSIFY_OUT0 &so_far)
+                   const FWPS_FILTER3 &filter, UINT64 flow_context,
+                   const FWPS_CLASSIFY_OUT0 &so_far)
         : callout_(callout), values_(values), metadata_(metadata), data_(data), filter_(filter),
-          so_far_(so_far) {}
+          flow_context_(flow_context), so_far_(so_far) {}
     Classification(const Classification &) = delete;
     Classification &operator=(const Classification &) = delete;
 
@@ -86,6 +132,18 @@ public:
         return FWPS_IS_METADATA_FIELD_PRESENT(&metadata_, metadata_fields);
     }
     UINT64 flow() const { return has(FWPS_METADATA_FIELD_FLOW_HANDLE) ? metadata_.flowHandle : 0; }
+    // The socket, the same number at all layers; 0 where it is not known. A connection that was
+    // accepted has the listener as its parent.
+    UINT64 endpoint() const {
+        return has(FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE)
+                   ? metadata_.transportEndpointHandle
+                   : 0;
+    }
+    UINT64 parent_endpoint() const {
+        return has(FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE) ? metadata_.parentEndpointHandle : 0;
+    }
+    // What this callout keeps with the flow at this layer; 0: nothing. See FlowContext.
+    UINT64 flow_context() const { return flow_context_; }
     UINT64 pid() const { return has(FWPS_METADATA_FIELD_PROCESS_ID) ? metadata_.processId : 0; }
     // UTF-8; empty where the process is not known.
     std::string program() const {
@@ -101,7 +159,8 @@ public:
     bool may_write() const { return (so_far_.rights & FWPS_RIGHT_ACTION_WRITE) != 0; }
 
     // Suspends the operation until the hold is completed; return pended() afterwards. Throws Error
-    // where the layer cannot pend or this classify re-authorises.
+    // where the layer cannot pend or this classify re-authorises. A bind or listen has returned to
+    // the application already: its socket's traffic is what waits, and a block ends the socket.
     Hold pend();
 
 private:
@@ -111,6 +170,7 @@ private:
     const FWPS_INCOMING_METADATA_VALUES0 &metadata_;
     void *data_;
     const FWPS_FILTER3 &filter_;
+    const UINT64 flow_context_;
     const FWPS_CLASSIFY_OUT0 &so_far_;
     bool pended_ = false;
 };

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "classification.hpp"
 
@@ -19,8 +20,13 @@ namespace sluice {
 // oldest are forgotten first, after which the lambda is asked itself.
 class Decisions {
 public:
-    // A question is a flow and the filter that asks: two filters may name one callout.
+    // A question is a flow, or the endpoint of a bind or listen, and the filter that asks: two
+    // filters may name one callout. A filter's layer has either the one or the other.
     using Question = std::pair<UINT64, UINT64>;
+    static Question question_of(const Classification &asked) {
+        const UINT64 flow = asked.flow();
+        return {flow != 0 ? flow : asked.endpoint(), asked.filter().filterId};
+    }
 
     void remember(Question question, Verdict verdict) {
         std::lock_guard lock(mutex_);
@@ -44,19 +50,47 @@ private:
     std::deque<Question> order_;
 };
 
+// The contexts that a callout has on flows by way of FlowContext, so that it can take them back.
+class KeptContexts {
+public:
+    struct Place {
+        UINT64 flow;
+        UINT16 layer;
+    };
+    void add(UINT64 context, Place place) {
+        std::lock_guard lock(mutex_);
+        places_.emplace(context, place);
+    }
+    void erase(UINT64 context) {
+        std::lock_guard lock(mutex_);
+        places_.erase(context);
+    }
+    std::vector<Place> all() {
+        std::lock_guard lock(mutex_);
+        std::vector<Place> out;
+        for (const auto &[context, place] : places_)
+            out.push_back(place);
+        return out;
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<UINT64, Place> places_;
+};
+
 // Behind a Callout and every Hold it gave out; lives until the last of them is gone.
 struct CalloutState : std::enable_shared_from_this<CalloutState> {
     std::function<Verdict(Classification &)> classify;
     std::function<NTSTATUS(FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, FWPS_FILTER3 &)> notify;
     std::function<void(UINT16 layer, UINT32 callout, UINT64 context)> flow_delete;
     Decisions decisions;
+    KeptContexts contexts;
 
     // Never throws: whatever goes wrong, the answer is block.
     Verdict ask(Classification &question) noexcept {
         try {
             if (question.reauthorizing()) {
-                if (const auto decided =
-                        decisions.recall({question.flow(), question.filter().filterId}))
+                if (const auto decided = decisions.recall(Decisions::question_of(question)))
                     return *decided;
             }
             const Verdict verdict = classify(question);
@@ -70,17 +104,18 @@ struct CalloutState : std::enable_shared_from_this<CalloutState> {
 // Move-only. Complete it from any thread; a hold that is dropped blocks.
 class Hold {
 public:
-    Hold(std::shared_ptr<CalloutState> callout, UINT64 flow, UINT64 filter, HANDLE context) noexcept
-        : callout_(std::move(callout)), flow_(flow), filter_(filter), context_(context) {}
+    Hold(std::shared_ptr<CalloutState> callout, UINT64 flow, Decisions::Question question,
+         HANDLE context) noexcept
+        : callout_(std::move(callout)), flow_(flow), question_(question), context_(context) {}
     Hold(Hold &&other) noexcept
-        : callout_(std::move(other.callout_)), flow_(other.flow_), filter_(other.filter_),
+        : callout_(std::move(other.callout_)), flow_(other.flow_), question_(other.question_),
           context_(std::exchange(other.context_, nullptr)) {}
     Hold &operator=(Hold &&other) noexcept {
         if (this == &other) return *this;
         complete(block());
         callout_ = std::move(other.callout_);
         flow_ = other.flow_;
-        filter_ = other.filter_;
+        question_ = other.question_;
         context_ = std::exchange(other.context_, nullptr);
         return *this;
     }
@@ -91,7 +126,7 @@ public:
         const HANDLE context = std::exchange(context_, nullptr);
         if (context == nullptr) return;
         try {
-            callout_->decisions.remember({flow_, filter_}, verdict);
+            callout_->decisions.remember(question_, verdict);
         } catch (...) { // out of memory: the lambda is asked again and cannot pend, which blocks
         }
         FwpsCompleteOperation0(context, nullptr);
@@ -99,23 +134,25 @@ public:
     // Leaves the operation suspended for someone else to end: an administrator, its deadline.
     HANDLE release() noexcept { return std::exchange(context_, nullptr); }
 
-    UINT64 flow() const noexcept { return flow_; }
+    UINT64 flow() const noexcept { return flow_; } // 0: of a bind or listen
     explicit operator bool() const noexcept { return context_ != nullptr; }
 
 private:
     std::shared_ptr<CalloutState> callout_;
-    UINT64 flow_, filter_;
+    UINT64 flow_;
+    Decisions::Question question_;
     HANDLE context_;
 };
 
 inline Hold Classification::pend() {
-    if (!has(FWPS_METADATA_FIELD_COMPLETION_HANDLE | FWPS_METADATA_FIELD_FLOW_HANDLE)) {
+    const Decisions::Question question = Decisions::question_of(*this);
+    if (!has(FWPS_METADATA_FIELD_COMPLETION_HANDLE) || question.first == 0) {
         throw Error(STATUS_FWP_CANNOT_PEND, "pend");
     }
     HANDLE context = nullptr;
     check(FwpsPendOperation0(metadata_.completionHandle, &context), "FwpsPendOperation0");
     pended_ = true;
-    return Hold(callout_.shared_from_this(), metadata_.flowHandle, filter_.filterId, context);
+    return Hold(callout_.shared_from_this(), flow(), question, context);
 }
 
 } // namespace sluice

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <sluice.hpp>
+#include <sluice/detail/fwp_tables.hpp>
 
 #include "fake_library.h"
 
@@ -23,6 +24,32 @@ protected:
 using CppCallout = CppLayer;
 using CppHold = CppLayer;
 using CppFilter = CppLayer;
+class CppContext : public CppLayer {
+protected:
+    static constexpr UINT16 layer = FWPS_LAYER_ALE_AUTH_CONNECT_V4;
+    struct Counted {
+        explicit Counted(int &all) : counter(all) { ++counter; }
+        Counted(const Counted &) = delete;
+        Counted &operator=(const Counted &) = delete;
+        ~Counted() { --counter; }
+        int &counter;
+    };
+    using Context = FlowContext<Counted>;
+    std::unique_ptr<Callout> with_contexts(std::function<void(Counted &)> before = {}) {
+        return std::make_unique<Callout>(
+            device, key_from_name("test"),
+            [this](Classification &asked) {
+                found = Context::of(asked);
+                return permit();
+            },
+            Callout::Notify{}, Context::deleter(std::move(before)));
+    }
+    void attach(const Callout &c, UINT64 flow) {
+        Context::attach(c, flow, layer, std::make_unique<Counted>(alive));
+    }
+    int alive = 0;
+    Counted *found = nullptr;
+};
 
 TEST_F(CppCallout, AsksForPendedDataToBeKept) {
     const auto c = callout([](Classification &) { return permit(); });
@@ -148,6 +175,24 @@ TEST_F(CppHold, ThatCannotBePendedBlocks) {
     EXPECT_EQ(out.flags, 0u);
 }
 
+TEST_F(CppHold, OfAListenIsKnownByItsEndpoint) {
+    int asked_times = 0;
+    const auto c = callout([&](Classification &asked) {
+        ++asked_times;
+        EXPECT_EQ(asked.endpoint(), 9u);
+        EXPECT_EQ(asked.flow(), 0u);
+        hold = asked.pend();
+        return pended();
+    });
+    EXPECT_EQ(library.classify_listen(c->id(), 9).flags, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
+    EXPECT_EQ(hold->flow(), 0u);
+    hold->complete(permit());
+    ASSERT_EQ(library.reauthorized.size(), 1u);
+    EXPECT_EQ(library.reauthorized[0].actionType, FWP_ACTION_PERMIT);
+    EXPECT_EQ(asked_times, 1);
+    EXPECT_EQ(library.classify_listen(c->id(), 9, true).actionType, FWP_ACTION_PERMIT);
+}
+
 TEST_F(CppHold, MayOutliveItsCallout) {
     auto c = callout([&](Classification &asked) {
         hold = asked.pend();
@@ -157,6 +202,76 @@ TEST_F(CppHold, MayOutliveItsCallout) {
     c.reset();
     hold->complete(permit());
     EXPECT_TRUE(library.reauthorized.empty());
+}
+
+TEST_F(CppContext, LivesAsLongAsItsFlow) {
+    int seen = 0;
+    const auto c = with_contexts([&](Counted &) { ++seen; });
+    attach(*c, 7);
+    library.classify(c->id(), 7);
+    EXPECT_NE(found, nullptr);
+    library.classify(c->id(), 8);
+    EXPECT_EQ(found, nullptr);
+    library.end_flow(7);
+    EXPECT_EQ(alive, 0);
+    EXPECT_EQ(seen, 1);
+}
+
+TEST_F(CppContext, IsRemovedOnce) {
+    const auto c = with_contexts();
+    attach(*c, 7);
+    EXPECT_TRUE(Context::remove(*c, 7, layer));
+    EXPECT_EQ(alive, 0);
+    EXPECT_THROW(Context::remove(*c, 7, layer), Error);
+    attach(*c, 7);
+    library.removals_that_wait = 1;
+    EXPECT_FALSE(Context::remove(*c, 7, layer));
+    EXPECT_EQ(alive, 1);
+}
+
+TEST_F(CppContext, ThatIsRefusedIsDeleted) {
+    const auto c = with_contexts();
+    attach(*c, 7);
+    EXPECT_THROW(attach(*c, 7), Error);
+    EXPECT_EQ(alive, 1);
+    const Callout without(device, key_from_name("other"),
+                          [](Classification &) { return permit(); });
+    EXPECT_THROW(attach(without, 8), Error);
+    EXPECT_EQ(alive, 1);
+}
+
+// The engine refuses to unregister a callout that has some; a removal may have to wait.
+TEST_F(CppContext, EndsWithItsCallout) {
+    auto c = with_contexts();
+    for (UINT64 flow = 1; flow <= 3; ++flow)
+        attach(*c, flow);
+    library.removals_that_wait = 2;
+    c.reset();
+    EXPECT_EQ(alive, 0);
+    EXPECT_TRUE(library.callouts.empty());
+}
+
+// Those are not ours to remove: the callbacks stay where the engine can call them.
+TEST_F(CppContext, OfAnotherMakingKeepsTheCalloutAlive) {
+    auto c = with_contexts();
+    const UINT32 id = c->id();
+    auto mine = std::make_unique<Counted>(alive);
+    ASSERT_EQ(FwpsFlowAssociateContext0(7, layer, id, reinterpret_cast<ULONG_PTR>(mine.release())),
+              STATUS_SUCCESS);
+    c.reset();
+    EXPECT_EQ(library.callouts.count(id), 1u);
+    library.end_flow(7);
+    EXPECT_EQ(alive, 0);
+}
+
+TEST(Flags, StandWhereTheTablesSay) {
+    for (const auto &row : tables::layers) {
+        const int field = flags_field(row.id);
+        if (field < 0) continue;
+        ASSERT_LT(field, row.field_count) << row.name;
+        const auto condition = tables::fields[row.first_field + field].condition;
+        EXPECT_STREQ(tables::conditions[condition].name, "FWPM_CONDITION_FLAGS") << row.name;
+    }
 }
 
 TEST_F(CppLayer, TransactionsAbortUnlessCommitted) {

@@ -13,25 +13,75 @@ static HANDLE pack(UINT32 callout, UINT64 flow) {
                                     static_cast<ULONG_PTR>(flow));
 }
 
+static FWPS_CLASSIFY_OUT0 ask(UINT32 callout, UINT16 layer, UINT32 flags_field, bool reauthorize,
+                              const FWPS_INCOMING_METADATA_VALUES0 &metadata,
+                              FWPS_CLASSIFY_OUT0 out, UINT64 flow_context) {
+    std::array<FWPS_INCOMING_VALUE0, 42> fields{};
+    fields[flags_field].value.type = FWP_UINT32;
+    fields[flags_field].value.uint32 = reauthorize ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : 0;
+    FWPS_INCOMING_VALUES0 values{layer, fields.size(), fields.data()};
+    FWPS_FILTER3 filter{};
+    filter.action.calloutId = callout;
+    library.callouts.at(callout).classifyFn(&values, &metadata, nullptr, nullptr, &filter,
+                                            flow_context, &out);
+    return out;
+}
+
 FWPS_CLASSIFY_OUT0 FakeLibrary::classify(UINT32 callout, UINT64 flow, bool reauthorize,
                                          FWP_ACTION_TYPE so_far, UINT32 rights) {
-    std::array<FWPS_INCOMING_VALUE0, 42> fields{};
-    fields[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.type = FWP_UINT32;
-    fields[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.uint32 =
-        reauthorize ? FWP_CONDITION_FLAG_IS_REAUTHORIZE : 0;
-    FWPS_INCOMING_VALUES0 values{FWPS_LAYER_ALE_AUTH_CONNECT_V4, fields.size(), fields.data()};
     FWPS_INCOMING_METADATA_VALUES0 metadata{};
     metadata.currentMetadataValues =
         FWPS_METADATA_FIELD_FLOW_HANDLE | FWPS_METADATA_FIELD_COMPLETION_HANDLE;
     metadata.flowHandle = flow;
     metadata.completionHandle = pack(callout, flow);
-    FWPS_FILTER3 filter{};
-    filter.action.calloutId = callout;
     FWPS_CLASSIFY_OUT0 out{};
     out.actionType = so_far;
     out.rights = rights;
-    callouts.at(callout).classifyFn(&values, &metadata, nullptr, nullptr, &filter, 0, &out);
-    return out;
+    const auto context = contexts.find({flow, FWPS_LAYER_ALE_AUTH_CONNECT_V4, callout});
+    return ask(callout, FWPS_LAYER_ALE_AUTH_CONNECT_V4, FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS,
+               reauthorize, metadata, out, context == contexts.end() ? 0 : context->second);
+}
+
+constexpr UINT64 listening = 1u << 31; // in a completion handle: it is an endpoint's
+
+FWPS_CLASSIFY_OUT0 FakeLibrary::classify_listen(UINT32 callout, UINT64 endpoint, bool reauthorize) {
+    FWPS_INCOMING_METADATA_VALUES0 metadata{};
+    metadata.currentMetadataValues =
+        FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE | FWPS_METADATA_FIELD_COMPLETION_HANDLE;
+    metadata.transportEndpointHandle = endpoint;
+    metadata.completionHandle = pack(callout, listening | endpoint);
+    FWPS_CLASSIFY_OUT0 out{};
+    out.actionType = FWP_ACTION_CONTINUE;
+    out.rights = FWPS_RIGHT_ACTION_WRITE;
+    return ask(callout, FWPS_LAYER_ALE_AUTH_LISTEN_V4, FWPS_FIELD_ALE_AUTH_LISTEN_V4_FLAGS,
+               reauthorize, metadata, out, 0);
+}
+
+static void delete_context(decltype(FakeLibrary::contexts)::iterator at) {
+    const auto [flow, layer, callout] = at->first;
+    const UINT64 context = at->second;
+    library.contexts.erase(at);
+    library.callouts.at(callout).flowDeleteFn(layer, callout, context);
+}
+
+void FakeLibrary::end_flow(UINT64 flow) {
+    for (auto at = contexts.begin(); at != contexts.end();) {
+        const auto here = at++;
+        if (std::get<0>(here->first) == flow) delete_context(here);
+    }
+}
+
+NTSTATUS FwpsFlowAssociateContext0(UINT64 flow, UINT16 layer, UINT32 callout, UINT64 context) {
+    if (context == 0 || !library.callouts.at(callout).flowDeleteFn) return STATUS_INVALID_PARAMETER;
+    const bool made = library.contexts.emplace(std::tuple(flow, layer, callout), context).second;
+    return made ? STATUS_SUCCESS : STATUS_OBJECT_NAME_EXISTS;
+}
+NTSTATUS FwpsFlowRemoveContext0(UINT64 flow, UINT16 layer, UINT32 callout) {
+    const auto at = library.contexts.find({flow, layer, callout});
+    if (at == library.contexts.end()) return STATUS_UNSUCCESSFUL;
+    if (library.removals_that_wait-- > 0) return STATUS_PENDING;
+    delete_context(at);
+    return STATUS_SUCCESS;
 }
 
 NTSTATUS IoCreateDevice(PDRIVER_OBJECT driver, ULONG, PUNICODE_STRING, DEVICE_TYPE, ULONG, BOOLEAN,
@@ -68,6 +118,8 @@ NTSTATUS FwpsCalloutRegister1(VOID *, const FWPS_CALLOUT1 *callout, UINT32 *id) 
                {callout->calloutKey, callout->flags, nullptr, nullptr, nullptr}, id);
 }
 NTSTATUS FwpsCalloutUnregisterById0(const UINT32 id) {
+    for (const auto &[place, context] : library.contexts)
+        if (std::get<2>(place) == id) return STATUS_DEVICE_BUSY;
     return library.callouts.erase(id) ? STATUS_SUCCESS : STATUS_FWP_CALLOUT_NOT_FOUND;
 }
 NTSTATUS FwpsPendOperation0(HANDLE completion, HANDLE *context) {
@@ -81,7 +133,10 @@ VOID FwpsCompleteOperation0(HANDLE context, PNET_BUFFER_LIST) {
     const auto packed = reinterpret_cast<ULONG_PTR>(context);
     const auto callout = static_cast<UINT32>(packed >> 32);
     if (library.callouts.count(callout) == 0) return;
-    library.reauthorized.push_back(library.classify(callout, packed & 0xFFFFFFFF, true));
+    const UINT64 whose = packed & 0xFFFFFFFF;
+    library.reauthorized.push_back(whose & listening
+                                       ? library.classify_listen(callout, whose & ~listening, true)
+                                       : library.classify(callout, whose, true));
 }
 NTSTATUS FwpmEngineOpen0(const WCHAR *, UINT32, SEC_WINNT_AUTH_IDENTITY_W *, const FWPM_SESSION0 *,
                          HANDLE *engine) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <sluice/fwp.h>
@@ -40,10 +41,17 @@ struct FakeLibrary {
     NTSTATUS register_status = STATUS_SUCCESS;
     NTSTATUS callout_add_status = STATUS_SUCCESS;
 
+    // (flow, layer, callout) and the value; what a classify looks at is removed when it returns.
+    std::map<std::tuple<UINT64, UINT16, UINT32>, UINT64> contexts;
+    int removals_that_wait = 0;
+
     // One classify of the given flow, as the engine would make it.
     FWPS_CLASSIFY_OUT0 classify(UINT32 callout, UINT64 flow, bool reauthorize = false,
                                 FWP_ACTION_TYPE so_far = FWP_ACTION_CONTINUE,
                                 UINT32 rights = FWPS_RIGHT_ACTION_WRITE);
+    // One of a listen, which has an endpoint and no flow.
+    FWPS_CLASSIFY_OUT0 classify_listen(UINT32 callout, UINT64 endpoint, bool reauthorize = false);
+    void end_flow(UINT64 flow);
 };
 
 extern FakeLibrary library;
