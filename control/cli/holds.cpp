@@ -152,8 +152,8 @@ void set_up_watch(CLI::App &app, Context &context) {
 std::vector<Command> hold_commands() {
     return {
         {"hold", "show", "one hold with all that is known of it", set_up_show},
-        {"hold", "permit", "let a held connection go", set_up_decide<FWP_ACTION_PERMIT>},
-        {"hold", "block", "refuse a held connection", set_up_decide<FWP_ACTION_BLOCK>},
+        {"hold", "permit", "let what is held go on", set_up_decide<FWP_ACTION_PERMIT>},
+        {"hold", "block", "refuse what is held", set_up_decide<FWP_ACTION_BLOCK>},
         {"hold", "watch",
          "JSON Lines of holds that open and end; decisions on standard input: permit ID [always]",
          set_up_watch},

@@ -161,7 +161,7 @@ Row row(const protocol::Hold &m) {
             m.protocol(),
             m.local(),
             "->",
-            m.remote(),
+            or_dash(m.remote()),
             or_dash(readable(m.callout()))};
 }
 

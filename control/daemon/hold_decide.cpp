@@ -7,27 +7,19 @@
 #include "daemon/engine.h"
 #include "daemon/holds.h"
 #include "daemon/hosts.h"
-#include "daemon/lists.h"
 #include "daemon/planes.h"
 #include "daemon/sessions.h"
-#include "daemon/settle.h"
 #include "policy/always.h"
 
 namespace sluice::daemon {
 
 namespace {
 
-struct Found {
-    std::uint32_t compartment = 0;
-    dp_flow_key key{};
-    dp_flow flow{};
-};
-
-std::optional<Found> find_hold(const Core &core, std::uint64_t id) {
-    std::optional<Found> found;
+std::optional<Waiting> find_hold(const Core &core, std::uint64_t id) {
+    std::optional<Waiting> found;
     for (const auto &[compartment, plane] : core.planes->all())
-        plane->each_flow([&, number = compartment](const dp_flow_key &key, const dp_flow &flow) {
-            if (is_open(flow) && hold_id(number, flow.ticket) == id) found = {number, key, flow};
+        each_waiting(*plane, [&](const Waiting &hold) {
+            if (hold.id() == id) found = hold;
             return !found;
         });
     return found;
@@ -46,15 +38,15 @@ Error about(std::uint64_t id, const Error &error) {
     return Error::status(error.ntstatus, "hold " + std::to_string(id) + ": " + error.text());
 }
 
-Result<policy::Filter> always_filter_for(const Core &core, const Found &hold,
+Result<policy::Filter> always_filter_for(const Core &core, const Waiting &hold,
                                          std::uint32_t action) {
     const auto &policy = core.engine->policy();
-    const auto asked = policy.filters.find(hold.flow.eval.asked_id);
+    const auto asked = policy.filters.find(hold.filter);
     if (asked == policy.filters.end())
         return Error(0, "the filter that asked is gone, so nothing stands before it");
     const auto *plane = core.planes->of(hold.compartment);
     return policy::always_filter(policy, asked->second,
-                                 {.program = program_of(*plane, hold.flow.process),
+                                 {.program = program_of(*plane, hold.process),
                                   .protocol = hold.key.protocol,
                                   .remote_address = address_value(hold.key.remote),
                                   .local_port = hold.key.local_port,
@@ -62,19 +54,19 @@ Result<policy::Filter> always_filter_for(const Core &core, const Found &hold,
                                  action);
 }
 
-void order(const Core &core, const Found &hold, std::uint32_t action) {
-    const auto *host = core.hosts->of(hold.flow.host);
+void order(const Core &core, const Waiting &hold, std::uint32_t action) {
+    const auto *host = core.hosts->of(hold.host);
     const auto client = host != nullptr ? host->client.lock() : nullptr;
     if (!client) return; // gone meanwhile: what it held was decided without it
     protocol::Notice notice;
     notice.mutable_hold_order()->set_compartment(hold.compartment);
-    notice.mutable_hold_order()->set_ticket(hold.flow.ticket);
+    notice.mutable_hold_order()->set_ticket(hold.ticket);
     notice.mutable_hold_order()->set_action(action);
     client->notice(std::move(notice));
 }
 
 // The filter first: nothing of the kind asks again once the hold is over.
-void decide_always(Core &core, const Found &hold, const protocol::HoldDecide &message,
+void decide_always(Core &core, const Waiting &hold, const protocol::HoldDecide &message,
                    const Responder &to) {
     auto filter = always_filter_for(core, hold, message.action());
     if (!filter) return to.fail(about(message.id(), filter.error()));
@@ -91,9 +83,9 @@ void hold_decide(Core &core, const protocol::HoldDecide &message, const Responde
         return to.fail(Error(EINVAL, "a hold is permitted or blocked"));
     const auto hold = find_hold(core, message.id());
     if (!hold) return to.fail(Error(0, "no hold " + std::to_string(message.id())));
-    const auto *host = core.hosts->of(hold->flow.host);
+    const auto *host = core.hosts->of(hold->host);
     if (host == nullptr || host->client.expired())
-        return to.fail(Error(0, "host " + std::to_string(hold->flow.host) + ", which has hold " +
+        return to.fail(Error(0, "host " + std::to_string(hold->host) + ", which has hold " +
                                     std::to_string(message.id()) +
                                     ", is not connected just now; try again"));
     if (message.always()) return decide_always(core, *hold, message, to);

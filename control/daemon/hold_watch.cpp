@@ -2,6 +2,7 @@
 #include "daemon/hold_watch.h"
 
 #include <spdlog/spdlog.h>
+#include <utility>
 #include <vector>
 
 #include "daemon/core.h"
@@ -15,6 +16,18 @@ namespace sluice::daemon {
 namespace {
 
 constexpr std::size_t pending_max = 1u << 18; // a watcher that is further behind does not read
+
+// The hold that an event tells of, if it is still open.
+std::optional<Waiting> now_held(const datapath::Datapath &plane, const dp_event &event) {
+    if (const auto operation = plane.operation(event.generation))
+        return operation->state == DP_FLOW_HELD
+                   ? std::optional(waiting_of(plane.compartment(), event.generation, *operation))
+                   : std::nullopt;
+    const auto flow = plane.flow(event.flow);
+    if (!flow || flow->ticket != event.generation || flow->state != DP_FLOW_HELD)
+        return std::nullopt;
+    return waiting_of(plane.compartment(), event.flow, *flow);
+}
 
 } // namespace
 
@@ -35,6 +48,11 @@ const char *result_of(const dp_flow *flow) {
     if (flow == nullptr || flow->reason == DP_REASON_HOLD_ABANDONED) return "abandoned";
     if (flow->flags & DP_FLOW_EXPIRED) return "expired";
     return flow->state == DP_FLOW_BLOCKED ? "blocked" : "permitted";
+}
+
+const char *result_of(const dp_operation *operation) {
+    if (operation == nullptr) return "abandoned";
+    return operation->state == DP_FLOW_BLOCKED ? "blocked" : "permitted";
 }
 
 void HoldWatch::add(const protocol::HoldWatch &message, const Responder &to) {
@@ -63,21 +81,21 @@ void HoldWatch::client_gone(std::uint64_t client) {
 
 void HoldWatch::meet_all() {
     for (const auto &[compartment, plane] : core_.planes->all())
-        plane->each_flow([this, p = plane.get()](const dp_flow_key &key, const dp_flow &flow) {
-            met(*p, key, flow);
+        each_waiting(*plane, [this, p = plane.get()](const Waiting &hold) {
+            met(*p, hold);
             return true;
         });
 }
 
-void HoldWatch::met(const datapath::Datapath &plane, const dp_flow_key &key, const dp_flow &flow) {
-    if (watchers_.empty() || flow.state != DP_FLOW_HELD) return;
-    const auto known = open_.find(hold_id(plane.compartment(), flow.ticket));
+void HoldWatch::met(const datapath::Datapath &plane, const Waiting &hold) {
+    if (watchers_.empty() || hold.state != DP_FLOW_HELD) return;
+    const auto known = open_.find(hold.id());
     if (known != open_.end()) {
-        if (known->second.filter == flow.eval.asked_id) return;
+        if (known->second.waiting.filter == hold.filter) return;
         ended(known, "permitted"); // so that the next filter's callout was asked
     }
-    opened({std::make_shared<protocol::Hold>(hold_message(core_, plane, key, flow)),
-            plane.compartment(), key, flow.ticket, flow.eval.asked_id, monotonic_ns()});
+    opened(
+        {std::make_shared<protocol::Hold>(hold_message(core_, plane, hold)), hold, monotonic_ns()});
 }
 
 void HoldWatch::event(const datapath::Datapath &plane, const dp_event &event) {
@@ -87,33 +105,39 @@ void HoldWatch::event(const datapath::Datapath &plane, const dp_event &event) {
         if (known != open_.end()) ended(known, result_of(event.reason));
         return;
     }
-    const auto flow = plane.flow(event.flow);
-    if (flow && flow->ticket == event.generation && flow->state == DP_FLOW_HELD)
-        return met(plane, event.flow, *flow);
-    // A bind or listen has no flow, or the hold has ended since and its end comes next: the event
-    // itself has to do.
+    if (const auto held = now_held(plane, event)) return met(plane, *held);
+    // The hold has ended since and its end comes next: the event itself has to do.
     if (known != open_.end()) return;
-    Open open{std::make_shared<protocol::Hold>(hold_message(core_, plane, event)),
-              plane.compartment(),
-              event.flow,
-              event.generation,
-              event.filter_id,
-              monotonic_ns()};
-    open.has_flow = false;
+    Open open{
+        std::make_shared<protocol::Hold>(hold_message(core_, plane, event)), {}, monotonic_ns()};
+    open.by_event = true;
     opened(std::move(open));
 }
 
 void HoldWatch::look_for_ends() {
     for (auto at = open_.begin(); at != open_.end();) {
         const auto here = at++;
-        const Open &open = here->second;
-        if (!open.has_flow) continue;
-        const auto *plane = core_.planes->of(open.compartment);
-        auto flow = plane != nullptr ? plane->flow(open.key) : std::nullopt;
-        if (flow && flow->ticket != open.ticket) flow.reset();
-        const bool still = flow && flow->state == DP_FLOW_HELD;
-        if (!still) ended(here, result_of(flow ? &*flow : nullptr));
+        Open &open = here->second;
+        if (open.by_event) continue;
+        const char *result = result_now(open.waiting);
+        if (result == nullptr) continue;
+        // What the kernel told and is not read yet says it better.
+        if (std::exchange(open.over, true)) ended(here, result);
     }
+}
+
+const char *HoldWatch::result_now(const Waiting &hold) const {
+    const auto *plane = core_.planes->of(hold.compartment);
+    if (plane == nullptr) return "abandoned";
+    if (hold.operation) {
+        const auto operation = plane->operation(hold.ticket);
+        if (operation && operation->state == DP_FLOW_HELD) return nullptr;
+        return result_of(operation ? &*operation : nullptr);
+    }
+    auto flow = plane->flow(hold.key);
+    if (flow && flow->ticket != hold.ticket) flow.reset();
+    if (flow && flow->state == DP_FLOW_HELD) return nullptr;
+    return result_of(flow ? &*flow : nullptr);
 }
 
 void HoldWatch::opened(Open open) {

@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "daemon/client.h"
-#include "datapath/datapath.h"
+#include "daemon/waiting.h"
 
 namespace sluice::daemon {
 
@@ -26,18 +26,18 @@ public:
 
     // What the kernel told: DP_EVENT_HOLD, DP_EVENT_HOLD_END.
     void event(const datapath::Datapath &plane, const dp_event &event);
-    // A flow that a walk over all of them met.
-    void met(const datapath::Datapath &plane, const dp_flow_key &key, const dp_flow &flow);
+    // What a walk over all flows or operations met.
+    void met(const datapath::Datapath &plane, const Waiting &hold);
     void look_for_ends(); // of holds whose end was not told
     void send_some();     // as much as the watchers take
 
 private:
     struct Open {
         std::shared_ptr<protocol::Hold> hold;
-        std::uint32_t compartment = 0;
-        dp_flow_key key{};
-        std::uint64_t ticket = 0, filter = 0, opened_ns = 0, serial = 0;
-        bool has_flow = true; // else an operation's, or its flow was gone at once
+        Waiting waiting;
+        std::uint64_t opened_ns = 0, serial = 0;
+        bool over = false;     // a look found it so; its end may be on the way
+        bool by_event = false; // it was gone when it was told
     };
     struct Told {
         protocol::HoldNotice::What what{};
@@ -51,6 +51,8 @@ private:
     };
 
     void meet_all();
+    // The word for what became of it; null: it is open.
+    [[nodiscard]] const char *result_now(const Waiting &hold) const;
     void opened(Open open);
     void ended(std::map<std::uint64_t, Open>::iterator at, const char *result);
     void tell(const Open &open, const Told &told);
@@ -62,8 +64,9 @@ private:
 };
 
 // The word for an end: permitted, blocked, expired or abandoned. By the reason that the kernel
-// told, or by what became of the flow, null: it is gone.
+// told, or by what became of the flow or operation, null: it is gone.
 const char *result_of(enum dp_reason reason);
 const char *result_of(const dp_flow *flow);
+const char *result_of(const dp_operation *operation);
 
 } // namespace sluice::daemon

@@ -10,7 +10,6 @@
 #include "daemon/lists.h"
 #include "daemon/planes.h"
 #include "daemon/process.h"
-#include "daemon/settle.h"
 #include "store/wire.h"
 
 namespace sluice::daemon {
@@ -19,9 +18,9 @@ namespace {
 
 constexpr std::uint64_t v4_mapped_prefix = 0xffffull << 32;
 
-const char *state_word(const dp_flow &flow) {
-    if (flow.state == DP_FLOW_ASKED) return "asked";
-    return flow.state == DP_FLOW_HELD ? "held" : "draining";
+const char *state_word(std::uint32_t state) {
+    if (state == DP_FLOW_ASKED) return "asked";
+    return state == DP_FLOW_HELD ? "held" : "draining";
 }
 
 std::string callout_word(const policy::Policy &policy, std::uint64_t filter_id) {
@@ -38,10 +37,11 @@ void set_process(const datapath::Datapath &plane, const dp_process &process, pro
     m.set_cgroup(process.cgroup);
 }
 
-void set_ends(const dp_flow_key &key, protocol::Hold &m) {
+// A bind or listen has no peer.
+void set_ends(const dp_flow_key &key, bool peer, protocol::Hold &m) {
     m.set_protocol(protocol_text(key.protocol));
     m.set_local(address_text(key.local, key.local_port));
-    m.set_remote(address_text(key.remote, key.remote_port));
+    if (peer) m.set_remote(address_text(key.remote, key.remote_port));
 }
 
 } // namespace
@@ -64,31 +64,30 @@ protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const d
     m.set_deadline_ms(-1);
     m.set_compartment(plane.compartment());
     set_process(plane, event.process, m);
-    set_ends(event.flow, m);
+    set_ends(event.flow, !is_operation_layer(static_cast<std::uint16_t>(event.layer)), m);
     return m;
 }
 
-protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_flow_key &key,
-                            const dp_flow &flow) {
+protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const Waiting &hold) {
     const std::uint64_t now = monotonic_ns();
     protocol::Hold m;
-    m.set_id(hold_id(plane.compartment(), flow.ticket));
-    m.set_state(state_word(flow));
-    m.set_layer(store::layer_name(flow.layer));
-    m.set_filter(flow.eval.asked_id);
-    m.set_callout(callout_word(core.engine->policy(), flow.eval.asked_id));
-    m.set_host(flow.host);
-    m.set_age_ms(now > flow.asked_ns ? (now - flow.asked_ns) / 1000000 : 0);
+    m.set_id(hold.id());
+    m.set_state(state_word(hold.state));
+    m.set_layer(store::layer_name(hold.layer));
+    m.set_filter(hold.filter);
+    m.set_callout(callout_word(core.engine->policy(), hold.filter));
+    m.set_host(hold.host);
+    m.set_age_ms(now > hold.asked_ns ? (now - hold.asked_ns) / 1000000 : 0);
     m.set_deadline_ms(-1);
-    if (flow.deadline_ns != 0)
-        m.set_deadline_ms(flow.deadline_ns > now
-                              ? static_cast<std::int64_t>((flow.deadline_ns - now) / 1000000)
+    if (hold.deadline_ns != 0)
+        m.set_deadline_ms(hold.deadline_ns > now
+                              ? static_cast<std::int64_t>((hold.deadline_ns - now) / 1000000)
                               : 0);
     m.set_compartment(plane.compartment());
-    set_process(plane, flow.process, m);
-    set_ends(key, m);
-    m.set_packets(flow.packets);
-    m.set_bytes(flow.bytes);
+    set_process(plane, hold.process, m);
+    set_ends(hold.key, !hold.operation, m);
+    m.set_packets(hold.packets);
+    m.set_bytes(hold.bytes);
     return m;
 }
 
@@ -122,8 +121,8 @@ std::string protocol_text(std::uint8_t protocol) {
 void hold_list(Core &core, const Responder &to) {
     std::vector<protocol::Hold> all;
     for (const auto &[compartment, plane] : core.planes->all())
-        plane->each_flow([&, p = plane.get()](const dp_flow_key &key, const dp_flow &flow) {
-            if (is_open(flow)) all.push_back(hold_message(core, *p, key, flow));
+        each_waiting(*plane, [&, p = plane.get()](const Waiting &hold) {
+            all.push_back(hold_message(core, *p, hold));
             return true;
         });
     std::sort(all.begin(), all.end(), [](const auto &a, const auto &b) { return a.id() < b.id(); });

@@ -3,14 +3,13 @@
 #pragma once
 
 #include "daemon/client.h"
-#include "datapath/datapath.h"
+#include "daemon/waiting.h"
 
 namespace sluice::daemon {
 
 struct Core;
 
-protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_flow_key &key,
-                            const dp_flow &flow);
+protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const Waiting &hold);
 // Of a hold that was over before anybody looked.
 protocol::Hold hold_message(Core &core, const datapath::Datapath &plane, const dp_event &event);
 

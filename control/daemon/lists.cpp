@@ -11,6 +11,7 @@
 #include "daemon/process.h"
 #include "daemon/routes.h"
 #include "daemon/settle.h"
+#include "daemon/waiting.h"
 #include "policy/edit.h"
 #include "store/wire.h"
 
@@ -56,8 +57,8 @@ void plugin_list(Core &core, const Responder &to) {
 void host_list(Core &core, const Responder &to) {
     std::map<std::uint32_t, std::uint32_t> holds;
     for (const auto &[compartment, plane] : core.planes->all())
-        plane->each_flow([&](const dp_flow_key &, const dp_flow &flow) {
-            if (is_open(flow)) ++holds[flow.host];
+        each_waiting(*plane, [&](const Waiting &hold) {
+            ++holds[hold.host];
             return true;
         });
     std::vector<protocol::Host> all;
@@ -226,8 +227,8 @@ void status_get(Core &core, const Responder &to) {
     m->set_pins(core.options.pin_root);
     for (const auto &[compartment, plane] : core.planes->all()) {
         m->set_nics(m->nics() + static_cast<std::uint32_t>(plane->nics().size()));
-        plane->each_flow([&](const dp_flow_key &, const dp_flow &flow) {
-            if (is_open(flow)) m->set_holds(m->holds() + 1);
+        each_waiting(*plane, [&](const Waiting &) {
+            m->set_holds(m->holds() + 1);
             return true;
         });
         for (const auto &name : routed_without(*plane))

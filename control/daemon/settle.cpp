@@ -59,11 +59,18 @@ dp_downcall answer(const dp_eval &eval, dp_downcall_flag why, std::uint32_t host
     return head;
 }
 
+bool is_open(std::uint32_t state) {
+    return state == DP_FLOW_ASKED || state == DP_FLOW_HELD || state == DP_FLOW_DRAINING;
+}
+
 } // namespace
 
 bool is_open(const dp_flow &flow) {
-    return flow.state == DP_FLOW_ASKED || flow.state == DP_FLOW_HELD ||
-           flow.state == DP_FLOW_DRAINING;
+    return is_open(flow.state);
+}
+
+bool is_open(const dp_operation &operation) {
+    return is_open(operation.state);
 }
 
 Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now, std::uint64_t before,

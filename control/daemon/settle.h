@@ -19,7 +19,9 @@ Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now_ns,
 // for as long as its socket.
 Fate fate_of(const dp_operation &operation, std::uint64_t now_ns, std::uint64_t watchdog_ns);
 
-bool is_open(const dp_flow &flow); // ASKED, HELD or DRAINING
+// ASKED, HELD or DRAINING
+bool is_open(const dp_flow &flow);
+bool is_open(const dp_operation &operation);
 
 // The answers that sluiced gives, as headers: `flow` as it was read.
 // `why`: DP_DOWNCALL_EXPIRED, where the filter's outcome or else the host's applies, or

@@ -86,8 +86,9 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
     std::map<std::uint32_t, std::vector<Due>> due; // by host: its memory is read once
     std::vector<dp_flow_key> to_cut;               // a callout has blocked them when asked again
     const std::uint64_t now = monotonic_ns(), before = std::exchange(walked_ns_[compartment], now);
+    const bool watched = core_.hold_watch->anybody();
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
-        core_.hold_watch->met(plane, key, flow);
+        if (watched) core_.hold_watch->met(plane, waiting_of(compartment, key, flow));
         if (flow.state == DP_FLOW_BLOCKED && (flow.flags & DP_FLOW_TO_CUT) != 0)
             to_cut.push_back(key);
         const Fate fate = fate_of(flow, key.protocol, now, before, watchdog_ns());
@@ -132,8 +133,10 @@ void Sweeper::device_gone(std::uint32_t compartment, datapath::Datapath &plane,
 
 void Sweeper::operations(std::uint32_t compartment, datapath::Datapath &plane) {
     const std::uint64_t now = monotonic_ns();
+    const bool watched = core_.hold_watch->anybody();
     std::map<std::uint32_t, std::vector<std::pair<std::uint64_t, dp_operation>>> due; // by host
     plane.each_operation([&](std::uint64_t id, const dp_operation &operation) {
+        if (watched) core_.hold_watch->met(plane, waiting_of(compartment, id, operation));
         if (fate_of(operation, now, watchdog_ns()) != Fate::keep &&
             !is_awaited(core_, operation.host))
             due[operation.host].emplace_back(id, operation);

@@ -116,6 +116,7 @@ public:
     // Binds and listens that a callout decides, or has refused.
     void
     each_operation(const std::function<bool(std::uint64_t, const dp_operation &)> &visit) const;
+    [[nodiscard]] std::optional<dp_operation> operation(std::uint64_t id) const;
     // Decides an open one whose host is gone, port and all, as its filter says of callouts that
     // nobody registered. False: it is not there or not open.
     Result<bool> abandon_operation(std::uint64_t id);

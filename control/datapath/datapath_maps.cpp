@@ -197,6 +197,10 @@ void Datapath::each_operation(
     state_->operations.each(visit);
 }
 
+std::optional<dp_operation> Datapath::operation(std::uint64_t id) const {
+    return state_->operations.find(id);
+}
+
 Result<bool> Datapath::abandon_operation(std::uint64_t id) {
     dp_judge_request request{};
     request.order = DP_JUDGE_ABANDON;

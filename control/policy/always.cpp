@@ -40,6 +40,11 @@ Result<std::vector<Condition>> conditions_of(const Filter &asked, const HeldTraf
     case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
         out.push_back(own_port);
         return out;
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
+    case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6:
+        out.push_back(protocol);
+        if (ports && traffic.local_port != 0) out.push_back(own_port); // else not chosen yet
+        return out;
     default:
         return refuse(STATUS_FWP_INCOMPATIBLE_LAYER, "there is no filter for always at the layer",
                       layer_name(asked.layer));

@@ -16,7 +16,7 @@ TEST(HoldResult, IsTheKernelsReason) {
 
 TEST(HoldResult, OfAnEndThatWasNotToldIsWhatBecameOfTheFlow) {
     dp_flow flow{};
-    EXPECT_STREQ(result_of(nullptr), "abandoned");
+    EXPECT_STREQ(result_of(static_cast<const dp_flow *>(nullptr)), "abandoned");
     flow.state = DP_FLOW_PERMITTED;
     EXPECT_STREQ(result_of(&flow), "permitted");
     flow.state = DP_FLOW_BLOCKED;
@@ -25,6 +25,15 @@ TEST(HoldResult, OfAnEndThatWasNotToldIsWhatBecameOfTheFlow) {
     EXPECT_STREQ(result_of(&flow), "expired");
     flow.reason = DP_REASON_HOLD_ABANDONED;
     EXPECT_STREQ(result_of(&flow), "abandoned");
+}
+
+TEST(HoldResult, OfABindOrListenLikewise) {
+    dp_operation operation{};
+    EXPECT_STREQ(result_of(static_cast<const dp_operation *>(nullptr)), "abandoned");
+    operation.state = DP_FLOW_DRAINING;
+    EXPECT_STREQ(result_of(&operation), "permitted");
+    operation.state = DP_FLOW_BLOCKED;
+    EXPECT_STREQ(result_of(&operation), "blocked");
 }
 
 protocol::Request hold_set(std::uint64_t filter, std::uint32_t ms, int outcome,

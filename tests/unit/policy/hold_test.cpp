@@ -170,5 +170,21 @@ TEST_F(Holding, AlwaysOfWhatComesInIsAboutTheOwnPort) {
     ASSERT_TRUE(add_always(policy, filter)) << add_always(policy, filter).error().text();
 }
 
+TEST_F(Holding, AlwaysOfABindIsAboutItsProtocolAndThePortThatIsChosen) {
+    Filter bind = permit(FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4);
+    bind.action = FWP_ACTION_CALLOUT_TERMINATING;
+    HeldTraffic chosen{.program = "/usr/bin/nc",
+                       .protocol = 17,
+                       .remote_address = std::uint32_t{0},
+                       .local_port = 5353,
+                       .remote_port = 0};
+    const auto filter = *always_filter(policy, bind, chosen, FWP_ACTION_PERMIT);
+    ASSERT_EQ(filter.conditions.size(), 3u); // the program, the protocol, the port
+    EXPECT_EQ(filter.conditions[2].field, table_key("FWPM_CONDITION_IP_LOCAL_PORT"));
+    ASSERT_TRUE(add_always(policy, filter)) << add_always(policy, filter).error().text();
+    chosen.local_port = 0;
+    EXPECT_EQ(always_filter(policy, bind, chosen, FWP_ACTION_PERMIT)->conditions.size(), 2u);
+}
+
 } // namespace
 } // namespace sluice::policy
