@@ -66,12 +66,17 @@ struct {
 } empty_operation SEC(".maps");
 
 /* TCP SYNs that wait for an operation: the flow, and whose it is. The same once more is a
-   retransmission. */
+   retransmission, which shows how the sender's clock goes. */
+struct dp_waiting {
+    __u64 operation;
+    __u64 first_ns, last_ns;       /* when the SYN came, and when it came last */
+    __u32 first_clock, last_clock; /* its RFC 7323 time stamps; 0: it has none */
+};
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 16384);
     __type(key, struct dp_flow_key);
-    __type(value, __u64);
+    __type(value, struct dp_waiting);
 } waiting SEC(".maps");
 
 struct {
@@ -223,6 +228,27 @@ struct {
     __type(value, struct dp_options);
 } options SEC(".maps");
 
+/* A local end. */
+struct dp_endpoint {
+    struct dp_addr address;
+    __u16 port;
+    __u16 v6; /* family of the socket, which decides the layer */
+    __u32 pad;
+};
+
+/* What has happened to a socket; lib/tell.h. */
+struct dp_told {
+    struct dp_endpoint at;
+    struct dp_addr remote; /* zero: no peer */
+    __u32 layer;           /* the V4 one */
+    __u32 flags;           /* DP_CONDITION_* */
+    __u64 endpoint, parent;
+    __u64 contexts; /* dp_flow.contexts of a connection */
+    __u16 remote_port;
+    __u16 protocol;
+    __u32 pad;
+};
+
 /* Where programs classify that run in a process: they can be preempted, so per-CPU room would be
    shared. An entry is taken by compare-and-swap; see lib/work.h. */
 #define DP_WORK_MAX 512
@@ -233,6 +259,7 @@ struct dp_work {
     struct dp_key key;
     struct dp_eval eval;
     struct dp_upcall up;
+    struct dp_told told;
 };
 
 struct {
@@ -241,14 +268,6 @@ struct {
     __type(key, __u32);
     __type(value, struct dp_work);
 } work SEC(".maps");
-
-/* A local end. */
-struct dp_endpoint {
-    struct dp_addr address;
-    __u16 port;
-    __u16 v6; /* family of the socket, which decides the layer */
-    __u32 pad;
-};
 
 /* How the packet at hand travels. */
 struct dp_way {

@@ -69,19 +69,30 @@ DP_INLINE int dp_bind_is_open(const struct dp_socket *s)
     return op && dp_operation_is_open(op);
 }
 
+/* What is released when the socket closes. */
+DP_INLINE void dp_bind_granted(struct dp_socket *s, const struct dp_endpoint *at)
+{
+    s->bind_judged++;
+    s->bound = at->address;
+    s->bound_port = at->port;
+    s->bound_v6 = at->v6;
+}
+
 DP_INLINE int dp_bind(struct bpf_sock *sk, const struct dp_endpoint *at, __u32 flags)
 {
     struct dp_socket *s = dp_bind_owner(sk);
     int r;
 
-    if (!dp_bind_has_rows()) return DP_ALLOW;
-    if (!s) return DP_DENY;
-    if (dp_operation_refused(s->bind_operation)) return DP_DENY;
-    if (dp_bind_is_open(s)) return DP_ALLOW;
-    s->bind_judged++;
-    r = dp_bind_judge(at, s, sk->protocol, flags);
-    DP_FORGET(r);
-    return r == DP_ALLOW ? DP_ALLOW : DP_DENY;
+    if (dp_bind_has_rows()) {
+        if (!s) return DP_DENY;
+        if (dp_operation_refused(s->bind_operation)) return DP_DENY;
+        if (dp_bind_is_open(s)) return DP_ALLOW;
+        r = dp_bind_judge(at, s, sk->protocol, flags);
+        DP_FORGET(r);
+        if (r != DP_ALLOW) return DP_DENY;
+    }
+    if (s) dp_bind_granted(s, at);
+    return DP_ALLOW;
 }
 
 SEC("cgroup/post_bind4") int dp_post_bind4(struct bpf_sock *sk)
@@ -106,6 +117,7 @@ SEC("cgroup/sock_create") int dp_sock_create(struct bpf_sock *sk)
 {
     struct dp_endpoint at = {.v6 = sk->family == 10};
 
+    if (!at.v6) at.address = dp_addr_v4(0);
     if (sk->family != 2 && sk->family != 10) return DP_ALLOW;
     if (bpf_get_netns_cookie(sk) != cfg.netns_cookie) return DP_ALLOW;
     if (sk->type == DP_SOCK_RAW) return dp_bind(sk, &at, DP_CONDITION_IS_RAW_ENDPOINT);

@@ -80,11 +80,15 @@ DP_INLINE int dp_connect_binds(struct bpf_sock_addr *ctx, struct dp_socket *s)
     struct bpf_sock *sk = ctx->sk;
     int r;
 
-    if (s->bind_judged || !dp_bind_has_rows() || !sk || sk->src_port) return DP_ALLOW;
-    s->bind_judged = 1;
-    r = dp_bind_judge(&at, s, ctx->protocol, DP_CONDITION_IS_IMPLICIT_BIND);
-    DP_FORGET(r);
-    return r == DP_ALLOW ? DP_ALLOW : DP_DENY;
+    if (s->bind_judged || !sk || sk->src_port) return DP_ALLOW;
+    if (!at.v6) at.address = dp_addr_v4(0);
+    if (dp_bind_has_rows()) {
+        r = dp_bind_judge(&at, s, ctx->protocol, DP_CONDITION_IS_IMPLICIT_BIND);
+        DP_FORGET(r);
+        if (r != DP_ALLOW) return DP_DENY;
+    }
+    dp_bind_granted(s, &at);
+    return DP_ALLOW;
 }
 
 DP_INLINE int dp_connect_classify(struct bpf_sock_addr *ctx, const struct dp_target *to,
@@ -173,6 +177,16 @@ SEC("cgroup/sendmsg6") int dp_sendmsg6(struct bpf_sock_addr *ctx)
     return dp_ale_v6(ctx, 1);
 }
 
+/* A socket that was bound by the way has its port by now. */
+DP_INLINE void dp_egress_learn(struct dp_socket *s, const struct bpf_sock *sk)
+{
+    __be32 words[4] = {sk->src_ip6[0], sk->src_ip6[1], sk->src_ip6[2], sk->src_ip6[3]};
+
+    if (s->bound_port || !s->bind_judged || sk->type == DP_SOCK_RAW) return;
+    s->bound = s->bound_v6 ? dp_addr_v6(words) : dp_addr_v4(sk->src_ip4);
+    s->bound_port = sk->src_port;
+}
+
 /* What a callout must see cannot leave where no port is reached from. */
 SEC("cgroup_skb/egress") int dp_skb_egress(struct __sk_buff *skb)
 {
@@ -184,6 +198,7 @@ SEC("cgroup_skb/egress") int dp_skb_egress(struct __sk_buff *skb)
     sk = bpf_sk_fullsock(sk);
     if (!sk) return DP_ALLOW;
     s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    if (s) dp_egress_learn(s, sk);
     if (!s || !s->needs_user || bpf_map_lookup_elem(&nics, &ifindex)) return DP_ALLOW;
     dp_count(DP_REASON_NO_NIC, skb->len);
     return DP_DENY;

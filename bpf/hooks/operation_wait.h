@@ -6,6 +6,7 @@
 
 #include "hooks/ale_ask.h"
 #include "lib/operation.h"
+#include "lib/timestamp.h"
 
 DP_INLINE int dp_wait_has_rows(void)
 {
@@ -15,17 +16,75 @@ DP_INLINE int dp_wait_has_rows(void)
            dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V6);
 }
 
+/* Of the sender, by its time stamp; 0: it has none. */
+DP_INLINE __u32 dp_wait_clock(struct __sk_buff *skb, __u32 l4)
+{
+    int at = dp_timestamp_seek(skb, l4);
+    __be32 clock = 0;
+
+    DP_FORGET(at);
+    if (at <= 0 || bpf_skb_load_bytes(skb, at, &clock, sizeof clock)) return 0;
+    return bpf_ntohl(clock);
+}
+
 /* The same SYN waits already, or the segment is none that could begin anything. */
 DP_INLINE int dp_wait_again(const struct dp_out *o, __u64 id)
 {
-    __u64 *before;
+    struct dp_waiting *before, w = {.operation = id};
 
     if (o->packet->protocol != DP_PROTO_TCP) return 0;
     if ((o->packet->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) != DP_TCP_SYN) return 1;
     before = bpf_map_lookup_elem(&waiting, o->key);
-    if (before && *before == id) return 1;
-    bpf_map_update_elem(&waiting, o->key, &id, BPF_ANY);
+    w.first_ns = w.last_ns = bpf_ktime_get_ns();
+    w.first_clock = w.last_clock = dp_wait_clock(o->skb, o->packet->l4);
+    if (before && before->operation == id) {
+        before->last_ns = w.last_ns;
+        before->last_clock = w.last_clock;
+        return 1;
+    }
+    bpf_map_update_elem(&waiting, o->key, &w, BPF_ANY);
     return 0;
+}
+
+/* What the sender's clock shows now, or a little less: an answer must never echo what is still to
+   come. Ours is known; a peer's is what it showed last, and it goes on from there if it was seen to
+   count milliseconds, as nearly all do. */
+DP_INLINE __u32 dp_waiting_clock(const struct dp_waiting *w, int inbound)
+{
+    __u64 now = bpf_ktime_get_ns();
+    __u32 seen = (w->last_ns - w->first_ns) / 1000000, since = (now - w->last_ns) / 1000000;
+    __u32 counted = w->last_clock - w->first_clock, slack = seen / 64 + 8, margin = since / 256 + 8;
+
+    if (!inbound) return w->first_clock + (__u32)((now - w->first_ns) / 1000000);
+    if (!seen || counted + slack < seen || counted > seen + slack || since <= margin)
+        return w->last_clock;
+    return w->last_clock + since - margin;
+}
+
+/* A SYN that has waited would make whoever sent it take the time of the hold for a round trip. */
+static __noinline int dp_wait_refresh(struct __sk_buff *skb, struct dp_scratch *s, __u32 inbound)
+{
+    struct dp_waiting *w;
+    __be32 clock, was;
+    int at;
+
+    if (s->packet.protocol != DP_PROTO_TCP || dp_flow_key_of(&s->flow_key, &s->packet, !inbound))
+        return 0;
+    w = bpf_map_lookup_elem(&waiting, &s->flow_key);
+    if (!w || w->operation != s->way.operation || !w->first_clock) return 0;
+    at = dp_timestamp_seek(skb, s->packet.l4);
+    DP_FORGET(at);
+    if (at <= 0 || bpf_skb_load_bytes(skb, at, &was, sizeof was)) return 0;
+    clock = bpf_htonl(dp_waiting_clock(w, inbound));
+    if (bpf_skb_store_bytes(skb, at, &clock, sizeof clock, 0)) return 0;
+    return bpf_l4_csum_replace(skb, s->packet.l4 + 16, was, clock, sizeof clock);
+}
+
+/* The socket was refused. Who connects is to hear at once: by the caller, for its stack. */
+#define DP_WAIT_REFUSED 0x100
+DP_INLINE int dp_wait_refuse(const struct dp_out *o)
+{
+    return o->inbound ? dp_out_drop(o, DP_REASON_BIND_BLOCKED) : DP_WAIT_REFUSED;
 }
 
 /* The packet goes up behind the question. Its frame could not say to which VLAN it belongs. */
@@ -74,7 +133,7 @@ DP_INLINE int dp_wait_queue(const struct dp_out *o, struct dp_operation *op, __u
     bpf_spin_unlock(&op->lock);
     if (!counted) dp_use_give(host, &op->process, 0, bytes);
     if (state == DP_FLOW_DRAINING || state == DP_FLOW_PERMITTED) return DP_PASS;
-    if (state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_BIND_BLOCKED);
+    if (state == DP_FLOW_BLOCKED) return dp_wait_refuse(o);
     if (!fits) return dp_out_drop(o, DP_REASON_HOLD_QUOTA);
     return dp_wait_upcall(o, op, id);
 }
@@ -86,7 +145,7 @@ DP_INLINE int dp_wait_one(const struct dp_out *o, __u64 id)
     struct dp_operation *op = id ? bpf_map_lookup_elem(&operations, &id) : 0;
 
     if (!op) return DP_PASS;
-    if (op->state == DP_FLOW_BLOCKED) return dp_out_drop(o, DP_REASON_BIND_BLOCKED);
+    if (op->state == DP_FLOW_BLOCKED) return dp_wait_refuse(o);
     if (!dp_operation_is_open(op)) return DP_PASS;
     return dp_wait_queue(o, op, id);
 }
@@ -102,7 +161,7 @@ static __noinline int dp_wait(struct __sk_buff *skb, struct dp_scratch *s, __u64
     return action == DP_PASS ? dp_wait_one(&o, listen_operation) : action;
 }
 
-/* What a socket sends. */
+/* What a socket sends. Also DP_WAIT_REFUSED. */
 static __noinline int dp_wait_sender(struct __sk_buff *skb, struct dp_scratch *scratch)
 {
     struct dp_socket *s;

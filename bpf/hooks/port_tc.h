@@ -103,6 +103,7 @@ DP_INLINE int dp_port_again(struct __sk_buff *skb, const struct dp_port_meta *m,
                             struct dp_scratch *s)
 {
     s->way.operation = m->ticket;
+    dp_wait_refresh(skb, s, m->stage < DP_STAGE_ALE_OUT);
     return dp_port_go_on(skb, s, m->stage);
 }
 

@@ -32,6 +32,7 @@ DP_INLINE int dp_stages_socket(const struct dp_out *o, const struct dp_view *v, 
                                                                                     : DP_PASS;
     if (from <= DP_STAGE_ALE_OUT) {
         action = dp_wait_sender(o->skb, o->scratch);
+        if (action == DP_WAIT_REFUSED) return dp_out_refuse(o, DP_REASON_BIND_BLOCKED);
         if (action != DP_PASS) return action;
         action = dp_stage_ale_out(o);
         if (action != DP_PASS) return action;

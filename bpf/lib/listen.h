@@ -18,11 +18,11 @@ __noinline int dp_key_endpoint(struct dp_key *key, __u32 layer, const struct dp_
 {
     if (!key || !at) return 0;
     dp_key_begin(key, at->v6 ? DP_LAYER_V6_OF(layer) : layer);
+    DP_WIDE(key, LOCAL_ADDRESS) = at->address; /* a wildcard is shown, and is no value */
     if (dp_addr_is_any(&at->address)) {
         key->empty |= DP_SLOT_BIT(LOCAL_ADDRESS) | DP_SLOT_BIT(LOCAL_ADDRESS_TYPE);
         DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_WILDCARD_BIND;
     } else {
-        DP_WIDE(key, LOCAL_ADDRESS) = at->address;
         DP_NUMBER(key, LOCAL_ADDRESS_TYPE) = dp_address_type(&at->address, 0);
         if (dp_addr_is_loopback(&at->address)) DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_LOOPBACK;
     }

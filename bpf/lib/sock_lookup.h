@@ -30,16 +30,15 @@ DP_INLINE __u32 dp_sock_tuple(struct bpf_sock_tuple *t, __u8 version, const stru
     return sizeof t->ipv6;
 }
 
-/* The listener of the local side's port, to be released; 0: none. */
-DP_INLINE struct bpf_sock *dp_listener(struct __sk_buff *skb, const struct dp_packet *p,
-                                       int outbound)
+/* With the peer's port `remote_port`. A socket that is no listener counts for none. */
+DP_INLINE struct bpf_sock *dp_listener_by(struct __sk_buff *skb, const struct dp_packet *p,
+                                          int outbound, __u16 remote_port)
 {
     struct bpf_sock_tuple t = {};
-    /* Remote port 0: no established socket matches, only a listener. */
-    __u32 size =
-        outbound
-            ? dp_sock_tuple(&t, p->version, &p->destination, 0, &p->source, p->source_port)
-            : dp_sock_tuple(&t, p->version, &p->source, 0, &p->destination, p->destination_port);
+    __u32 size = outbound ? dp_sock_tuple(&t, p->version, &p->destination, remote_port, &p->source,
+                                          p->source_port)
+                          : dp_sock_tuple(&t, p->version, &p->source, remote_port, &p->destination,
+                                          p->destination_port);
     struct bpf_sock *sk = bpf_skc_lookup_tcp(skb, &t, size, BPF_F_CURRENT_NETNS, 0);
 
     if (sk && sk->state != BPF_TCP_LISTEN) {
@@ -47,6 +46,18 @@ DP_INLINE struct bpf_sock *dp_listener(struct __sk_buff *skb, const struct dp_pa
         return 0;
     }
     return sk;
+}
+
+/* The listener of the local side's port, to be released; 0: none. Of an SO_REUSEPORT group the one
+   that the stack takes, by the peer's port; that port may also find what is left of a connection,
+   and port 0 finds only listeners. */
+DP_INLINE struct bpf_sock *dp_listener(struct __sk_buff *skb, const struct dp_packet *p,
+                                       int outbound)
+{
+    struct bpf_sock *sk =
+        dp_listener_by(skb, p, outbound, outbound ? p->destination_port : p->source_port);
+
+    return sk ? sk : dp_listener_by(skb, p, outbound, 0);
 }
 
 /* p is outbound: does its own port have a listener? */

@@ -33,6 +33,23 @@ DP_INLINE __u32 dp_timestamp_find(const __u8 *options, __u32 bytes)
     return 0;
 }
 
+/* Where a packet's TSval stands, from its Ethernet header; 0: it has none, or at an odd offset.
+   Global: its paths are followed once. */
+__noinline int dp_timestamp_seek(struct __sk_buff *skb, __u32 l4)
+{
+    __u8 options[64] = {}, offset = 0;
+    __u32 bytes, at;
+
+    if (bpf_skb_load_bytes(skb, l4 + 12, &offset, 1)) return 0;
+    bytes = (offset >> 4) * 4;
+    if (bytes <= 20) return 0;
+    bytes -= 20;
+    if (bytes > DP_TCP_OPTIONS_MAX) return 0;
+    if (bpf_skb_load_bytes(skb, l4 + 20, options, bytes)) return 0;
+    at = dp_timestamp_find(options, bytes);
+    return at && !(at & 1) ? l4 + 20 + at : 0;
+}
+
 /* The packet stands behind a downcall header; since_ns is when it went out. */
 static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_flow_key *k,
                                            __u64 since_ns)

@@ -5,6 +5,7 @@
 #define SLUICE_BPF_LIB_USE_H
 
 #include "lib/outcome.h"
+#include "lib/report.h"
 
 #define DP_USE_TRIES 8
 
@@ -96,27 +97,39 @@ __noinline int dp_use_give(__u32 host, const struct dp_process *who, __u32 holds
     return 0;
 }
 
+/* The quota that refused the question is counted, and the outcome kept as its answer. 0: too many
+   hops. A function of its own for its caller's stack. */
+static __noinline int dp_use_outcome(struct dp_eval *e, __u32 host, __u32 reason, __u64 bytes)
+{
+    dp_count(reason, bytes);
+    e->quota = reason;
+    return dp_outcome_keep(e, bpf_map_lookup_elem(&hosts, &host), reason == DP_REASON_PORT_GONE);
+}
+
 /* e asks for a callout. CALLOUT: it may be asked, and the question is counted with `bytes` of
    packets. Where a quota is full the filter's outcome stands in place of the answer and the
-   evaluation goes on: to PERMIT, BLOCK, or the next callout that may be asked. */
+   evaluation goes on: to PERMIT, BLOCK, or the next callout that may be asked. What is blocked so
+   is told with the quota as its reason. */
 __noinline int dp_use_admit(struct dp_key *key, struct dp_eval *e, const struct dp_process *who,
                             __u64 bytes)
 {
-    if (!key || !e || !who) return DP_CLASSIFY_BLOCK;
+    int r = DP_CLASSIFY_BLOCK;
+
+    if (!key || !e || !who) return r;
     for (int i = 0; i < DP_HOPS_MAX; i++) {
         __u32 host = dp_callout_host(e->callout), reason;
-        int r;
 
         reason = dp_use_take(host, who, 1, bytes);
         DP_FORGET(reason);
         if (!reason) return DP_CLASSIFY_CALLOUT;
-        dp_count(reason, bytes);
-        if (!dp_outcome_keep(e, bpf_map_lookup_elem(&hosts, &host), reason == DP_REASON_PORT_GONE))
-            return DP_CLASSIFY_BLOCK;
+        r = DP_CLASSIFY_BLOCK;
+        if (!dp_use_outcome(e, host, reason, bytes)) break;
         r = dp_classify(key, e);
         DP_FORGET(r);
-        if (r != DP_CLASSIFY_CALLOUT) return r;
+        if (r != DP_CLASSIFY_CALLOUT) break;
     }
+    if (r == DP_CLASSIFY_PERMIT) return r;
+    dp_event_tell(key, e, who, e->quota);
     return DP_CLASSIFY_BLOCK;
 }
 

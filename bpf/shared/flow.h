@@ -175,13 +175,17 @@ struct dp_socket {
     __s32 syncnt;            /* TCP_SYNCNT to restore once established; 0: leave */
     __u64 listen_generation; /* of the policy under which listening was judged; 0: not yet */
     __u32 listen_blocked;
-    __u16 bind_judged; /* an implicit bind is judged once */
+    __u16 bind_judged; /* assignments that were granted or are asked about: each is released */
     __u16 answers;     /* datagrams came in to it: what it sends may belong to their flows */
     __u64 cookie; /* of the socket: transportEndpointHandle; an accepted socket has its listener's
                      until it is seen itself */
     __u64 bind_operation, listen_operation; /* keys of `operations`; 0: none is open or refused */
+    struct dp_addr bound; /* local address, as far as it is seen; what is released says so */
+    __u16 bound_port;     /* host order; 0: none yet */
+    __u16 bound_v6;       /* family of the socket */
+    __u32 pad;
 };
-DP_ASSERT(sizeof(struct dp_socket) == 144, "layout");
+DP_ASSERT(sizeof(struct dp_socket) == 168, "layout");
 
 /* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
  */

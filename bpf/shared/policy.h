@@ -234,7 +234,7 @@ struct dp_eval {
     __u32 row_flags;      /* out: DP_ROW_* of that filter */
     __u32 answers;        /* given so far; the last DP_ANSWERS_MAX of them are in answer[] */
     __u32 hold_ms;        /* out: dp_cell.row.hold_ms of that filter */
-    __u32 pad;
+    __u32 quota; /* out: enum dp_reason of the quota that kept a callout from being asked */
     struct dp_answer answer[DP_ANSWERS_MAX];
     __u16 asked[DP_HOPS_MAX]; /* callouts that were asked about this flow, under any policy */
 };

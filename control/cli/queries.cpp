@@ -173,7 +173,8 @@ std::vector<Command> query_commands() {
         {"sublayer", "list", "sublayers", no_options<sublayers>},
         {"layer", "list", "layers", no_options<layers>},
         {"layer", "show", "the conditions that a layer has", set_up_layer_show},
-        {"hold", "list", "connections, binds and listens that wait for a decision", no_options<holds>},
+        {"hold", "list", "connections, binds and listens that wait for a decision",
+         no_options<holds>},
     };
 }
 

@@ -14,6 +14,7 @@
 #include "daemon/process.h"
 #include "daemon/socket_destroy.h"
 #include "daemon/subscriptions.h"
+#include "daemon/waiting.h"
 #include "datapath/counters.h"
 #include "sluice/fwp.h"
 
@@ -89,8 +90,9 @@ protocol::NetEvent net_event_of(const dp_event &event, std::uint32_t compartment
     if (is_mac(event.layer)) return m;
     m.set_protocol(event.flow.protocol);
     m.set_local(address_bytes(event.flow.local));
-    m.set_remote(address_bytes(event.flow.remote));
     m.set_local_port(event.flow.local_port);
+    if (is_operation_layer(static_cast<std::uint16_t>(event.layer))) return m; // nobody is remote
+    m.set_remote(address_bytes(event.flow.remote));
     m.set_remote_port(event.flow.remote_port);
     return m;
 }

@@ -51,19 +51,29 @@ Order order_for(bool v6) {
     return order;
 }
 
-Result<void> carry_out(const Order &order) {
-    const char *tried = "destroy a socket";
-    const Fd sock(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+constexpr const char *tried = "destroy a socket";
+
+Fd open_diag() {
+    return Fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
+}
+
+// The kernel's answer: an errno, 0: it is done. ENOENT: there is none, or its cookie is another.
+Result<int> exchange(const Fd &sock, const Order &order) {
     if (!sock) return Error(errno, tried);
     if (::send(sock.get(), &order, sizeof order, 0) < 0) return Error(errno, tried);
     alignas(nlmsghdr) std::array<char, 512> answer{};
     const ssize_t n = ::recv(sock.get(), answer.data(), answer.size(), 0);
     if (n < static_cast<ssize_t>(sizeof(nlmsghdr) + sizeof(int))) return Error(EPROTO, tried);
     const auto *header = reinterpret_cast<const nlmsghdr *>(answer.data());
-    const int error = header->nlmsg_type == NLMSG_ERROR
-                          ? -static_cast<const nlmsgerr *>(NLMSG_DATA(header))->error
-                          : EPROTO;
-    if (error != 0 && error != ENOENT) return Error(error, tried);
+    return header->nlmsg_type == NLMSG_ERROR
+               ? -static_cast<const nlmsgerr *>(NLMSG_DATA(header))->error
+               : EPROTO;
+}
+
+Result<void> carry_out(const Order &order) {
+    const auto error = exchange(open_diag(), order);
+    if (!error) return error.error();
+    if (*error != 0 && *error != ENOENT) return Error(*error, tried);
     return {};
 }
 
@@ -83,17 +93,21 @@ Result<void> destroy_connection(const dp_flow_key &key, std::uint32_t ifindex) {
 namespace {
 
 // A member of an SO_REUSEPORT group is found by the peer's port, which the kernel's hash looks at.
+// What is not found is tried again by the next sweep, with other ports.
 Result<void> destroy_by_cookie(Order order, std::uint64_t cookie) {
-    constexpr int tries = 256;
+    constexpr int tries = 64;
+    static std::uint16_t peer_port = 0;
     order.body.id.idiag_cookie[0] = static_cast<std::uint32_t>(cookie);
     order.body.id.idiag_cookie[1] = static_cast<std::uint32_t>(cookie >> 32);
-    Result<void> done;
-    for (int port = 0; port < tries; ++port) {
-        order.body.id.idiag_dport = htons(static_cast<std::uint16_t>(port));
-        done = carry_out(order);
-        if (done || done.error().code != ESTALE) return done;
+    const Fd sock = open_diag();
+    for (int n = 0; n < tries; ++n) {
+        order.body.id.idiag_dport = htons(peer_port++);
+        const auto error = exchange(sock, order);
+        if (!error) return error.error();
+        if (*error == 0) return {};
+        if (*error != ENOENT && *error != ESTALE) return Error(*error, tried);
     }
-    return done;
+    return Error(ENOENT, tried);
 }
 
 Result<void> destroy_socket(const dp_operation &operation) {

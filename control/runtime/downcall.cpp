@@ -23,6 +23,11 @@ dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answ
     d.count = count;
     d.contexts_set = answer.contexts;
     if (upcall.at_flow()) d.key = upcall.header.key;
+    if (kind == DP_DOWNCALL_RELEASE && upcall.of_operation()) { // there is no flow to say it
+        d.inject.ifindex = upcall.header.ifindex;
+        d.inject.kind =
+            upcall.header.direction == DP_DIRECTION_INBOUND ? DP_INJECT_RECEIVE : DP_INJECT_SEND;
+    }
     return d;
 }
 

@@ -464,9 +464,11 @@ class Host:
 class Attempt:
     """A connect() in a thread of its own: when it began and ended, and the errno it ended with (0: connected)."""
 
-    def __init__(self, namespace, address, port, blocking=True, timeout=None):
+    def __init__(self, namespace, address, port, blocking=True, timeout=None, bind=None):
         self.family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.socket = namespace.socket(self.family)
+        if bind:
+            self.socket.bind(bind)
         self.began, self.ended, self.error = time.time(), None, None
         self._timeout = timeout
         self._thread = threading.Thread(target=self._run, args=(address, port, blocking), daemon=True)

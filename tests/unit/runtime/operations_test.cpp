@@ -101,6 +101,10 @@ TEST_F(Operations, PendedOnesKeepTheSocketsPacketsAndReleaseThemInOrder) {
         for (int i = 2; i < 5; ++i) {
             EXPECT_EQ(s[i].header.kind, DP_DOWNCALL_RELEASE);
             EXPECT_EQ(s[i].header.flags, DP_DOWNCALL_OPERATION);
+            EXPECT_EQ(s[i].header.inject.ifindex, behind().ifindex);
+            EXPECT_EQ(s[i].header.inject.kind, behind().direction == DP_DIRECTION_INBOUND
+                                                   ? DP_INJECT_RECEIVE
+                                                   : DP_INJECT_SEND);
         }
     }
     EXPECT_EQ(port->free_frames(), port->frames());
