@@ -218,7 +218,6 @@ class DaemonDeath(SluiceTest):
         self.daemon.start()
         self.assertEqual((self.daemon.reason("HOLD_EXPIRED"), self.daemon.reason("HOLD_ABANDONED")), (1, 0))
 
-    # ctest: vm
     def test_deadlines_do_not_run_while_the_machine_is_suspended(self):
         """CLOCK_MONOTONIC stands still meanwhile, CLOCK_BOOTTIME goes on. To sluiced this machine has slept for a day: a
         deadline that any part of it reckoned by the other clock would be long past."""

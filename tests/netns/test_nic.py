@@ -275,7 +275,6 @@ class Loading(SluiceTest):
         self.assertEqual(elsewhere.wait(), 0)
         self.assertEqual([n["name"] for n in self.daemon.list("nic") if n["name"] != "lo"], ["nic0"])
 
-    # ctest: vm
     def test_a_namespace_that_is_deleted_ends_its_holds(self):
         """Its name and its processes go, a socket is kept elsewhere: nothing is held any more, and nothing leaves."""
         self.serve()
