@@ -309,7 +309,7 @@ DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
                         o->packet->bytes);
         return dp_out_drop(o, DP_REASON_HELD);
     }
-    dp_over_tell(f->host, f->ticket, o->key, dp_flow_asked(f), to);
+    dp_over_tell(f->host, f->ticket, o->key, dp_flow_asked(f), dp_over(dp_flow_asked_under(f), to));
     if (r == DP_CLASSIFY_CALLOUT) return dp_out_overdue_next(o, f);
     __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
     f->eval = o->scratch->eval;

@@ -99,7 +99,8 @@ DP_INLINE int dp_down_closes(const struct dp_down *d, struct dp_flow *f, __u32 t
 {
     if (!dp_flow_closes(f, to, settled, dp_down_how(d, answered), d->bytes)) return 0;
     if (d->head->flags & DP_DOWNCALL_EXPIRED)
-        dp_over_tell(f->host, f->ticket, &d->head->key, d->head->filter_id, to);
+        dp_over_tell(f->host, f->ticket, &d->head->key, d->head->filter_id,
+                     dp_over(d->head->generation, to));
     return 1;
 }
 
@@ -250,13 +251,22 @@ DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
            f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_ESTABLISHING);
 }
 
+/* A permitted flow is asked about again under a newer policy with the ticket that it has: what
+   comes late for the question before is no answer to that. */
+DP_INLINE int dp_down_is_late(const struct dp_down *d, const struct dp_flow *f)
+{
+    return d->head->kind <= DP_DOWNCALL_COMPLETE && d->head->generation &&
+           d->head->generation != dp_flow_asked_under(f);
+}
+
 DP_INLINE int dp_down_flow(struct xdp_md *ctx, struct dp_down *d)
 {
     struct dp_flow *f = dp_flow_find(&d->head->key);
 
     if (!f) return dp_down_drop(d, DP_REASON_DOWNCALL_UNKNOWN_FLOW);
     if (f->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
-    if (f->ticket != d->head->ticket) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (f->ticket != d->head->ticket || dp_down_is_late(d, f))
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     if (!dp_down_direct(d, f)) return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     switch (d->head->kind) {
     case DP_DOWNCALL_ANSWER:

@@ -96,7 +96,8 @@ DP_INLINE int dp_end_begin(struct dp_flow *f, __u64 *contexts)
 DP_INLINE void dp_flow_give_up(const struct dp_flow_key *key, struct dp_flow *f)
 {
     if (dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0))
-        dp_over_tell(f->host, f->ticket, key, dp_flow_asked(f), DP_FLOW_BLOCKED);
+        dp_over_tell(f->host, f->ticket, key, dp_flow_asked(f),
+                     dp_over(dp_flow_asked_under(f), DP_FLOW_BLOCKED));
 }
 
 /* The flow with this id (0: any) is over. linger: the entry stays for what the connection's ends

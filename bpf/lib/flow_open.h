@@ -96,6 +96,12 @@ DP_INLINE __u64 dp_flow_asked(const struct dp_flow *f)
     return f->flags & DP_FLOW_ESTABLISHING ? f->hop.asked_id : f->eval.asked_id;
 }
 
+/* The low half of the generation that asks. */
+DP_INLINE __u32 dp_flow_asked_under(const struct dp_flow *f)
+{
+    return f->flags & DP_FLOW_ESTABLISHING ? f->hop.generation : f->eval.generation;
+}
+
 /* How a question ends, when the flow was held meanwhile: DP_REASON_HOLD_*. */
 DP_INLINE void dp_flow_close_count(const struct dp_flow *f, __u32 held, __u32 how, __u64 bytes)
 {

@@ -108,7 +108,7 @@ DP_INLINE int dp_operation_closes(struct dp_operation *op, __u64 id, __u32 to, _
     if (!mine) return 0;
     if (counted) dp_use_give(op->host, &op->process, 1, bytes);
     if (how == DP_REASON_HOLD_EXPIRED || how == DP_REASON_HOLD_ABANDONED)
-        dp_over_tell(op->host, id, 0, op->eval.asked_id, decided);
+        dp_over_tell(op->host, id, 0, op->eval.asked_id, dp_over(op->eval.generation, decided));
     if (!held && how == DP_REASON_HOLD_EXPIRED) dp_count(DP_REASON_ASK_EXPIRED, 0);
     if (!held) return 1;
     dp_count(how, 0);

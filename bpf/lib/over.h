@@ -6,11 +6,17 @@
 
 #include "lib/notice.h"
 
-/* The host's question `ticket`, of the filter `asked`, has ended in state `to`. key: of the flow;
-   0: the ticket is an operation's. The filter tells it from another of the same ticket, which may
-   be on its way up the port meanwhile. Written in place, for the stacks of the callers. */
+/* What a question came to, and which of its ticket's it was: others of the same ticket may be on
+   their way up the port. */
+DP_INLINE __u64 dp_over(__u32 generation, __u32 to)
+{
+    return (__u64)generation << 32 | (to == DP_FLOW_PERMITTED ? DP_ACTION_PERMIT : DP_ACTION_BLOCK);
+}
+
+/* The host's question `ticket`, of the filter `asked`, is over: dp_over. key: of the flow; 0: the
+   ticket is an operation's. Written in place, for the stacks of the callers. */
 static __noinline int dp_over_tell(__u32 host, __u64 ticket, const struct dp_flow_key *key,
-                                   __u64 asked, __u32 to)
+                                   __u64 asked, __u64 over)
 {
     struct dp_upcall *up;
     void *ring;
@@ -26,7 +32,8 @@ static __noinline int dp_over_tell(__u32 host, __u64 ticket, const struct dp_flo
     dp_notice_begin(up, DP_UPCALL_OVER);
     up->ticket = ticket;
     up->filter_id = asked;
-    up->action = to == DP_FLOW_PERMITTED ? DP_ACTION_PERMIT : DP_ACTION_BLOCK;
+    up->generation = over >> 32;
+    up->action = (__u32)over;
     if (key) {
         up->flow = ticket;
         up->layer = DP_LAYER_ALE_AUTH_CONNECT_V4; /* any at which the flow is the ticket */

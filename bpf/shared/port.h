@@ -25,10 +25,10 @@ enum dp_upcall_kind {
     DP_UPCALL_TELL = 4, /* show the callout; no answer is wanted. Notices only */
     DP_UPCALL_END = 5,  /* the flow is over: flowDeleteFn for each of its contexts. Notices only */
     DP_UPCALL_OVER = 6, /* a question was decided without its host (watchdog, deadline, an end of
-                           the flow): ticket, filter, and key or DP_UPCALL_OPERATION as it was asked;
-                           action 0x1002 if its traffic goes on, else 0x1001. The host gives its
-                           record up, drops the first packet and releases (permit) or discards what
-                           is queued. Notices only */
+                           the flow): ticket, filter, and key or DP_UPCALL_OPERATION as it was
+                           asked; action 0x1002 if its traffic goes on, else 0x1001. The host gives
+                           its record up, drops the first packet and releases (permit) or discards
+                           what is queued. Notices only */
 };
 enum dp_upcall_flag {
     DP_UPCALL_HAS_PATH = 1 << 0,
@@ -123,7 +123,8 @@ struct dp_downcall {
     __u32 action;
     __u32 rights;
     __u32 count;
-    __u32 pad;
+    __u32 generation;       /* low half of the question's: the answer is to no other of the same
+                               ticket and filter; 0: to any */
     struct dp_flow_key key; /* zero at packet layers */
     __u64 contexts_set,
         contexts_clear; /* of dp_flow.contexts: only bits of the host's own callouts count */
@@ -132,8 +133,8 @@ struct dp_downcall {
 DP_ASSERT(sizeof(struct dp_downcall) == 128, "layout");
 
 /* RELEASE with DP_DOWNCALL_OPERATION: of the packet, as its QUEUED upcall said, inject.ifindex and
-   inject.kind (RECEIVE: it came in, direction inbound; SEND: it was sent). It is judged from its ALE
-   layer on, as if it came now. */
+   inject.kind (RECEIVE: it came in, direction inbound; SEND: it was sent). It is judged from its
+   ALE layer on, as if it came now. */
 
 /* Map `tickets`, hash by ticket number: what is out at packet layers. (At ALE layers the flow is
  * the ticket.) */

@@ -52,6 +52,7 @@ dp_downcall answer(const dp_eval &eval, dp_downcall_flag why, std::uint32_t host
     head.kind = DP_DOWNCALL_ANSWER;
     head.flags = why;
     head.filter_id = eval.asked_id;
+    head.generation = static_cast<__u32>(eval.generation);
     head.action = action_of(eval, why, host_outcome);
     // A permit is the filter's own: soft unless the filter clears the right.
     if (head.action != DP_ACTION_BLOCK && !(eval.row_flags & DP_ROW_CLEAR_ACTION_RIGHT))

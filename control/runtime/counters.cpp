@@ -35,6 +35,7 @@ std::string Counters::text() const {
         {"contexts_made", contexts_made},
         {"contexts_deleted", contexts_deleted},
         {"holds_decided", holds_decided},
+        {"questions_unread", questions_unread},
         {"notices", notices},
         {"reconnects", reconnects},
     };

@@ -38,6 +38,7 @@ struct Counters {
     Count contexts_made{0};     // flow contexts
     Count contexts_deleted{0};  // calls of flowDeleteFn
     Count holds_decided{0};     // by the kernel or sluiced, without us
+    Count questions_unread{0};  // decided so before they were read: not asked
     Count notices{0};           // records of the rings of notices
     Count reconnects{0};
     Count net_events_lost{0}; // a subscriber fell too far behind

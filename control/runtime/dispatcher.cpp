@@ -51,7 +51,7 @@ bool is_answer(std::uint32_t action) {
 bool is_further_segment(PortLink &port, const Upcall &upcall) {
     const dp_upcall &h = upcall.header;
     if (!upcall.at_flow()) return false;
-    const PortLink::Question question{h.ticket, h.filter_id, h.generation};
+    const PortLink::Question question{h.ticket, h.filter_id, h.generation, h.injected.host};
     const Lock lock(port.mutex);
     if (port.last_question == question) return true;
     port.last_question = question;
@@ -74,8 +74,9 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         ++counters_.unexpected_frames;
         return;
     }
-    // The question that this packet waits for was in the ring before it was here.
-    if (upcall.of_operation()) take_notices(port);
+    // What was in the ring before this was here: the question that a packet waits for, the end of
+    // the question before this one.
+    take_notices(port);
     if (!upcall.at_flow())
         complete_checksum(frame.bytes().subspan(upcall.packet_offset), upcall.header.ip_offset,
                           upcall.header.l4_offset);
@@ -83,14 +84,14 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         holds_.queue(*port, std::move(upcall), std::move(frame));
         return;
     }
-    if (holds_.is_over(*port, upcall)) return;
-    ++counters_.upcalls;
     endpoints_.saw(upcall.header);
     classify(port, std::move(upcall), std::move(frame), pace);
 }
 
 void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
                           Pace &pace) {
+    if (holds_.is_over(*port, upcall)) return;
+    ++counters_.upcalls;
     auto filter = tables_.find(upcall.header.filter_id, table_patience);
     // The memory stays where it is while the hold has the frame.
     const auto packet =
@@ -135,6 +136,10 @@ void Dispatcher::take_notices(const std::shared_ptr<PortLink> &port) {
             continue;
         }
         ++counters_.notices;
+        if (notice.header.kind == DP_UPCALL_OVER) {
+            holds_.decided(*port, notice);
+            continue;
+        }
         if (notice.header.kind == DP_UPCALL_CLASSIFY && notice.of_operation())
             holds_.expect(port, notice);
         Lock lock(port->mutex);
@@ -151,15 +156,12 @@ bool Dispatcher::handle_notice(const std::shared_ptr<PortLink> &port, Pace &pace
         port->notices.pop_front();
     }
     if (notice.header.kind == DP_UPCALL_CLASSIFY && notice.of_operation()) {
-        ++counters_.upcalls;
         classify(port, std::move(notice), {}, pace);
     } else if (notice.header.kind == DP_UPCALL_TELL) {
         tell(port, notice, pace);
     } else if (notice.header.kind == DP_UPCALL_END) {
         Pace::InUserCode here(pace);
         contexts_.flow_ended(notice.flow_handle());
-    } else if (notice.header.kind == DP_UPCALL_OVER) {
-        holds_.decided(*port, notice);
     } else {
         ++counters_.unexpected_frames;
     }

@@ -21,6 +21,7 @@ dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answ
     d.action = answer.action;
     d.rights = answer.rights;
     d.count = count;
+    d.generation = static_cast<__u32>(upcall.header.generation);
     d.contexts_set = answer.contexts;
     if (upcall.at_flow()) d.key = upcall.header.key;
     if (kind == DP_DOWNCALL_RELEASE && upcall.of_operation()) { // there is no flow to say it

@@ -51,11 +51,14 @@ std::shared_ptr<Hold> Holds::begin(std::shared_ptr<PortLink> port, Upcall upcall
     hold->may_pend = can_pend && (h.flags & DP_UPCALL_MAY_PEND) &&
                      !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE);
     hold->filter = std::move(filter);
-    if (!expected) {
-        hold->port = std::move(port);
-        hold->upcall = std::move(upcall);
+    {
         Lock own(hold->mutex);
-        hold->first = SharedFrame(std::move(frame), hold->port);
+        hold->begun = true;
+        if (!expected) {
+            hold->port = std::move(port);
+            hold->upcall = std::move(upcall);
+            hold->first = SharedFrame(std::move(frame), hold->port);
+        }
     }
     if (can_pend) {
         Lock lock(mutex_);
@@ -297,18 +300,23 @@ bool Holds::order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t
     return true;
 }
 
+// Its frame, or its own notice, may still have to be read. More of them than the port has frames
+// cannot be.
+void Holds::told_over(PortLink &port, const Upcall &notice) {
+    Lock lock(port.mutex);
+    port.over.push_back({Asked(notice), Clock::now()});
+    if (port.over.size() > port.io->frames()) port.over.pop_front();
+}
+
 void Holds::decided(PortLink &port, const Upcall &notice) {
     const std::shared_ptr<Hold> hold = open_for(port, notice);
-    if (!hold || hold->upcall.header.ticket != notice.header.ticket ||
-        hold->upcall.header.filter_id != notice.header.filter_id) {
-        // Its frame may still be on the way. More of them than the port has frames cannot be.
-        Lock lock(port.mutex);
-        port.over.push_back({notice.header.ticket, notice.header.filter_id, Clock::now()});
-        if (port.over.size() > port.io->frames()) port.over.pop_front();
+    if (!hold || !(Asked(hold->upcall) == Asked(notice))) {
+        told_over(port, notice);
         return;
     }
     Lock own(hold->mutex);
     if (hold->state == Hold::State::done) return;
+    if (!hold->begun) told_over(port, notice);
     ++counters_.holds_decided;
     if (!hold->in_classify && !hold->reading) hold->first.reset();
     const bool permit = notice.header.action == DP_ACTION_PERMIT;
@@ -322,12 +330,12 @@ bool Holds::is_over(PortLink &port, const Upcall &question) {
     Lock lock(port.mutex);
     while (!port.over.empty() && port.over.front().told + over_kept < Clock::now())
         port.over.pop_front();
-    const auto at = std::find_if(port.over.begin(), port.over.end(), [&](const auto &o) {
-        return o.ticket == question.header.ticket && o.filter == question.header.filter_id;
+    const auto at = std::find_if(port.over.begin(), port.over.end(), [&](const auto &over) {
+        return over.question == Asked(question);
     });
     if (at == port.over.end()) return false;
     port.over.erase(at);
-    ++counters_.holds_decided;
+    ++counters_.questions_unread;
     return true;
 }
 

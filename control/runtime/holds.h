@@ -39,6 +39,17 @@ struct FlowKeyLess {
     }
 };
 
+// Which of the questions that were asked with a ticket. Of the generation only the low half is told
+// where a question is over.
+struct Asked {
+    std::uint64_t ticket, filter;
+    std::uint32_t generation;
+    explicit Asked(const Upcall &question)
+        : ticket(question.header.ticket), filter(question.header.filter_id),
+          generation(static_cast<std::uint32_t>(question.header.generation)) {}
+    bool operator==(const Asked &) const = default;
+};
+
 // A port as far as holds know it.
 struct PortLink {
     std::shared_ptr<xsk::PortIo> io;
@@ -48,13 +59,14 @@ struct PortLink {
     Mutex mutex;
     struct Question {
         std::uint64_t ticket = 0, filter = 0, generation = 0;
+        std::uint32_t injected = 0; // by which host the packet was, 0: by none
         bool operator==(const Question &) const = default;
     };
     Question last_question GUARDED_BY(mutex);
     std::map<dp_flow_key, std::shared_ptr<Hold>, FlowKeyLess> flows GUARDED_BY(mutex);
     std::map<std::uint64_t, std::shared_ptr<Hold>> operations GUARDED_BY(mutex); // by ticket
     struct Over {
-        std::uint64_t ticket, filter;
+        Asked question;
         std::chrono::steady_clock::time_point told;
     };
     std::deque<Over> over GUARDED_BY(mutex);      // told of questions that were not read yet
@@ -86,6 +98,7 @@ struct Hold {
 
     Mutex mutex;
     State state GUARDED_BY(mutex) = State::asked;
+    bool begun GUARDED_BY(mutex) = false;      // its callout is being asked, or was
     bool in_classify GUARDED_BY(mutex) = true; // the frame is in the callout's hands
     bool reading GUARDED_BY(mutex) = false;    // and again, in the classify of a completion
     bool pended GUARDED_BY(mutex) = false;
@@ -142,6 +155,7 @@ public:
     [[nodiscard]] std::size_t open() const;
 
 private:
+    static void told_over(PortLink &port, const Upcall &notice);
     void drop(const std::shared_ptr<Hold> &hold);
     void enter_port(const std::shared_ptr<Hold> &hold);
     static std::shared_ptr<Hold> open_for(PortLink &port, const Upcall &upcall);

@@ -207,6 +207,34 @@ TEST_F(Operations, RecvAcceptWithoutKeepingIsClosedForTheClone) {
     EXPECT_EQ(port->free_frames(), port->frames());
 }
 
+// It differs from the question before in nothing but who sent its packet.
+TEST_F(Operations, TheCloneOfAClosedHoldIsAQuestionOfItsOwn) {
+    int asked = 0;
+    script = [&](const Asked &a) {
+        HANDLE context = nullptr;
+        const NTSTATUS status = engine->pend(a.metadata->completionHandle, &context);
+        EXPECT_EQ(status, asked++ == 0 ? STATUS_SUCCESS : STATUS_FWP_CANNOT_PEND);
+        if (context) contexts = context;
+        a.answer(context ? FWP_ACTION_BLOCK : FWP_ACTION_PERMIT);
+    };
+    dp_upcall u = upcall(9);
+    u.layer = FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4;
+    u.direction = DP_DIRECTION_INBOUND;
+    u.flags = DP_UPCALL_MAY_PEND;
+    port->inject(u, "first");
+    port->wait_sent(1);
+    engine->complete(contexts);
+    port->wait_sent(2);
+    u.flags = 0;
+    u.injected.host = 5;
+    port->inject(u, "clone");
+    const auto sent = port->wait_sent(3);
+    ASSERT_EQ(sent.size(), 3u);
+    EXPECT_EQ(sent[2].header.kind, DP_DOWNCALL_ANSWER);
+    EXPECT_EQ(sent[2].packet, "clone");
+    EXPECT_EQ(asked, 2);
+}
+
 TEST_F(Operations, RecvAcceptThatKeepsIsAskedAgainAndTakesItsPacketAlong) {
     hold(FWP_ACTION_PERMIT);
     dp_upcall u = upcall(9, 6);
@@ -247,15 +275,19 @@ TEST_F(Operations, AHoldThatTheKernelEndedGivesUpItsPacketAndSettlesItsQueue) {
         const auto before = port->sent().size();
         contexts = nullptr;
         hold(FWP_ACTION_PERMIT);
-        port->inject(fresh(upcall(9)), "first");
+        const dp_upcall asked = fresh(upcall(9));
+        port->inject(asked, "first");
         port->wait_sent(before + 1);
         const auto queued = engine->counters().queued.load();
         port->inject(upcall(9, 17, DP_UPCALL_QUEUED), "second");
         wait_queued(queued + 1);
-        dp_upcall stale = over(upcall(9), DP_ACTION_BLOCK);
+        dp_upcall stale = over(asked, DP_ACTION_BLOCK);
         stale.ticket = 8;
         port->notify(stale);
-        port->notify(over(upcall(9), action));
+        stale = over(asked, DP_ACTION_BLOCK);
+        --stale.generation; // of the question before
+        port->notify(stale);
+        port->notify(over(asked, action));
         const auto sent = port->wait_sent(before + 2);
         ASSERT_EQ(sent.size(), before + 2);
         EXPECT_EQ(sent[before + 1].header.kind,
@@ -285,11 +317,34 @@ TEST_F(Operations, AQuestionThatIsOverBeforeItIsReadIsNotAsked) {
     port->inject(upcall(9), "late");
     port->inject(upcall(10), "next");
     EXPECT_EQ(port->wait_sent(1).at(0).packet, "next");
-    EXPECT_EQ(engine->counters().holds_decided, 1u);
+    EXPECT_EQ(engine->counters().questions_unread, 1u);
+    EXPECT_EQ(engine->counters().holds_decided, 0u);
     port->inject(fresh(upcall(9)), "asked anew");
     EXPECT_EQ(port->wait_sent(2).at(1).packet, "asked anew");
     EXPECT_EQ(asked, 2);
     EXPECT_EQ(port->free_frames(), port->frames());
+}
+
+TEST_F(Operations, AnOperationThatIsOverBeforeItsTurnIsNotAsked) {
+    std::atomic<bool> go{false};
+    int asked = 0;
+    script = [&](const Asked &a) {
+        ++asked;
+        while (!go)
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        a.answer(FWP_ACTION_PERMIT);
+    };
+    port->inject(upcall(1), "keeps the port busy");
+    while (engine->counters().upcalls < 1)
+        std::this_thread::yield();
+    port->notify(question());
+    port->notify(over(question(), DP_ACTION_BLOCK));
+    go = true;
+    while (engine->counters().questions_unread < 1)
+        std::this_thread::yield();
+    EXPECT_EQ(port->wait_sent(1).size(), 1u);
+    EXPECT_EQ(asked, 1);
+    EXPECT_EQ(engine->holds().open(), 0u);
 }
 
 // A question of the same ticket that another filter asks may be read before the word that the one
