@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <vector>
 
 #include "runtime/downcall.h"
@@ -28,10 +29,17 @@ public:
     // How the kernel answers a CONTEXT downcall.
     std::atomic<bool> acknowledges{true}, flow_is_there{true};
 
-    void inject(const dp_upcall &header, const std::string &packet) {
+    // What becomes of a downcall, in the sender's thread and in the order of each flow's. If it is
+    // set, nothing is kept in sent(). Set it before the port is in use.
+    std::function<void(const Sent &)> kernel;
+
+    // False: there is no frame for it.
+    bool inject(const dp_upcall &header, const std::string &packet) {
         Lock lock(mutex_);
+        if (free_.empty()) return false;
         arrived_.push_back(frame_locked(header, packet));
         changed_.notify_all();
+        return true;
     }
     // Into the ring of notices.
     void notify(dp_upcall h) {
@@ -109,9 +117,14 @@ public:
             ack.action = flow_is_there ? 1 : 0;
             arrived_.push_back(frame_locked(ack, {}));
         }
-        sent_.push_back(std::move(s));
         free_.push_back(frame.detach());
         changed_.notify_all();
+        if (kernel) {
+            lock.unlock();
+            kernel(s);
+        } else {
+            sent_.push_back(std::move(s));
+        }
         return true;
     }
     std::size_t receive_notice(std::span<std::byte> room) override {

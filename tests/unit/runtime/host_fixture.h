@@ -21,8 +21,10 @@ struct Asked {
     UINT64 flow_context;
     FWPS_CLASSIFY_OUT0 *out;
     [[nodiscard]] bool reauthorize() const {
-        return values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS].value.uint32 &
-               FWP_CONDITION_FLAG_IS_REAUTHORIZE;
+        const auto flags = values->layerId == FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4
+                               ? std::size_t{FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS}
+                               : std::size_t{FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS};
+        return values->incomingValue[flags].value.uint32 & FWP_CONDITION_FLAG_IS_REAUTHORIZE;
     }
     void answer(FWP_ACTION_TYPE action, UINT32 flags = 0) const {
         out->actionType = action;
