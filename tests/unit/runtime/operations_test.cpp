@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Questions that come without a packet: bind, listen, endings; and holds that end without us.
+#include <set>
+
 #include "host_fixture.h"
 
 using namespace sluice;
@@ -268,6 +270,39 @@ TEST_F(Operations, LayersThatCannotPendHaveNoHandle) {
     // the flow's.
     EXPECT_EQ(port->sent()[0].header.key.protocol, 17);
     EXPECT_EQ(port->sent()[1].header.key.protocol, 0);
+}
+
+// The handle, and the bit of the metadata that says so, exist exactly where the layer can pend.
+TEST_F(Operations, EachLayersMetadataSaysWhetherItCanPend) {
+    const std::set<int> can{
+        FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4, FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V6,
+        FWPS_LAYER_ALE_AUTH_LISTEN_V4,         FWPS_LAYER_ALE_AUTH_LISTEN_V6,
+        FWPS_LAYER_ALE_AUTH_CONNECT_V4,        FWPS_LAYER_ALE_AUTH_CONNECT_V6,
+        FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4,    FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6};
+    std::set<int> could;
+    int asked = 0, layer = 0;
+    script = [&](const Asked &a) {
+        ++asked;
+        const bool told = a.metadata->currentMetadataValues & FWPS_METADATA_FIELD_COMPLETION_HANDLE;
+        EXPECT_EQ(told, a.metadata->completionHandle != nullptr) << layer;
+        HANDLE context = nullptr;
+        const NTSTATUS status = engine->pend(a.metadata->completionHandle, &context);
+        EXPECT_EQ(status, told ? STATUS_SUCCESS : STATUS_FWP_CANNOT_PEND) << layer;
+        EXPECT_EQ(context != nullptr, told) << layer;
+        if (told) could.insert(layer);
+        a.answer(FWP_ACTION_BLOCK, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
+    };
+    const int first = FWPS_LAYER_INBOUND_IPPACKET_V4, last = FWPS_LAYER_ALE_FLOW_ESTABLISHED_V6;
+    for (layer = first; layer <= last; ++layer) {
+        dp_upcall u = fresh(upcall(static_cast<std::uint64_t>(layer) + 1));
+        u.layer = static_cast<std::uint16_t>(layer);
+        port->inject(u, "x");
+        ASSERT_EQ(port->wait_sent(static_cast<std::size_t>(layer - first) + 1).size(),
+                  static_cast<std::size_t>(layer - first) + 1)
+            << layer;
+    }
+    EXPECT_EQ(asked, last - first + 1);
+    EXPECT_EQ(could, can);
 }
 
 TEST_F(Operations, AHoldThatTheKernelEndedGivesUpItsPacketAndSettlesItsQueue) {
