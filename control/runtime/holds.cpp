@@ -152,8 +152,7 @@ void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_b
     }
     if (!absorbing_block) ++counters_.pend_mismatches;
     hold.state = Hold::State::held;
-    // One frame says both, pended and completed; a close needs a hold that is open.
-    if (hold.early && !hold.early->close) {
+    if (hold.early) { // one frame says both, pended and completed
         hold.early->contexts |= answer.contexts;
         finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
         return;
@@ -161,7 +160,6 @@ void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_b
     Answer held{DP_ACTION_NONE, 0};
     held.contexts = answer.contexts;
     count_sent(send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, held));
-    if (hold.early) finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
 }
 
 std::shared_ptr<Hold> Holds::consume(HANDLE context) {
@@ -195,7 +193,8 @@ void Holds::resolve(Hold &hold, const Answer &answer) {
         if (!hold.in_classify) hold.first.reset();
         return;
     }
-    if (hold.in_classify) {
+    // Who closed it injects next, also while the classify has not returned.
+    if (hold.in_classify && !answer.close) {
         hold.early = answer;
         return;
     }
@@ -214,7 +213,7 @@ void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) {
     auto &io = *hold.port->io;
     if (operation || answer.close || (flush && !answer.blocks())) {
         count_sent(send_bare(io, kind, hold.upcall, answer));
-        hold.first.reset();
+        if (!hold.in_classify) hold.first.reset();
     } else {
         count_sent(send_with_packet(io, kind, hold.upcall, answer, std::move(hold.first)));
     }

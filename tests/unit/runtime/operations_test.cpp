@@ -209,6 +209,32 @@ TEST_F(Operations, RecvAcceptWithoutKeepingIsClosedForTheClone) {
     EXPECT_EQ(port->free_frames(), port->frames());
 }
 
+// The clone may be injected as soon as the completion has returned: the kernel must know by then.
+TEST_F(Operations, ACloseBeforeTheClassifyReturnedGoesDownAtOnce) {
+    script = [&](const Asked &a) {
+        HANDLE context = nullptr;
+        EXPECT_EQ(engine->pend(a.metadata->completionHandle, &context), STATUS_SUCCESS);
+        std::thread([&] { engine->complete(context); }).join();
+        const auto sent = port->sent();
+        EXPECT_EQ(sent.size(), 1u);
+        if (sent.empty()) return;
+        EXPECT_EQ(sent[0].header.kind, DP_DOWNCALL_COMPLETE);
+        EXPECT_EQ(sent[0].header.flags, DP_DOWNCALL_CLOSE);
+        EXPECT_EQ(port->free_frames(), port->frames() - 1u) << "the callout still reads it";
+        a.answer(FWP_ACTION_BLOCK, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
+    };
+    dp_upcall u = upcall(9);
+    u.layer = FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4;
+    u.direction = DP_DIRECTION_INBOUND;
+    u.flags = DP_UPCALL_MAY_PEND;
+    port->inject(u, "first");
+    port->wait_sent(1);
+    for (int i = 0; i < 500 && port->free_frames() != port->frames(); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(port->free_frames(), port->frames());
+    EXPECT_EQ(port->sent().size(), 1u);
+}
+
 // It differs from the question before in nothing but who sent its packet.
 TEST_F(Operations, TheCloneOfAClosedHoldIsAQuestionOfItsOwn) {
     int asked = 0;
