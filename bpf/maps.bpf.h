@@ -274,7 +274,8 @@ struct dp_way {
     __u32 ifindex; /* the NIC that it came by or leaves by */
     __u32 vlan;    /* of a tag that is not in the frame: 0, or 0x10000 | tag control information */
     __u32 back;    /* it comes back from a host: the device at hand is a port */
-    __u32 stage;   /* enum dp_stage to begin with */
+    __u16 of_flow; /* it passes its flow's layers: it is for, or from, this machine */
+    __u16 indicated; /* its flow has been at ALE_FLOW_ESTABLISHED before */
     __u64 operation; /* for which it has waited; 0: for none */
     struct dp_injected injected;
 };

@@ -10,15 +10,17 @@
 /* A permitted flow goes to the callout that the newer policy names, admitted by dp_use_admit. */
 DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes;
+    __u32 frames = 1, bytes = o->packet->bytes; /* of TCP only the headers go up */
     int mine;
+
+    if (o->packet->protocol != DP_PROTO_TCP) frames = dp_out_frames(o, f);
 
     bpf_spin_lock(&f->lock);
     mine = f->state == DP_FLOW_PERMITTED;
     if (mine) {
         f->state = DP_FLOW_ASKED;
         f->flags |= DP_FLOW_REAUTHORIZE;
-        f->up = segments;
+        f->up = frames;
         f->down = 0;
     }
     bpf_spin_unlock(&f->lock);

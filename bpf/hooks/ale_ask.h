@@ -89,13 +89,36 @@ DP_INLINE int dp_up_shorten(struct __sk_buff *skb, const struct dp_packet *p)
     __u32 end = p->l4 + sizeof(struct dp_tcp);
     __u8 offset = sizeof(struct dp_tcp) / 4 << 4; /* no options */
 
-    if (p->protocol != DP_PROTO_TCP || !p->l4 || (p->tcp_flags & DP_TCP_SYN)) return 0;
+    if (!p->l4) return 0;
     return bpf_skb_change_tail(skb, end, 0) || dp_up_length(skb, p, end) ||
            bpf_skb_store_bytes(skb, p->l4 + 12, &offset, sizeof offset, 0);
 }
 
+/* TCP that waits behind ALE_FLOW_ESTABLISHED, or is on its way from there. */
+DP_INLINE int dp_flow_keeps_tcp(const struct dp_flow *f)
+{
+    return f->flags & (DP_FLOW_ESTABLISHING | DP_FLOW_ESTABLISHED) &&
+           !(f->flags & DP_FLOW_REAUTHORIZE);
+}
+
+/* A TCP segment, or each of a super-packet's, fits the port. */
+DP_INLINE int dp_up_fits(struct __sk_buff *skb, const struct dp_packet *p)
+{
+    __u32 bytes = skb->gso_segs > 1 ? p->l4 + 60 + skb->gso_size : skb->len;
+
+    return bytes + sizeof(struct dp_upcall) + DP_EXE_PATH_MAX <= DP_PORT_MTU + ETH_HLEN;
+}
+
+/* The packet at hand, which is f's, goes up as it is: of TCP what is to come back, and fits. */
+DP_INLINE int dp_up_is_whole(struct __sk_buff *skb, const struct dp_packet *p,
+                             const struct dp_flow *f)
+{
+    if (p->protocol != DP_PROTO_TCP || p->tcp_flags & DP_TCP_SYN) return 1;
+    return dp_flow_keeps_tcp(f) && dp_up_fits(skb, p);
+}
+
 /* The packet at hand, which is f's, goes up. A function of its own for its stack. */
-static __noinline int dp_up_flow(struct __sk_buff *skb, const struct dp_flow *f, __u32 kind,
+static __noinline int dp_up_flow(struct __sk_buff *skb, struct dp_flow *f, __u32 kind,
                                  __u32 inbound)
 {
     struct dp_scratch *s = dp_scratch();
@@ -106,14 +129,14 @@ static __noinline int dp_up_flow(struct __sk_buff *skb, const struct dp_flow *f,
 
     if (!s) return TC_ACT_SHOT;
     up = &s->up;
-    if (dp_up_shorten(skb, &s->packet)) {
+    if (!dp_up_is_whole(skb, &s->packet, f) && dp_up_shorten(skb, &s->packet)) {
         dp_count(DP_REASON_INTERNAL, s->packet.bytes);
         return TC_ACT_SHOT;
     }
     dp_upcall_begin(up, kind, &s->packet);
     dp_upcall_flow(up, f, &s->flow_key);
-    dp_upcall_eval(up, &f->eval);
-    up->direction = inbound;
+    dp_upcall_eval(up, dp_flow_eval(f));
+    up->direction = f->flags & DP_FLOW_ESTABLISHING ? f->direction : inbound;
     up->injected = s->way.injected;
     if (kind == DP_UPCALL_QUEUED)
         up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
@@ -125,7 +148,7 @@ static __noinline int dp_up_flow(struct __sk_buff *skb, const struct dp_flow *f,
     return action;
 }
 
-DP_INLINE int dp_out_upcall(const struct dp_out *o, const struct dp_flow *f, __u8 kind)
+DP_INLINE int dp_out_upcall(const struct dp_out *o, struct dp_flow *f, __u8 kind)
 {
     return dp_up_flow(o->skb, f, kind, o->inbound);
 }
@@ -169,9 +192,10 @@ DP_INLINE int dp_out_open(const struct dp_out *o, struct dp_flow *f)
     return DP_CLASSIFY_BLOCK;
 }
 
-DP_INLINE __u32 dp_out_segments(const struct dp_out *o)
+/* Frames that the packet, which is f's, makes. */
+DP_INLINE __u32 dp_out_frames(const struct dp_out *o, const struct dp_flow *f)
 {
-    if (o->packet->protocol == DP_PROTO_TCP) return 1;
+    if (!dp_up_is_whole(o->skb, o->packet, f)) return 1;
     return o->skb->gso_segs > 1 ? o->skb->gso_segs : 1;
 }
 
@@ -200,7 +224,7 @@ DP_INLINE int dp_out_decide(const struct dp_out *o, struct dp_flow *f, int r, in
         if (o->packet->group && o->packet->protocol == DP_PROTO_TCP)
             return dp_out_drop(o, DP_REASON_MALFORMED);
         f->state = DP_FLOW_ASKED;
-        f->up = dp_out_segments(o);
+        f->up = dp_out_frames(o, f);
         r = dp_out_open(o, f);
         if (r == DP_CLASSIFY_CALLOUT) return dp_out_ask(o, f);
     }
@@ -218,15 +242,17 @@ DP_INLINE int dp_out_decide(const struct dp_out *o, struct dp_flow *f, int r, in
 }
 
 /* A packet behind one that is held, or on its way down: kept in order by the host, within its
-   quota. TCP sends again. */
-DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
+   quota. TCP sends again what is not kept. */
+static __noinline int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
 {
     __u32 host = f->host;
     struct dp_host *h = dp_host_alive(host);
-    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes, max;
+    __u32 frames = dp_out_frames(o, f), bytes = o->packet->bytes, max;
     __u32 state, fits, reason, counted = 0;
 
-    if (o->packet->protocol == DP_PROTO_TCP) return dp_out_again(o);
+    if (o->packet->protocol == DP_PROTO_TCP &&
+        (o->packet->tcp_flags & DP_TCP_SYN || !dp_up_is_whole(o->skb, o->packet, f)))
+        return dp_out_again(o);
     if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
     max = h->queue_bytes_max;
     reason = dp_use_take(host, &f->process, 0, bytes);
@@ -235,7 +261,7 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     state = f->state;
     fits = f->queue_bytes + bytes <= max;
     if (fits && state >= DP_FLOW_ASKED && state <= DP_FLOW_DRAINING) {
-        f->up += segments;
+        f->up += frames;
         f->queue_bytes += bytes;
         counted = state != DP_FLOW_DRAINING && f->flags & DP_FLOW_COUNTED;
         if (counted) f->use_bytes += bytes;
@@ -258,8 +284,8 @@ DP_INLINE int dp_out_outcome(const struct dp_out *o, struct dp_flow *f)
     __u32 host = f->host;
     int r;
 
-    s->eval = f->eval;
-    dp_key_from_flow(&s->key, o->key, f, o->ifindex, f->direction == DP_DIRECTION_INBOUND);
+    s->eval = *dp_flow_eval(f);
+    dp_key_question(&s->key, o->key, f, o->ifindex, f->direction == DP_DIRECTION_INBOUND);
     if (!dp_outcome_keep(&s->eval, bpf_map_lookup_elem(&hosts, &host), 0)) return DP_CLASSIFY_BLOCK;
     r = dp_classify(&s->key, &s->eval);
     DP_FORGET(r);
@@ -271,7 +297,7 @@ DP_INLINE int dp_out_outcome(const struct dp_out *o, struct dp_flow *f)
 /* The next filter's callout is asked with the packet at hand: the one that is out is lost. */
 DP_INLINE int dp_out_overdue_next(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 segments = dp_out_segments(o), bytes = o->packet->bytes;
+    __u32 frames = dp_out_frames(o, f), bytes = o->packet->bytes;
 
     if (!dp_flow_opens(f, &o->scratch->eval)) {
         dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1, bytes);
@@ -279,7 +305,7 @@ DP_INLINE int dp_out_overdue_next(const struct dp_out *o, struct dp_flow *f)
         return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
     }
     bpf_spin_lock(&f->lock);
-    f->up = segments;
+    f->up = frames;
     f->down = 0;
     f->queue_bytes = 0;
     bpf_spin_unlock(&f->lock);
@@ -292,7 +318,9 @@ DP_INLINE int dp_out_overdue_next(const struct dp_out *o, struct dp_flow *f)
    flow that drains is permitted: a packet that was on its way is lost. */
 DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 to = DP_FLOW_BLOCKED;
+    struct dp_eval *question = dp_flow_eval(f);
+    __u64 asked = question->asked_id;
+    __u32 under = question->generation, to = DP_FLOW_BLOCKED;
     int r;
 
     if (f->state == DP_FLOW_DRAINING) {
@@ -309,10 +337,10 @@ DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
                         o->packet->bytes);
         return dp_out_drop(o, DP_REASON_HELD);
     }
-    dp_over_tell(f->host, f->ticket, o->key, dp_flow_asked(f), dp_over(dp_flow_asked_under(f), to));
+    dp_over_tell(f->host, f->ticket, o->key, asked, dp_over(under, to));
     if (r == DP_CLASSIFY_CALLOUT) return dp_out_overdue_next(o, f);
     __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
-    f->eval = o->scratch->eval;
+    *question = o->scratch->eval;
     f->reason = DP_REASON_HOLD_EXPIRED;
     if (r == DP_CLASSIFY_PERMIT) return DP_PASS;
     return o->inbound ? TC_ACT_SHOT : dp_out_answer(o);

@@ -88,7 +88,7 @@ DP_INLINE int dp_in_datagram(const struct dp_out *o)
 DP_INLINE int dp_in_other(const struct dp_out *o)
 {
     if (!dp_layer_has_rows(dp_layer_for(DP_LAYER_ALE_AUTH_CONNECT_V4, &o->key->remote)) &&
-        !dp_layer_has_rows(dp_layer_for(DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4, &o->key->remote)))
+        !dp_flow_has_layers(o->key, DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4))
         return DP_PASS;
     return dp_in_first(o, dp_out_prepare(o, 0, DP_DIRECTION_INBOUND), !o->packet->group);
 }
@@ -133,6 +133,7 @@ DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
         }
         if (f->generation != dp_generation()) return dp_again(o, f);
         dp_flow_touch(f, o->packet, 0);
+        o->scratch->way.indicated = dp_flow_is_indicated(f);
         return DP_PASS;
     case DP_FLOW_BLOCKED:
         return dp_in_blocked(o, f);

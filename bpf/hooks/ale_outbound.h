@@ -84,6 +84,7 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
         if (syn && dp_out_doubles(f)) return dp_out_drop(o, DP_REASON_HELD);
         if (f->generation != generation) return dp_again(o, f);
         dp_flow_touch(f, o->packet, 1);
+        o->scratch->way.indicated = dp_flow_is_indicated(f);
         /* An accepted connection is known by its socket from the answer to the SYN on. */
         if (!f->cookie && !o->scratch->way.back) f->cookie = bpf_get_socket_cookie(o->skb);
         return DP_PASS;

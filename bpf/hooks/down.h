@@ -11,26 +11,25 @@
 enum { DP_FITS_OUTBOUND = 1, DP_FITS_INBOUND = 2 };
 
 struct dp_down {
-    struct dp_downcall *head;
     struct dp_scratch *scratch;
-    struct dp_port_meta *meta;
     __u32 host;
-    __u32 bytes;   /* of the packet; 0: none */
-    __u32 fits;    /* DP_FITS_*: of which direction of the named flow the packet can be */
-    __u32 inbound; /* which it is */
+    __u32 bytes;       /* of the packet; 0: none */
+    __u32 fits;        /* DP_FITS_*: of which direction of the named flow the packet can be */
+    __u32 inbound;     /* which it is */
+    __u32 established; /* the flow's open question is ALE_FLOW_ESTABLISHED's */
 };
 
 /* Keeps the answer. Where sluiced answers in place of a host that did not, the kernel works out
    what the filter wants then; "next filter" is nobody's to answer. 0: too many hops. */
 DP_INLINE int dp_down_keep(const struct dp_down *d, struct dp_eval *e)
 {
-    __u32 id = d->host, action = d->head->action;
+    __u32 id = d->host, action = d->scratch->head.action;
 
-    if (d->head->flags & (DP_DOWNCALL_EXPIRED | DP_DOWNCALL_ABANDONED))
+    if (d->scratch->head.flags & (DP_DOWNCALL_EXPIRED | DP_DOWNCALL_ABANDONED))
         return dp_outcome_keep(e, bpf_map_lookup_elem(&hosts, &id),
-                               d->head->flags & DP_DOWNCALL_ABANDONED);
+                               d->scratch->head.flags & DP_DOWNCALL_ABANDONED);
     if (action == DP_ACTION_NEXT) action = DP_ACTION_NONE;
-    return dp_eval_keep(e, action, d->head->rights);
+    return dp_eval_keep(e, action, d->scratch->head.rights);
 }
 
 DP_INLINE int dp_down_drop(const struct dp_down *d, __u32 reason)

@@ -10,7 +10,7 @@
 DP_INLINE void dp_down_contexts(const struct dp_down *d, const struct dp_flow_key *k,
                                 struct dp_flow *f)
 {
-    const struct dp_downcall *head = d->head;
+    const struct dp_downcall *head = &d->scratch->head;
 
     if (!dp_contexts_change(k, f, d->host, head->contexts_set, head->contexts_clear))
         dp_count(DP_REASON_DOWNCALL_FOREIGN, 0);

@@ -9,17 +9,19 @@
 /* The stage that has answered, or asks again. */
 DP_INLINE __u32 dp_down_stage(const struct dp_down *d, const struct dp_flow *f)
 {
+    if (d->established && d->scratch->head.kind != DP_DOWNCALL_RELEASE)
+        return d->inbound ? DP_STAGE_ESTABLISHED_IN : DP_STAGE_ESTABLISHED_OUT;
     return d->inbound ? DP_STAGE_ALE_IN : DP_STAGE_ALE_OUT;
 }
 
 DP_INLINE void dp_down_meta(const struct dp_down *d, __u32 op, const struct dp_flow *f)
 {
-    d->meta->op = op;
-    d->meta->stage = dp_down_stage(d, f);
-    d->meta->ifindex = f->ifindex;
-    d->meta->mark = f->mark;
-    d->meta->priority = f->priority;
-    d->meta->vlan = f->vlan;
+    d->scratch->meta.op = op;
+    d->scratch->meta.stage = dp_down_stage(d, f);
+    d->scratch->meta.ifindex = f->ifindex;
+    d->scratch->meta.mark = f->mark;
+    d->scratch->meta.priority = f->priority;
+    d->scratch->meta.vlan = f->vlan;
 }
 
 /* The packet goes on behind its stage. */
@@ -49,11 +51,11 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
     struct dp_key *key = &d->scratch->key;
     int r;
 
-    *e = f->eval;
-    if (d->head->filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
-    dp_down_contexts(d, &d->head->key, f);
+    *e = *dp_flow_eval(f);
+    if (d->scratch->head.filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
+    dp_down_contexts(d, &d->scratch->head.key, f);
     if (!dp_down_keep(d, e)) return -DP_REASON_TOO_MANY_HOPS;
-    dp_key_from_flow(key, &d->head->key, f, f->ifindex, d->inbound);
+    dp_key_question(key, &d->scratch->head.key, f, f->ifindex, d->inbound);
     DP_NUMBER(key, REAUTHORIZE_REASON) =
         f->flags & DP_FLOW_REAUTHORIZE ? DP_REAUTHORIZE_POLICY_CHANGE : 0;
     r = dp_classify(key, e);
@@ -64,8 +66,8 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
         DP_FORGET(r);
     }
     if (r == DP_CLASSIFY_PERMIT) dp_event_tell(key, e, &f->process, DP_REASON_NONE);
-    f->eval = *e;
-    f->generation = e->generation;
+    *dp_flow_eval(f) = *e;
+    if (!d->established) f->generation = e->generation;
     return r;
 }
 
@@ -89,35 +91,37 @@ DP_INLINE int dp_down_is_again(const struct dp_flow *f)
 
 DP_INLINE __u32 dp_down_how(const struct dp_down *d, __u32 answered)
 {
-    if (d->head->flags & DP_DOWNCALL_EXPIRED) return DP_REASON_HOLD_EXPIRED;
-    return d->head->flags & DP_DOWNCALL_ABANDONED ? DP_REASON_HOLD_ABANDONED : answered;
+    if (d->scratch->head.flags & DP_DOWNCALL_EXPIRED) return DP_REASON_HOLD_EXPIRED;
+    return d->scratch->head.flags & DP_DOWNCALL_ABANDONED ? DP_REASON_HOLD_ABANDONED : answered;
 }
 
-/* As dp_flow_closes; of what was decided in its place the host hears. */
-DP_INLINE int dp_down_closes(const struct dp_down *d, struct dp_flow *f, __u32 to, __u32 settled,
-                             __u32 answered)
+/* As dp_flow_closes; of what was decided in its place the host hears. A function of its own for its
+   stack. */
+static __noinline int dp_down_closes(const struct dp_down *d, struct dp_flow *f, __u32 to,
+                                     __u32 settled, __u32 answered)
 {
     if (!dp_flow_closes(f, to, settled, dp_down_how(d, answered), d->bytes)) return 0;
-    if (d->head->flags & DP_DOWNCALL_EXPIRED)
-        dp_over_tell(f->host, f->ticket, &d->head->key, d->head->filter_id,
-                     dp_over(d->head->generation, to));
+    if (d->scratch->head.flags & DP_DOWNCALL_EXPIRED)
+        dp_over_tell(f->host, f->ticket, &d->scratch->head.key, d->scratch->head.filter_id,
+                     dp_over(d->scratch->head.generation, to));
     return 1;
 }
 
 DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct dp_flow *f)
 {
-    __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, again = dp_down_is_again(f);
+    __u32 tcp = d->scratch->head.key.protocol == DP_PROTO_TCP;
+    /* Only the headers of TCP data went up; TCP sends it again. */
+    __u32 given_up = d->established ? f->flags & DP_FLOW_SHORT : tcp && dp_down_is_again(f);
     __u32 injected = f->flags & DP_FLOW_INJECTED;
 
     f->seen_ns = bpf_ktime_get_ns();
     f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
     /* A peer's clock need not be ours: the time in its SYN stays. */
-    if (d->bytes && !d->inbound) dp_timestamp_advance(ctx, &d->head->key, f->created_ns);
+    if (d->bytes && !d->inbound) dp_timestamp_advance(ctx, &d->scratch->head.key, f->created_ns);
     if (!dp_down_closes(d, f, DP_FLOW_PERMITTED, 1, DP_REASON_HOLD_PERMITTED))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
-    /* Only the headers of TCP data went up; TCP sends it again. */
-    if (!d->bytes || (tcp && again)) return XDP_DROP;
-    if (injected) d->meta->ticket = f->ticket;
+    if (!d->bytes || given_up) return XDP_DROP;
+    if (injected) d->scratch->meta.ticket = f->ticket;
     return dp_down_on(d, f);
 }
 
@@ -125,7 +129,8 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
    sluiced's to do. */
 DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f)
 {
-    __u32 tcp = d->head->key.protocol == DP_PROTO_TCP, cut = tcp && dp_down_is_again(f);
+    __u32 tcp = d->scratch->head.key.protocol == DP_PROTO_TCP,
+          cut = tcp && (d->established || dp_down_is_again(f));
 
     if (!dp_down_closes(d, f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_BLOCKED))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
@@ -135,8 +140,9 @@ DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f)
     f->reason = DP_REASON_CALLOUT_BLOCK;
     f->deadline_ns = 0;
     if (cut) __sync_fetch_and_or(&f->flags, DP_FLOW_REVOKED | DP_FLOW_TO_CUT);
-    if (f->direction == DP_DIRECTION_OUTBOUND) dp_refusal_remember(f, &d->head->key);
-    if (!d->bytes || d->inbound || cut || (d->head->flags & DP_DOWNCALL_ABSORB)) return XDP_DROP;
+    if (f->direction == DP_DIRECTION_OUTBOUND) dp_refusal_remember(f, &d->scratch->head.key);
+    if (!d->bytes || d->inbound || cut || (d->scratch->head.flags & DP_DOWNCALL_ABSORB))
+        return XDP_DROP;
     dp_down_meta(d, DP_PORT_REJECT, f);
     return XDP_PASS;
 }
@@ -145,16 +151,17 @@ DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f)
 DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
 {
     if (!d->bytes) { /* nothing to show it: the next packet of the flow asks */
-        dp_flow_abandon(&d->head->key, f);
+        dp_flow_abandon(&d->scratch->head.key, f);
         return XDP_DROP;
     }
     if (!dp_down_closes(d, f, DP_FLOW_ASKED, 0, DP_REASON_HOLD_PERMITTED)) {
         dp_use_give(dp_callout_host(d->scratch->eval.callout), &f->process, 1, d->bytes);
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     }
+    if (d->established) f->host_before = d->host;
     if (!dp_flow_opens(f, &d->scratch->eval)) {
         dp_use_give(dp_callout_host(d->scratch->eval.callout), &f->process, 1, d->bytes);
-        dp_flow_abandon(&d->head->key, f);
+        dp_flow_abandon(&d->scratch->head.key, f);
         return XDP_DROP;
     }
     dp_flow_counted(f, d->bytes);
@@ -165,7 +172,8 @@ DP_INLINE int dp_down_next(const struct dp_down *d, struct dp_flow *f)
 /* Not again, and not what was injected. */
 DP_INLINE int dp_down_may_pend(const struct dp_flow *f)
 {
-    return f->state == DP_FLOW_ASKED && !(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED));
+    return f->state == DP_FLOW_ASKED &&
+           !(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED | DP_FLOW_ESTABLISHING));
 }
 
 DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
@@ -184,10 +192,10 @@ DP_INLINE int dp_down_held(const struct dp_down *d, struct dp_flow *f)
     }
     bpf_spin_unlock(&f->lock);
     if (!done) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
-    dp_down_contexts(d, &d->head->key, f);
+    dp_down_contexts(d, &d->scratch->head.key, f);
     f->deadline_ns = limit ? now + limit : 0;
     dp_count(DP_REASON_HOLD_OPENED, d->bytes);
-    dp_hold_tell(f, &d->head->key, 0);
+    dp_hold_tell(f, &d->scratch->head.key, 0);
     return XDP_DROP;
 }
 
@@ -199,8 +207,9 @@ DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct
     if (state != DP_FLOW_ASKED && state != DP_FLOW_HELD)
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     /* Pended and completed before the classify returned: a hold all the same, in one frame. */
-    if (d->head->kind == DP_DOWNCALL_COMPLETE && dp_down_may_pend(f)) dp_down_held(d, f);
-    if (d->head->flags & DP_DOWNCALL_EXPIRED) __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
+    if (d->scratch->head.kind == DP_DOWNCALL_COMPLETE && dp_down_may_pend(f)) dp_down_held(d, f);
+    if (d->scratch->head.flags & DP_DOWNCALL_EXPIRED)
+        __sync_fetch_and_or(&f->flags, DP_FLOW_EXPIRED);
     r = dp_down_resume(d, f);
     if (r == -DP_REASON_DOWNCALL_STALE) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     if (r == DP_CLASSIFY_PERMIT) return dp_down_permit(ctx, d, f);
@@ -213,8 +222,8 @@ DP_INLINE int dp_down_answer(struct xdp_md *ctx, const struct dp_down *d, struct
    is then judged. */
 DP_INLINE int dp_down_close(const struct dp_down *d, struct dp_flow *f)
 {
-    if (d->head->kind != DP_DOWNCALL_COMPLETE || d->bytes || f->direction != DP_DIRECTION_INBOUND ||
-        d->head->filter_id != f->eval.asked_id)
+    if (d->scratch->head.kind != DP_DOWNCALL_COMPLETE || d->bytes ||
+        f->direction != DP_DIRECTION_INBOUND || d->scratch->head.filter_id != f->eval.asked_id)
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     if (dp_down_may_pend(f)) dp_down_held(d, f); /* closed before the classify returned */
     if (f->state != DP_FLOW_HELD) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
@@ -232,7 +241,9 @@ DP_INLINE int dp_down_release(const struct dp_down *d, struct dp_flow *f)
     bpf_spin_lock(&f->lock);
     left = f->up - f->down;
     bpf_spin_unlock(&f->lock);
-    if (!d->bytes || !left || (state != DP_FLOW_DRAINING && state != DP_FLOW_PERMITTED))
+    /* What drains meets ALE_FLOW_ESTABLISHED, and waits there once more. */
+    if (!d->bytes || !left ||
+        (state != DP_FLOW_DRAINING && state != DP_FLOW_PERMITTED && !d->established))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     dp_down_settle(f, 1, d->bytes);
     return dp_down_on(d, f);
@@ -247,7 +258,7 @@ DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
     d->inbound = f->direction == DP_DIRECTION_INBOUND;
     if (!d->bytes || d->fits & own) return 1;
     d->inbound = !d->inbound;
-    return d->head->kind == DP_DOWNCALL_RELEASE ||
+    return d->scratch->head.kind == DP_DOWNCALL_RELEASE ||
            f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_ESTABLISHING);
 }
 
@@ -255,31 +266,59 @@ DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
    comes late for the question before is no answer to that. */
 DP_INLINE int dp_down_is_late(const struct dp_down *d, const struct dp_flow *f)
 {
-    return d->head->kind <= DP_DOWNCALL_COMPLETE && d->head->generation &&
-           d->head->generation != dp_flow_asked_under(f);
+    return d->scratch->head.kind <= DP_DOWNCALL_COMPLETE && d->scratch->head.generation &&
+           d->scratch->head.generation != dp_flow_asked_under(f);
 }
 
-DP_INLINE int dp_down_flow(struct xdp_md *ctx, struct dp_down *d)
+/* What waited with a host whose question was answered, while another's is open. */
+DP_INLINE int dp_down_is_left(const struct dp_down *d, const struct dp_flow *f)
 {
-    struct dp_flow *f = dp_flow_find(&d->head->key);
+    return f->host_before == d->host && (d->scratch->head.kind == DP_DOWNCALL_RELEASE ||
+                                         d->scratch->head.kind == DP_DOWNCALL_DISCARD);
+}
 
-    if (!f) return dp_down_drop(d, DP_REASON_DOWNCALL_UNKNOWN_FLOW);
-    if (f->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
-    if (f->ticket != d->head->ticket || dp_down_is_late(d, f))
-        return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
-    if (!dp_down_direct(d, f)) return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
-    switch (d->head->kind) {
+/* The flow that the downcall names; 0: it may not, counted. */
+DP_INLINE struct dp_flow *dp_down_named(struct dp_down *d)
+{
+    struct dp_flow *f = dp_flow_find(&d->scratch->head.key);
+    __u32 reason = DP_REASON_NONE;
+
+    if (!f)
+        reason = DP_REASON_DOWNCALL_UNKNOWN_FLOW;
+    else if (f->host != d->host && !dp_down_is_left(d, f))
+        reason = DP_REASON_DOWNCALL_FOREIGN;
+    else if (f->ticket != d->scratch->head.ticket || dp_down_is_late(d, f))
+        reason = DP_REASON_DOWNCALL_STALE;
+    else if (!dp_down_direct(d, f))
+        reason = DP_REASON_DOWNCALL_MISMATCH;
+    if (reason) {
+        dp_count(reason, d->bytes);
+        return 0;
+    }
+    d->established = !!(f->flags & DP_FLOW_ESTABLISHING);
+    return f;
+}
+
+DP_INLINE int dp_down_is_answer(const struct dp_downcall *head)
+{
+    return (head->kind == DP_DOWNCALL_ANSWER || head->kind == DP_DOWNCALL_COMPLETE) &&
+           !(head->flags & DP_DOWNCALL_CLOSE);
+}
+
+/* What is no answer. */
+DP_INLINE int dp_down_flow(const struct dp_down *d, struct dp_flow *f)
+{
+    switch (d->scratch->head.kind) {
     case DP_DOWNCALL_ANSWER:
     case DP_DOWNCALL_COMPLETE:
-        if (d->head->flags & DP_DOWNCALL_CLOSE) return dp_down_close(d, f);
-        return dp_down_answer(ctx, d, f);
+        return dp_down_close(d, f);
     case DP_DOWNCALL_HELD:
         return dp_down_held(d, f);
     case DP_DOWNCALL_RELEASE:
         return dp_down_release(d, f);
     default: /* DISCARD; other kinds were refused before */
         dp_count(DP_REASON_DISCARDED, d->bytes);
-        dp_down_settle(f, d->head->count, ~0u);
+        dp_down_settle(f, d->scratch->head.count, ~0u);
         return XDP_DROP;
     }
 }

@@ -33,7 +33,7 @@ DP_INLINE void dp_down_inject_record(struct dp_ticket *t, const struct dp_inject
 /* `parsed`: why the packet is none, or DP_REASON_NONE. */
 DP_INLINE int dp_down_inject(const struct dp_down *d, int parsed)
 {
-    const struct dp_injection *i = &d->head->inject;
+    const struct dp_injection *i = &d->scratch->head.inject;
     struct dp_ticket *t = &d->scratch->ticket;
     __u64 number;
 
@@ -43,10 +43,10 @@ DP_INLINE int dp_down_inject(const struct dp_down *d, int parsed)
     number = dp_ticket_number();
     if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST))
         return dp_down_drop(d, DP_REASON_TICKETS_FULL);
-    d->meta->op = DP_PORT_INJECT;
-    d->meta->stage = t->stage;
-    d->meta->ifindex = t->ifindex;
-    d->meta->ticket = number;
+    d->scratch->meta.op = DP_PORT_INJECT;
+    d->scratch->meta.stage = t->stage;
+    d->scratch->meta.ifindex = t->ifindex;
+    d->scratch->meta.ticket = number;
     return XDP_PASS;
 }
 

@@ -15,16 +15,16 @@ DP_INLINE int dp_down_operation_answer(const struct dp_down *d, struct dp_operat
 
     if (!dp_operation_is_open(op)) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     *e = op->eval;
-    if (d->head->filter_id != e->asked_id) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (d->scratch->head.filter_id != e->asked_id) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     s->key = op->key;
-    if (d->head->flags & DP_DOWNCALL_EXPIRED) how = DP_REASON_HOLD_EXPIRED;
-    if (d->head->flags & DP_DOWNCALL_ABANDONED) how = DP_REASON_HOLD_ABANDONED;
+    if (d->scratch->head.flags & DP_DOWNCALL_EXPIRED) how = DP_REASON_HOLD_EXPIRED;
+    if (d->scratch->head.flags & DP_DOWNCALL_ABANDONED) how = DP_REASON_HOLD_ABANDONED;
     if (!dp_down_keep(d, e)) {
         dp_count(DP_REASON_TOO_MANY_HOPS, 0);
-        dp_operation_block(op, d->head->ticket, e, DP_REASON_HOLD_BLOCKED);
+        dp_operation_block(op, d->scratch->head.ticket, e, DP_REASON_HOLD_BLOCKED);
         return XDP_DROP;
     }
-    dp_operation_decide(op, d->head->ticket, &room, how);
+    dp_operation_decide(op, d->scratch->head.ticket, &room, how);
     return XDP_DROP;
 }
 
@@ -44,7 +44,7 @@ DP_INLINE int dp_down_operation_held(const struct dp_down *d, struct dp_operatio
     if (!done) return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     op->deadline_ns = limit ? bpf_ktime_get_ns() + limit : 0;
     dp_count(DP_REASON_HOLD_OPENED, 0);
-    dp_operation_tell(op, d->head->ticket, 0);
+    dp_operation_tell(op, d->scratch->head.ticket, 0);
     return XDP_DROP;
 }
 
@@ -67,25 +67,24 @@ DP_INLINE __u32 dp_down_operation_settle(struct dp_operation *op, __u32 packets,
 /* It passes ALE as if it came now, on an interface of ours. */
 DP_INLINE int dp_down_operation_release(const struct dp_down *d, struct dp_operation *op)
 {
-    __u32 ifindex = d->head->inject.ifindex, kind = d->head->inject.kind;
+    __u32 ifindex = d->scratch->head.inject.ifindex, kind = d->scratch->head.inject.kind;
 
     if (!d->bytes || !bpf_map_lookup_elem(&nics, &ifindex) ||
         (kind != DP_INJECT_RECEIVE && kind != DP_INJECT_SEND))
         return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (!dp_down_operation_settle(op, 1, d->bytes))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
-    d->meta->op = DP_PORT_AGAIN;
-    d->meta->stage = kind == DP_INJECT_RECEIVE ? DP_STAGE_ALE_IN : DP_STAGE_ALE_OUT;
-    d->meta->ifindex = ifindex;
-    d->meta->ticket = d->head->ticket;
+    d->scratch->meta.op = DP_PORT_AGAIN;
+    d->scratch->meta.stage = kind == DP_INJECT_RECEIVE ? DP_STAGE_ALE_IN : DP_STAGE_ALE_OUT;
+    d->scratch->meta.ifindex = ifindex;
+    d->scratch->meta.ticket = d->scratch->head.ticket;
     return XDP_PASS;
 }
 
 /* The packet behind the header, of `bytes`, is looked at where it goes on. */
 static __noinline int dp_down_operation(struct dp_scratch *s, __u32 host, __u32 bytes)
 {
-    const struct dp_down d = {
-        .head = &s->head, .meta = &s->meta, .host = host, .scratch = s, .bytes = bytes};
+    const struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
     __u64 id = s->head.ticket;
     struct dp_operation *op = bpf_map_lookup_elem(&operations, &id);
 

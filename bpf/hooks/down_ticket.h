@@ -41,14 +41,14 @@ DP_INLINE int dp_down_identity(const struct dp_down *d, struct dp_ticket *t)
         dp_count(DP_REASON_TICKETS_FULL, d->bytes);
         return 0;
     }
-    d->meta->ticket = number;
+    d->scratch->meta.ticket = number;
     return 1;
 }
 
 /* The layer lets the packet pass: it goes on behind its stage. */
 DP_INLINE int dp_down_ticket_on(const struct dp_down *d, struct dp_ticket *t)
 {
-    d->meta->op = t->stage < DP_STAGE_ALE_OUT ? DP_PORT_RECEIVE : DP_PORT_SEND;
+    d->scratch->meta.op = t->stage < DP_STAGE_ALE_OUT ? DP_PORT_RECEIVE : DP_PORT_SEND;
     return dp_down_identity(d, t) ? XDP_PASS : XDP_DROP;
 }
 
@@ -62,33 +62,42 @@ DP_INLINE void dp_down_ticket_contexts(const struct dp_down *d, struct dp_ticket
     t->key.contexts = f->contexts;
 }
 
+/* Once for each segment that carries it. */
+DP_INLINE int dp_down_redeem(struct dp_ticket *kept, __u64 number)
+{
+    if (kept->more && (__s32)__sync_fetch_and_sub(&kept->more, 1) > 0) return 1;
+    return !bpf_map_delete_elem(&tickets, &number);
+}
+
 DP_INLINE int dp_down_ticket(const struct dp_down *d)
 {
     struct dp_ticket *t = &d->scratch->ticket, *kept;
-    __u64 number = d->head->ticket;
+    __u64 number = d->scratch->head.ticket;
     int r;
 
     kept = bpf_map_lookup_elem(&tickets, &number);
     if (!kept) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     if (kept->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
     *t = *kept;
-    if (d->head->kind != DP_DOWNCALL_ANSWER || d->head->filter_id != t->eval.asked_id)
+    t->more = 0; /* what comes next is this segment's own */
+    if (d->scratch->head.kind != DP_DOWNCALL_ANSWER ||
+        d->scratch->head.filter_id != t->eval.asked_id)
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     if (d->bytes && !dp_down_fits_ticket(d->scratch, t))
         return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
-    if (bpf_map_delete_elem(&tickets, &number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    if (!dp_down_redeem(kept, number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     dp_down_ticket_contexts(d, t);
     if (!dp_down_keep(d, &t->eval)) return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
     r = dp_classify(&t->key, &t->eval);
-    d->meta->stage = t->stage;
-    d->meta->ifindex = t->ifindex;
-    d->meta->mark = t->mark;
-    d->meta->priority = t->priority;
-    d->meta->vlan = t->vlan;
+    d->scratch->meta.stage = t->stage;
+    d->scratch->meta.ifindex = t->ifindex;
+    d->scratch->meta.mark = t->mark;
+    d->scratch->meta.priority = t->priority;
+    d->scratch->meta.vlan = t->vlan;
     if (r == DP_CLASSIFY_CALLOUT && d->bytes) {
-        d->meta->op = DP_PORT_ASK;
-        d->meta->ticket = dp_ticket_issue(t, d->bytes);
-        return d->meta->ticket ? XDP_PASS : XDP_DROP;
+        d->scratch->meta.op = DP_PORT_ASK;
+        d->scratch->meta.ticket = dp_ticket_issue(t, d->bytes);
+        return d->scratch->meta.ticket ? XDP_PASS : XDP_DROP;
     }
     if (r != DP_CLASSIFY_PERMIT || !d->bytes) {
         if (r != DP_CLASSIFY_PERMIT) dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);

@@ -111,11 +111,12 @@ DP_INLINE int dp_wait_upcall(const struct dp_out *o, const struct dp_operation *
 /* Within the quotas of the socket, its host and its process. */
 DP_INLINE int dp_wait_queue(const struct dp_out *o, struct dp_operation *op, __u64 id)
 {
-    __u32 host = op->host, bytes = o->packet->bytes, segments = dp_out_segments(o);
+    __u32 host = op->host, bytes = o->packet->bytes, frames;
     struct dp_host *h = dp_host_alive(host);
     __u32 max, state, fits, reason, counted = 0;
 
     if (!h) return dp_out_drop(o, DP_REASON_PORT_GONE);
+    frames = o->skb->gso_segs > 1 ? o->skb->gso_segs : 1;
     if (o->scratch->way.vlan || o->scratch->way.back || dp_wait_again(o, id))
         return dp_out_again(o);
     max = h->queue_bytes_max;
@@ -125,7 +126,7 @@ DP_INLINE int dp_wait_queue(const struct dp_out *o, struct dp_operation *op, __u
     state = op->state;
     fits = op->queue_bytes + bytes <= max;
     if (fits && (state == DP_FLOW_ASKED || state == DP_FLOW_HELD)) {
-        op->up += segments;
+        op->up += frames;
         op->queue_bytes += bytes;
         counted = op->flags & DP_FLOW_COUNTED;
         if (counted) op->use_bytes += bytes;

@@ -23,6 +23,7 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     t->priority = o->skb->priority;
     t->vlan = s->way.vlan;
     t->injected = s->way.injected;
+    if (o->skb->gso_segs > 1) t->more = o->skb->gso_segs - 1;
     if (f) {
         t->flow = *o->key;
         t->flow_id = f->ticket;

@@ -23,7 +23,8 @@ DP_INLINE int dp_down_wrap(struct xdp_md *ctx, const struct dp_port_meta *meta)
     return 1;
 }
 
-/* The steps stand beside each other for their stack: a deep call follows in the last. */
+/* The steps stand beside each other for their stack: a deep call follows in the last. Those about
+   flows are global: verified once, not once a way into them. */
 
 /* Of which direction of the named flow the packet behind the header can be: DP_FITS_*, 0 where no
    flow is named. -1: of none, or it is no packet. */
@@ -37,23 +38,29 @@ static __noinline int dp_down_look(struct xdp_md *ctx, struct dp_scratch *s)
     return fits ? fits : -1;
 }
 
-static __noinline int dp_down_by_flow(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
-                                      __u32 bytes, __u32 fits)
+__noinline int dp_down_by_flow(__u32 host, __u32 bytes, __u32 fits)
 {
-    struct dp_down d = {.head = &s->head,
-                        .meta = &s->meta,
-                        .host = host,
-                        .scratch = s,
-                        .bytes = bytes,
-                        .fits = fits};
+    struct dp_down d = {.host = host, .scratch = dp_scratch(), .bytes = bytes, .fits = fits};
+    struct dp_flow *f;
 
-    return dp_down_flow(ctx, &d);
+    if (!d.scratch) return XDP_DROP;
+    f = dp_down_named(&d);
+    return f ? dp_down_flow(&d, f) : XDP_DROP;
+}
+
+__noinline int dp_down_by_answer(struct xdp_md *ctx, __u32 host, __u32 bytes, __u32 fits)
+{
+    struct dp_down d = {.host = host, .scratch = dp_scratch(), .bytes = bytes, .fits = fits};
+    struct dp_flow *f;
+
+    if (!d.scratch) return XDP_DROP;
+    f = dp_down_named(&d);
+    return f ? dp_down_answer(ctx, &d, f) : XDP_DROP;
 }
 
 static __noinline int dp_down_by_ticket(struct dp_scratch *s, __u32 host, __u32 bytes)
 {
-    const struct dp_down d = {
-        .head = &s->head, .meta = &s->meta, .host = host, .scratch = s, .bytes = bytes};
+    const struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
 
     return dp_down_ticket(&d);
 }
@@ -61,8 +68,7 @@ static __noinline int dp_down_by_ticket(struct dp_scratch *s, __u32 host, __u32 
 static __noinline int dp_down_by_host(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
                                       __u32 bytes)
 {
-    const struct dp_down d = {
-        .head = &s->head, .meta = &s->meta, .host = host, .scratch = s, .bytes = bytes};
+    const struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
 
     return dp_down_inject(&d, bytes ? dp_parse_xdp(ctx, sizeof s->head, &s->packet) : 0);
 }
@@ -79,8 +85,9 @@ DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host
         dp_count(DP_REASON_DOWNCALL_MISMATCH, bytes);
         return XDP_DROP;
     }
-    if (s->head.key.protocol) return dp_down_by_flow(ctx, s, host, bytes, fits);
-    return dp_down_by_ticket(s, host, bytes);
+    if (!s->head.key.protocol) return dp_down_by_ticket(s, host, bytes);
+    if (dp_down_is_answer(&s->head)) return dp_down_by_answer(ctx, host, bytes, fits);
+    return dp_down_by_flow(host, bytes, fits);
 }
 
 /* A function of its own: a packet pointer cut to 32 bits may not be spilled. */

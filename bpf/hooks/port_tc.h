@@ -40,8 +40,8 @@ static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch 
     if (!f || f->state != DP_FLOW_ASKED) return TC_ACT_SHOT;
     dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, &s->packet);
     dp_upcall_flow(&s->up, f, key);
-    dp_upcall_eval(&s->up, &f->eval);
-    s->up.direction = stage < DP_STAGE_ALE_OUT;
+    dp_upcall_eval(&s->up, dp_flow_eval(f));
+    s->up.direction = f->flags & DP_FLOW_ESTABLISHING ? f->direction : stage < DP_STAGE_ALE_OUT;
     number = f->ticket;
     if (f->flags & DP_FLOW_INJECTED && (t = bpf_map_lookup_elem(&tickets, &number)))
         s->up.injected = t->injected;
@@ -64,53 +64,48 @@ DP_INLINE int dp_port_identify(struct dp_scratch *s, __u64 number)
 }
 
 /* By the NIC, past its programs. */
-DP_INLINE int dp_port_deliver(struct __sk_buff *skb, const struct dp_way *way, int inbound)
+DP_INLINE int dp_port_deliver(struct __sk_buff *skb, const struct dp_way *way)
 {
-    __u32 vlan = way->vlan;
+    skb->mark |= DP_MARK_BITS;
+    return bpf_redirect(way->ifindex, BPF_F_INGRESS);
+}
 
-    if (vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vlan & 0xffff)) {
-        dp_count(DP_REASON_INTERNAL, skb->len);
-        return TC_ACT_SHOT;
-    }
-    if (inbound) {
-        skb->mark |= DP_MARK_BITS;
-        return bpf_redirect(way->ifindex, BPF_F_INGRESS);
-    }
+DP_INLINE int dp_port_send(struct __sk_buff *skb, const struct dp_way *way)
+{
     if (!dp_link_is_unknown(skb)) return bpf_redirect(way->ifindex, 0);
     skb->tc_index = DP_TC_INDEX_NEW_LINK;
     return bpf_redirect_neigh(way->ifindex, 0, 0, 0);
 }
 
+DP_INLINE int dp_port_tag(struct __sk_buff *skb, const struct dp_way *way)
+{
+    __u32 vlan = way->vlan;
+
+    if (!vlan || !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vlan & 0xffff)) return 1;
+    dp_count(DP_REASON_INTERNAL, skb->len);
+    return 0;
+}
+
 /* The packet passes the layers from `from` on. */
 DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
 {
-    int inbound = from < DP_STAGE_ALE_OUT;
-    int action = inbound ? dp_stages_in(skb, from) : dp_stages_out(skb, from);
+    int action;
 
-    return action == DP_PASS ? dp_port_deliver(skb, &s->way, inbound) : action;
-}
-
-DP_INLINE int dp_port_inject(struct __sk_buff *skb, struct dp_scratch *s, __u32 stage)
-{
-    int reason = stage < DP_STAGE_ALE_OUT ? dp_inject_receive(skb) : dp_inject_send(skb);
-
-    dp_count(reason ? reason : DP_REASON_INJECTED, skb->len);
-    return reason ? TC_ACT_SHOT : dp_port_go_on(skb, s, stage);
-}
-
-/* A packet of a socket whose operation was permitted: from its ALE layer on, as if it came now. */
-DP_INLINE int dp_port_again(struct __sk_buff *skb, const struct dp_port_meta *m,
-                            struct dp_scratch *s)
-{
-    s->way.operation = m->ticket;
-    dp_wait_refresh(skb, s, m->stage < DP_STAGE_ALE_OUT);
-    return dp_port_go_on(skb, s, m->stage);
+    if (from < DP_STAGE_ALE_OUT) {
+        action = dp_stages_in(skb, s, from);
+        if (action != DP_PASS) return action;
+        return dp_port_tag(skb, &s->way) ? dp_port_deliver(skb, &s->way) : TC_ACT_SHOT;
+    }
+    action = dp_stages_out(skb, s, from);
+    if (action != DP_PASS) return action;
+    return dp_port_tag(skb, &s->way) ? dp_port_send(skb, &s->way) : TC_ACT_SHOT;
 }
 
 DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, struct dp_scratch *s)
 {
     int other = m->op == DP_PORT_ASK || m->op == DP_PORT_AGAIN; /* not a record of who injected */
     int reason = other ? DP_REASON_NONE : dp_port_identify(s, m->ticket);
+    __u32 from = m->stage;
 
     if (reason) {
         dp_count(reason, skb->len);
@@ -119,19 +114,26 @@ DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, st
     switch (m->op) {
     case DP_PORT_SEND:
     case DP_PORT_RECEIVE:
-        return dp_port_go_on(skb, s, m->stage + 1);
+        from++;
+        break;
     case DP_PORT_INJECT:
-        return dp_port_inject(skb, s, m->stage);
+        reason = from < DP_STAGE_ALE_OUT ? dp_inject_receive(skb) : dp_inject_send(skb);
+        dp_count(reason ? reason : DP_REASON_INJECTED, skb->len);
+        if (reason) return TC_ACT_SHOT;
+        break;
     case DP_PORT_REJECT:
         return dp_reject(skb, &s->packet, m->ifindex);
     case DP_PORT_ASK:
         return m->ticket ? dp_port_ask_packet(skb, s, m->ticket)
                          : dp_port_ask_flow(skb, s, m->stage);
-    case DP_PORT_AGAIN:
-        return dp_port_again(skb, m, s);
+    case DP_PORT_AGAIN: /* its socket's operation was permitted: as if it came now */
+        s->way.operation = m->ticket;
+        dp_wait_refresh(skb, s, from < DP_STAGE_ALE_OUT);
+        break;
     default:
         return TC_ACT_SHOT;
     }
+    return dp_port_go_on(skb, s, from);
 }
 
 SEC("tc") int dp_port_apply(struct __sk_buff *skb)

@@ -34,41 +34,28 @@ DP_INLINE int dp_in_is_local(const struct dp_out *o)
     return p->group || dp_route_is_local(o->skb, &p->source, &p->destination, o->ifindex);
 }
 
-DP_INLINE int dp_stage_ale_in(const struct dp_out *o)
+/* TRANSPORT. What is not for this machine is judged as it leaves: no layer of a flow is its. */
+DP_INLINE int dp_stage_transport_in(const struct dp_out *o, const struct dp_view *v, __u32 from)
 {
-    struct dp_flow *f = dp_flow_find(o->key);
-
-    return f ? dp_in_known(o, f) : dp_in_unknown(o);
-}
-
-/* TRANSPORT and what is above it. What is not for this machine is judged as it leaves. */
-DP_INLINE int dp_stages_local(const struct dp_out *o, const struct dp_view *v, __u32 from)
-{
-    int action;
+    struct dp_scratch *s = o->scratch;
 
     if (dp_is_icmp_error(o->packet))
-        return from <= DP_STAGE_TRANSPORT_IN && dp_layer_icmp_error(v, o->scratch) ? TC_ACT_SHOT
-                                                                                   : DP_PASS;
+        return from <= DP_STAGE_TRANSPORT_IN && dp_layer_icmp_error(v, s) ? TC_ACT_SHOT : DP_PASS;
     if (from <= DP_STAGE_ALE_IN && !dp_flow_find(o->key) && !dp_addr_is_loopback(&o->key->remote) &&
         !dp_in_is_local(o))
         return DP_PASS;
-    if (from <= DP_STAGE_TRANSPORT_IN &&
-        dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, o->scratch))
-        return TC_ACT_SHOT;
-    if (from <= DP_STAGE_ALE_IN) {
-        action = dp_stage_ale_in(o);
-        if (action != DP_PASS) return action;
-    }
-    if (from <= DP_STAGE_ESTABLISHED_IN) {
-        action = dp_stage_established(o);
-        if (action != DP_PASS) return action;
-    }
-    return from <= DP_STAGE_DATAGRAM_IN ? dp_stage_datagram(o) : DP_PASS;
+    s->way.of_flow = 1;
+    return from <= DP_STAGE_TRANSPORT_IN && dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, s)
+               ? TC_ACT_SHOT
+               : DP_PASS;
 }
 
-/* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
-   Global: the programs that use it would be too large for a verifier otherwise. */
-__noinline int dp_stages_in(struct __sk_buff *skb, __u32 from)
+/* The steps are global functions: the programs that use them would be too large for a verifier
+   otherwise. They stand beside each other for their stack: one that calls deep does not lie on top
+   of another's. */
+
+/* The layers before the flow's. */
+__noinline int dp_stage_begin_in(struct __sk_buff *skb, __u32 from)
 {
     struct dp_scratch *s = dp_scratch();
     struct dp_out o;
@@ -88,7 +75,37 @@ __noinline int dp_stages_in(struct __sk_buff *skb, __u32 from)
         action = dp_stage_ippacket_in(&o);
         if (action != DP_PASS) return action;
     }
-    return dp_stages_local(&o, &v, from);
+    return dp_stage_transport_in(&o, &v, from);
+}
+
+__noinline int dp_stage_ale_in(struct __sk_buff *skb)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_flow *f;
+    struct dp_out o;
+
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(skb, s, 1);
+    f = dp_flow_find(o.key);
+    return f ? dp_in_known(&o, f) : dp_in_unknown(&o);
+}
+
+/* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
+ */
+DP_INLINE int dp_stages_in(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
+{
+    int action = dp_stage_begin_in(skb, from);
+
+    if (action != DP_PASS || !s->way.of_flow) return action;
+    if (from <= DP_STAGE_ALE_IN) {
+        action = dp_stage_ale_in(skb);
+        if (action != DP_PASS) return action;
+    }
+    if (from <= DP_STAGE_ESTABLISHED_IN) {
+        action = dp_stage_established(skb, s, 1);
+        if (action != DP_PASS) return action;
+    }
+    return from <= DP_STAGE_DATAGRAM_IN ? dp_stage_datagram(skb, s, 1) : DP_PASS;
 }
 
 #endif

@@ -10,68 +10,86 @@
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
 
-DP_INLINE int dp_stage_ale_out(const struct dp_out *o)
-{
-    __u8 protocol = o->packet->protocol;
-    struct dp_flow *f = dp_flow_find(o->key);
+/* The steps are global functions that stand beside each other, as in stages_in.h. */
 
-    if (f) return dp_out_known(o, f);
-    /* What is neither TCP nor UDP has an entry only where a filter could ask for one. */
-    if (protocol != DP_PROTO_TCP && protocol != DP_PROTO_UDP &&
-        !dp_layer_has_rows(dp_layer_for(DP_LAYER_ALE_AUTH_CONNECT_V4, &o->key->remote)))
-        return DP_PASS;
-    return dp_out_unknown(o);
-}
-
-DP_INLINE int dp_stages_socket(const struct dp_out *o, const struct dp_view *v, __u32 from)
-{
-    int action;
-
-    if (dp_is_icmp_error(o->packet))
-        return from <= DP_STAGE_TRANSPORT_OUT && dp_layer_icmp_error(v, o->scratch) ? TC_ACT_SHOT
-                                                                                    : DP_PASS;
-    if (from <= DP_STAGE_ALE_OUT) {
-        action = dp_wait_sender(o->skb, o->scratch);
-        if (action == DP_WAIT_REFUSED) return dp_out_refuse(o, DP_REASON_BIND_BLOCKED);
-        if (action != DP_PASS) return action;
-        action = dp_stage_ale_out(o);
-        if (action != DP_PASS) return action;
-    }
-    if (from <= DP_STAGE_ESTABLISHED_OUT) {
-        action = dp_stage_established(o);
-        if (action != DP_PASS) return action;
-    }
-    if (from <= DP_STAGE_DATAGRAM_OUT) {
-        action = dp_stage_datagram(o);
-        if (action != DP_PASS) return action;
-    }
-    if (from <= DP_STAGE_TRANSPORT_OUT &&
-        dp_layer_packet(v, DP_LAYER_OUTBOUND_TRANSPORT_V4, o->scratch))
-        return TC_ACT_SHOT;
-    return DP_PASS;
-}
-
-/* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
-   Global, as dp_stages_in. */
-__noinline int dp_stages_out(struct __sk_buff *skb, __u32 from)
+/* Whose packet it is. */
+__noinline int dp_stage_begin_out(struct __sk_buff *skb)
 {
     struct dp_scratch *s = dp_scratch();
+    int reason;
+
+    if (!s) return TC_ACT_SHOT;
+    reason = dp_flow_key_of(&s->flow_key, &s->packet, 1);
+    s->way.of_flow = !dp_is_icmp_error(&s->packet);
+    if (!reason) return DP_PASS;
+    dp_count(reason, skb->len);
+    return TC_ACT_SHOT;
+}
+
+__noinline int dp_stage_ale_out(struct __sk_buff *skb)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_flow *f;
+    struct dp_out o;
+    int action;
+
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(skb, s, 0);
+    action = dp_wait_sender(skb, s);
+    if (action == DP_WAIT_REFUSED) return dp_out_refuse(&o, DP_REASON_BIND_BLOCKED);
+    if (action != DP_PASS) return action;
+    f = dp_flow_find(o.key);
+    if (f) return dp_out_known(&o, f);
+    /* What is neither TCP nor UDP has an entry only where a filter could ask for one. */
+    if (s->packet.protocol != DP_PROTO_TCP && s->packet.protocol != DP_PROTO_UDP &&
+        !dp_flow_has_layers(o.key, DP_LAYER_ALE_AUTH_CONNECT_V4))
+        return DP_PASS;
+    return dp_out_unknown(&o);
+}
+
+/* The layers behind the flow's. */
+__noinline int dp_stage_end_out(struct __sk_buff *skb, __u32 from)
+{
+    struct dp_scratch *s = dp_scratch();
+    int refused = 0;
     struct dp_out o;
     struct dp_view v;
-    int reason, action;
 
     if (!s) return TC_ACT_SHOT;
     o = dp_out_of(skb, s, 0);
     v = dp_out_view(&o);
-    reason = dp_flow_key_of(&s->flow_key, &s->packet, 1);
-    if (reason) return dp_out_drop(&o, reason);
-    action = dp_stages_socket(&o, &v, from);
-    if (action != DP_PASS) return action;
-    if (from <= DP_STAGE_IP_OUT && dp_layer_packet(&v, DP_LAYER_OUTBOUND_IPPACKET_V4, s))
+    if (from <= DP_STAGE_TRANSPORT_OUT)
+        refused = dp_is_icmp_error(&s->packet)
+                      ? dp_layer_icmp_error(&v, s)
+                      : dp_layer_packet(&v, DP_LAYER_OUTBOUND_TRANSPORT_V4, s);
+    if (refused ||
+        (from <= DP_STAGE_IP_OUT && dp_layer_packet(&v, DP_LAYER_OUTBOUND_IPPACKET_V4, s)))
         return TC_ACT_SHOT;
     /* A link header that is not made yet is judged at the NIC. */
     if (s->way.back && dp_link_is_unknown(skb)) return DP_PASS;
     return from <= DP_STAGE_MAC_OUT && dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
+}
+
+/* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
+ */
+DP_INLINE int dp_stages_out(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
+{
+    int action = dp_stage_begin_out(skb);
+
+    if (action != DP_PASS) return action;
+    if (from <= DP_STAGE_ALE_OUT && s->way.of_flow) {
+        action = dp_stage_ale_out(skb);
+        if (action != DP_PASS) return action;
+    }
+    if (from <= DP_STAGE_ESTABLISHED_OUT && s->way.of_flow) {
+        action = dp_stage_established(skb, s, 0);
+        if (action != DP_PASS) return action;
+    }
+    if (from <= DP_STAGE_DATAGRAM_OUT && s->way.of_flow) {
+        action = dp_stage_datagram(skb, s, 0);
+        if (action != DP_PASS) return action;
+    }
+    return dp_stage_end_out(skb, from);
 }
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <linux/pkt_cls.h>
 
+#include "lib/established.h"
 #include "lib/flow_judge.h"
 #include "lib/packet_layers.h"
 #include "lib/parse_skb.h"
@@ -32,6 +33,13 @@ DP_INLINE struct dp_out dp_out_of(struct __sk_buff *skb, struct dp_scratch *s, _
                        .ifindex = s->way.ifindex,
                        .inbound = inbound};
     return o;
+}
+
+/* A filter could ask for an entry of a flow that begins at this layer. */
+DP_INLINE int dp_flow_has_layers(const struct dp_flow_key *k, __u32 begins)
+{
+    return dp_layer_has_rows(dp_layer_for(begins, &k->remote)) ||
+           dp_layer_has_rows(dp_established_layer(k));
 }
 
 /* What a packet brings that is new to the data plane. */

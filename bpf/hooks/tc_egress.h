@@ -6,7 +6,7 @@
 
 #include "hooks/stages_out.h"
 
-/* scratch holds the parsed packet and its way. Global, as dp_stages_in. */
+/* scratch holds the parsed packet and its way. Global, as the steps of stages_in.h. */
 __noinline int dp_stages_forward(struct __sk_buff *skb, __u32 arrival)
 {
     struct dp_scratch *s = dp_scratch();
@@ -38,7 +38,7 @@ DP_INLINE int dp_egress_sent(struct __sk_buff *skb, struct dp_scratch *s)
     if (skb->tc_index != DP_TC_INDEX_NEW_LINK) return DP_PASS;
     if (dp_egress_begin(skb, s)) return TC_ACT_SHOT;
     skb->tc_index = 0;
-    return dp_stages_out(skb, DP_STAGE_MAC_OUT);
+    return dp_stages_out(skb, s, DP_STAGE_MAC_OUT);
 }
 
 /* No flag is carried across the calls: the verifier of Linux 6.1 then takes one of its values for
@@ -53,7 +53,7 @@ DP_INLINE int dp_egress(struct __sk_buff *skb, struct dp_scratch *s)
     if (dp_egress_begin(skb, s)) return TC_ACT_SHOT;
     arrival = skb->ingress_ifindex;
     if (arrival || !s->packet.version) return dp_stages_forward(skb, arrival);
-    return dp_stages_out(skb, DP_STAGE_ALE_OUT);
+    return dp_stages_out(skb, s, DP_STAGE_ALE_OUT);
 }
 
 SEC("tc") int dp_tc_egress(struct __sk_buff *skb)

@@ -28,7 +28,7 @@ DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const stru
         dp_count(reason, skb->len);
         return TC_ACT_SHOT;
     }
-    return dp_stages_in(skb, from);
+    return dp_stages_in(skb, s, from);
 }
 
 SEC("tc") int dp_tc_ingress(struct __sk_buff *skb)

@@ -143,14 +143,12 @@ __noinline int dp_next_match(struct dp_key *key, struct dp_match *match)
 {
     struct dp_search s = {};
     struct dp_cell *index;
-    __u32 layer, zero = 0;
 
-    if (!key || !match) return -1;
-    layer = key->layer;
-    if (layer >= DP_LAYERS_MAX) return -1;
-    s.image = bpf_map_lookup_elem(&policy, &zero);
+    if (!key || !match || key->layer >= DP_LAYERS_MAX) return -1;
+    s.image = bpf_map_lookup_elem(&policy, &s.at);
     if (!s.image) return -1;
-    index = bpf_map_lookup_elem(s.image, &layer);
+    s.at = key->layer; /* in place of a variable: deep on the stack a word is dear */
+    index = bpf_map_lookup_elem(s.image, &s.at);
     if (!index) return -1;
     match->generation = index->layer.generation;
     s.match = match;

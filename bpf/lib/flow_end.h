@@ -95,9 +95,11 @@ DP_INLINE int dp_end_begin(struct dp_flow *f, __u64 *contexts)
 /* What is open of the flow ends without an answer; its host hears of it. */
 DP_INLINE void dp_flow_give_up(const struct dp_flow_key *key, struct dp_flow *f)
 {
+    __u64 asked = dp_flow_asked(f); /* known while it is open */
+    __u32 under = dp_flow_asked_under(f);
+
     if (dp_flow_closes(f, DP_FLOW_BLOCKED, 0, DP_REASON_HOLD_ABANDONED, 0))
-        dp_over_tell(f->host, f->ticket, key, dp_flow_asked(f),
-                     dp_over(dp_flow_asked_under(f), DP_FLOW_BLOCKED));
+        dp_over_tell(f->host, f->ticket, key, asked, dp_over(under, DP_FLOW_BLOCKED));
 }
 
 /* The flow with this id (0: any) is over. linger: the entry stays for what the connection's ends
@@ -127,9 +129,19 @@ __noinline int dp_flow_end(const struct dp_flow_key *of, __u64 id, __u32 linger)
     return 1;
 }
 
+/* Nobody will answer ALE_FLOW_ESTABLISHED, and `settled` packets that were out are lost: the flow's
+   next packet is to establish it. */
+DP_INLINE void dp_established_undo(struct dp_flow *f, __u32 settled)
+{
+    __sync_fetch_and_and(&f->flags, ~DP_FLOW_ESTABLISHING);
+    f->deadline_ns = bpf_ktime_get_ns() + DP_DRAIN_NS;
+    dp_flow_closes(f, DP_FLOW_PERMITTED, settled, DP_REASON_HOLD_ABANDONED, 0);
+}
+
 /* Nobody will answer: the next packet of the flow is judged anew. */
 DP_INLINE void dp_flow_abandon(const struct dp_flow_key *k, struct dp_flow *f)
 {
+    if (f->flags & DP_FLOW_ESTABLISHING) return dp_established_undo(f, 1);
     dp_flow_give_up(k, f);
     dp_flow_end(k, 0, 0);
 }

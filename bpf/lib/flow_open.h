@@ -23,10 +23,12 @@ DP_INLINE int dp_flow_opens(struct dp_flow *f, const struct dp_eval *e)
     f->host = c->host;
     f->asked_ns = now;
     f->deadline_ns = now + h->watchdog_ns;
-    f->eval = *e;
-    f->generation = e->generation;
-    if (dp_eval_asked_before(&f->eval)) flags |= DP_FLOW_ASKED_BEFORE;
-    if (c->flags & DP_CALLOUT_KEEP_PENDED_DATA) flags |= DP_FLOW_KEEP_DATA;
+    *dp_flow_eval(f) = *e;
+    if (!(f->flags & DP_FLOW_ESTABLISHING)) {
+        f->generation = e->generation;
+        if (dp_eval_asked_before(&f->eval)) flags |= DP_FLOW_ASKED_BEFORE;
+        if (c->flags & DP_CALLOUT_KEEP_PENDED_DATA) flags |= DP_FLOW_KEEP_DATA;
+    }
     if (e->row_flags & DP_ROW_PERMIT_IF_UNREGISTERED) flags |= DP_FLOW_PERMIT_ON_LOSS;
     f->flags = (f->flags & ~DP_FLOW_QUESTION_FLAGS) | flags;
     return 1;
@@ -48,7 +50,7 @@ static __noinline int dp_hold_tell(const struct dp_flow *f, const struct dp_flow
     }
     __builtin_memset(ev, 0, sizeof *ev);
     ev->time_ns = bpf_ktime_get_ns();
-    ev->filter_id = f->eval.asked_id;
+    ev->filter_id = f->eval.asked_id; /* ALE_FLOW_ESTABLISHED cannot pend */
     ev->generation = f->ticket;
     ev->type = type;
     ev->layer = f->layer;
@@ -91,9 +93,9 @@ DP_INLINE __u64 dp_hold_limit(const struct dp_eval *e, const struct dp_host *h)
 }
 
 /* The filter whose callout is asked. */
-DP_INLINE __u64 dp_flow_asked(const struct dp_flow *f)
+DP_INLINE __u64 dp_flow_asked(struct dp_flow *f)
 {
-    return f->flags & DP_FLOW_ESTABLISHING ? f->hop.asked_id : f->eval.asked_id;
+    return dp_flow_eval(f)->asked_id;
 }
 
 /* The low half of the generation that asks. */
@@ -133,6 +135,8 @@ DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 h
         if (to == DP_FLOW_PERMITTED && f->down != f->up) to = DP_FLOW_DRAINING;
         f->state = to;
         if (to == DP_FLOW_PERMITTED) f->flags &= ~DP_FLOW_REAUTHORIZE;
+        if (to != DP_FLOW_ASKED && f->flags & DP_FLOW_ESTABLISHING)
+            f->flags = (f->flags & ~DP_FLOW_ESTABLISHING) | DP_FLOW_ESTABLISHED;
     }
     bpf_spin_unlock(&f->lock);
     if (!mine) return 0;

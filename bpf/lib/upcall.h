@@ -5,7 +5,7 @@
 
 #include <linux/pkt_cls.h>
 
-#include "lib/key.h"
+#include "lib/established.h"
 
 DP_INLINE struct dp_host *dp_host_alive(__u32 id)
 {
@@ -85,7 +85,7 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     up->ticket = f->ticket;
     up->flow = f->ticket;
     up->ifindex = f->ifindex;
-    up->layer = f->layer;
+    up->layer = f->flags & DP_FLOW_ESTABLISHING ? dp_established_layer(k) : f->layer;
     up->direction = f->direction;
     up->created_ns = f->created_ns;
     up->process = f->process;
@@ -95,7 +95,8 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     if (f->flags & DP_FLOW_LOOPBACK) up->condition_flags |= DP_CONDITION_IS_LOOPBACK;
     if (f->flags & (DP_FLOW_ASKED_BEFORE | DP_FLOW_MID_STREAM) && !(f->flags & DP_FLOW_INJECTED))
         up->condition_flags |= DP_CONDITION_IS_REAUTHORIZE;
-    if (!(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED))) up->flags |= DP_UPCALL_MAY_PEND;
+    if (!(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED | DP_FLOW_ESTABLISHING)))
+        up->flags |= DP_UPCALL_MAY_PEND;
     if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
 }
 
@@ -152,7 +153,10 @@ DP_INLINE void dp_upcall_ticket(struct dp_upcall *up, const struct dp_ticket *t,
     up->injected = t->injected;
     up->created_ns = t->asked_ns;
     up->condition_flags = DP_NUMBER(key, FLAGS);
-    dp_ticket_flow(&up->key, key);
+    if (t->flow.protocol)
+        up->key = t->flow;
+    else
+        dp_ticket_flow(&up->key, key);
     dp_upcall_eval(up, &t->eval);
 }
 

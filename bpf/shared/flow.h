@@ -57,6 +57,7 @@ enum dp_flow_flag {
     DP_FLOW_WAS_HELD = 1 << 17,     /* HOLD_OPENED was counted, its end was not yet */
     DP_FLOW_INJECTED = 1 << 18, /* the packet that is out was injected: by whom says the record in
                                    `tickets` under the flow's ticket */
+    DP_FLOW_SHORT = 1 << 19,    /* of the segment that is out only the headers went up */
 };
 
 #define DP_FLOWS_MAX 262144
@@ -105,12 +106,14 @@ struct dp_flow {
     __u32 use_bytes; /* of it in `uses` */
     struct dp_process process;
     struct dp_cgroups cgroups;
-    __u64 contexts;      /* a bit for each callout that has a context on the flow, at any layer */
-    __u64 parent;        /* cookie of the listener that a TCP connection came by; 0: none */
+    __u64 contexts;    /* a bit for each callout that has a context on the flow, at any layer */
+    __u64 parent;      /* cookie of the listener that a TCP connection came by; 0: none */
+    __u32 host_before; /* has packets of the flow that waited for its own question; 0: nobody has */
+    __u32 pad;
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
     struct dp_eval hop;  /* the same of ALE_FLOW_ESTABLISHED, while it is asked */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 528, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 536, "layout");
 
 /* Map `ended`, hash by flow id: flows with contexts that are gone, until their hosts were told. */
 struct dp_ended {

@@ -147,7 +147,7 @@ struct dp_ticket {
     __u16 packet_bytes;
     __u32 permit_on_loss;
     __u32 vlan;
-    __u32 pad;
+    __u32 more; /* further segments of a super-packet that carry the same question */
     struct dp_key key;
     struct dp_eval eval;
     struct dp_flow_key flow; /* of the flow that the packet belongs to; zero: none */

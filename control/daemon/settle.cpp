@@ -74,6 +74,10 @@ bool is_open(const dp_operation &operation) {
     return is_open(operation.state);
 }
 
+const dp_eval &question_of(const dp_flow &flow) {
+    return (flow.flags & DP_FLOW_ESTABLISHING) != 0 ? flow.hop : flow.eval;
+}
+
 Fate fate_of(const dp_flow &flow, std::uint8_t protocol, std::uint64_t now, std::uint64_t before,
              std::uint64_t watchdog) {
     switch (flow.state) {
@@ -116,7 +120,7 @@ Fate fate_of(const dp_operation &operation, std::uint64_t now, std::uint64_t wat
 
 dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why,
                         std::uint32_t host_outcome) {
-    dp_downcall head = answer(flow.eval, why, host_outcome);
+    dp_downcall head = answer(question_of(flow), why, host_outcome);
     if (flow.state == DP_FLOW_HELD) head.kind = DP_DOWNCALL_COMPLETE;
     head.ticket = flow.ticket;
     head.key = key;

@@ -22,6 +22,8 @@ Fate fate_of(const dp_operation &operation, std::uint64_t now_ns, std::uint64_t 
 // ASKED, HELD or DRAINING
 bool is_open(const dp_flow &flow);
 bool is_open(const dp_operation &operation);
+// The evaluation that waits for an answer: its ALE layer's, or ALE_FLOW_ESTABLISHED's.
+const dp_eval &question_of(const dp_flow &flow);
 
 // The answers that sluiced gives, as headers: `flow` as it was read.
 // `why`: DP_DOWNCALL_EXPIRED, where the filter's outcome or else the host's applies, or

@@ -6,6 +6,17 @@
 
 namespace sluice::daemon {
 
+namespace {
+
+std::uint16_t layer_of_question(const dp_flow &flow) {
+    if ((flow.flags & DP_FLOW_ESTABLISHING) == 0) return flow.layer;
+    const bool v4 = flow.layer == DP_LAYER_ALE_AUTH_CONNECT_V4 ||
+                    flow.layer == DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4;
+    return v4 ? DP_LAYER_ALE_FLOW_ESTABLISHED_V4 : DP_LAYER_ALE_FLOW_ESTABLISHED_V6;
+}
+
+} // namespace
+
 std::uint64_t Waiting::id() const {
     return hold_id(compartment, ticket);
 }
@@ -27,11 +38,11 @@ Waiting waiting_of(std::uint32_t compartment, const dp_flow_key &key, const dp_f
             .ticket = flow.ticket,
             .key = key,
             .state = flow.state,
-            .layer = flow.layer,
+            .layer = layer_of_question(flow),
             .host = flow.host,
             .asked_ns = flow.asked_ns,
             .deadline_ns = flow.deadline_ns,
-            .filter = flow.eval.asked_id,
+            .filter = question_of(flow).asked_id,
             .process = flow.process,
             .packets = flow.packets,
             .bytes = flow.bytes};
