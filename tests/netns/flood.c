@@ -6,6 +6,7 @@
    Each comes from an address of its own: 10.128.0.0 and what follows. Prints how many were sent. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -15,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define BATCH 64
+#define PATIENCE 5000 /* times a millisecond */
 #define FIRST_SOURCE 0x0a800000u
 #define SOURCES_MAX (1u << 23)
 
@@ -77,7 +80,7 @@ static unsigned send_all(int s, const struct frame *first, unsigned count) {
     static struct frame frames[BATCH];
     struct mmsghdr messages[BATCH];
     struct iovec parts[BATCH];
-    unsigned sent = 0;
+    unsigned sent = 0, refused = 0;
 
     memset(messages, 0, sizeof messages);
     for (unsigned i = 0; i < BATCH; i++) {
@@ -93,10 +96,15 @@ static unsigned send_all(int s, const struct frame *first, unsigned count) {
         for (unsigned i = 0; i < n; i++)
             fill(&frames[i], sent + i);
         done = sendmmsg(s, messages, n, 0);
-        if (done < 0) {
+        if (done < 0 && (errno != ENOBUFS || ++refused > PATIENCE)) {
             perror("sendmmsg");
             return sent;
         }
+        if (done < 0) { /* the device's queue is full: who empties it needs the processor */
+            usleep(1000);
+            continue;
+        }
+        refused = 0;
         sent += done;
     }
     return sent;
