@@ -162,7 +162,6 @@ class Arbitration(Connections):
     def test_every_combination_on_tcp_v4(self):
         self.judge_tcp(4, combinations())
 
-    # ctest: vm
     def test_those_worked_out_by_hand_v4(self):
         self.judge_tcp(4, list(BY_HAND))
 

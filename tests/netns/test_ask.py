@@ -165,7 +165,6 @@ class ByScript(AskTest):
         self.ask_filter(4, port=80)
         self.ask_filter(6, port=80)
 
-    # ctest: vm
     def test_a_script_decides_over_watch(self):
         watch = Watch(self)
         time.sleep(0.3)
@@ -259,7 +258,6 @@ class Always(AskTest):
         self.assertEqual(attempt.wait(), 0 if action == "permit" else errno.ECONNREFUSED)
         self.assertEqual(len(self.daemon.list("filter")), before + 1)
 
-    # ctest: vm
     def test_permitted_for_always(self):
         for family in (4, 6):
             self.decide_always(family, "permit")
@@ -341,14 +339,12 @@ class Deadline(AskTest):
         self.assertEqual(self.daemon.reason("HOLD_OPENED"), 4)
         self.assertEqual(self.daemon.reason("HOLD_EXPIRED"), 4)
 
-    # ctest: vm
     def test_block(self):
         self.outcome("block", False)
 
     def test_permit(self):
         self.outcome("permit", True)
 
-    # ctest: vm
     def test_next_filter_and_none_follows(self):
         self.outcome("next", True, "next, none follows")
 

@@ -99,7 +99,6 @@ class BootCase(SluiceTest):
 
 
 class Boot(BootCase):
-    # ctest: vm
     def test_holds_until_sluiced_runs(self):
         self.serve_all()
         self.add_filters()

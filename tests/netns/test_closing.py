@@ -56,7 +56,6 @@ class Closing(OperationsTest):
                              (self.value(own(family)), self.value(server(family)), 5000))
             self.told("release", family, port=port)
 
-    # ctest: vm
     def test_connections_and_listeners(self):
         self.serve()
         for family in (4, 6):

@@ -49,7 +49,6 @@ class HostDeath(SluiceTest):
     def test_killed_block(self):
         self.holds_end(False, Host.kill)
 
-    # ctest: vm
     def test_killed_permit(self):
         self.holds_end(True, Host.kill)
 
@@ -60,7 +59,6 @@ class HostDeath(SluiceTest):
     def test_ended_by_sigterm_block(self):
         self.holds_end(False, lambda host: host.signal(signal.SIGTERM))
 
-    # ctest: vm
     def test_stopped_block(self):
         self.holds_end(False, lambda host: host.signal(signal.SIGSTOP))
 
@@ -92,7 +90,6 @@ class HostDeath(SluiceTest):
     def test_killed_while_a_child_holds_its_descriptors_block(self):
         self.forked(False)
 
-    # ctest: vm
     def test_killed_while_a_child_holds_its_descriptors_permit(self):
         self.forked(True)
 
@@ -132,7 +129,6 @@ class DaemonDeath(SluiceTest):
         self.serve(port=443)
         self.serve(port=8080)
 
-    # ctest: vm
     def test_killed_filters_stay_enforced_and_flows_go_on(self):
         self.daemon.filter("ale_auth_connect_v4", port=443)
         flow = self.attempt(port=8080)
@@ -182,7 +178,6 @@ class DaemonDeath(SluiceTest):
         self.daemon.wait_hold(state="held")
         return attempt
 
-    # ctest: vm
     def test_a_deadline_is_kept_over_a_restart(self):
         attempt = self.held_by_ask("permit", "5s")
         self.daemon.kill()

@@ -98,7 +98,6 @@ class Names(Engine):
         super().setUp()
         self.serve()
 
-    # ctest: vm
     def test_a_program_is_followed_through_an_upgrade_of_its_file(self):
         program, other = self.directory / "program", self.directory / "other"
         for path in (program, other):
@@ -145,7 +144,6 @@ class Names(Engine):
         self.client.ip("link", "set", "nic0", "alias", "")
         wait_for(self.pings, "it has no alias", DEADLINE * 5)
 
-    # ctest: vm
     def test_users_and_groups(self):
         def user(uid, gid):
             return ("setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups")
@@ -170,7 +168,6 @@ class Names(Engine):
         if CGROUPS is None:
             self.skipTest("no cgroup2 is mounted")
 
-    # ctest: vm
     def test_cgroups_and_what_is_below_them(self):
         self.need_cgroups()
         name = self.directory.name
@@ -205,7 +202,6 @@ class Events(Engine):
         self.addCleanup(end_process, process)
         return process
 
-    # ctest: vm
     def test_a_drop_is_told_with_filter_and_layer(self):
         watcher, follower = self.watcher(), self.follow()
         time.sleep(0.3)

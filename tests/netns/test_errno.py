@@ -70,7 +70,6 @@ class Errno(SluiceTest):
     def test_filter_udp_v4_gets_eperm(self):
         self.in_kernel_udp(4)
 
-    # ctest: vm
     def test_filter_udp_v6_gets_eperm(self):
         self.in_kernel_udp(6)
 
@@ -109,7 +108,6 @@ class Errno(SluiceTest):
         # the socket stays usable for other peers
         self.datagram_socket(family).sendto(b"z", (server(family), 81))
 
-    # ctest: vm
     def test_held_unconnected_udp_v4_gets_eperm_on_the_next_send(self):
         self.unconnected_udp(4)
 

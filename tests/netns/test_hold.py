@@ -120,7 +120,6 @@ class Hold(SluiceTest):
         self.assertEqual(attempt.wait(), 0)
         self.assertEqual(len(self.cap.settled_syns(1, 80, attempt.port)), 1)
 
-    # ctest: vm
     def test_no_upcall_after_the_verdict(self):
         attempt = self.attempt()
         self.permit(self.daemon.wait_hold())
@@ -176,7 +175,6 @@ class Hold(SluiceTest):
         self.assertEqual(len(self.cap.syns(80)), len(syns), "one SYN each")
         self.assertEqual(self.daemon.holds(), [])
 
-    # ctest: vm
     def test_loopback_is_held_too(self):
         self.serve(namespace=self.client, port=81)
         self.daemon.ask(4, remote="127.0.0.0/8", port=81)
@@ -242,7 +240,6 @@ class Udp(SluiceTest):
         self.assertEqual(self.sink.datagrams[0][1], b"6")
         self.assertEqual(len(self.daemon.holds()), 1)
 
-    # ctest: vm
     def test_another_socket_with_the_same_addresses_is_asked_about_anew(self):
         """What was permitted, or refused, to a socket that is closed is nothing to the next one that gets its port."""
         port = None
@@ -293,7 +290,6 @@ class Udp(SluiceTest):
     def test_later_datagrams_in_order_from_a_fast_sender(self):
         self.never_pausing(4, 0.003)
 
-    # ctest: vm
     def test_sender_that_exits_at_once_is_listed_with_its_executable(self):
         # an executable of its own, so that no other process keeps the file open
         mine = self.directory / "short_lived"

@@ -64,7 +64,6 @@ class Supervision(SluiceTest):
     def plugin(self, name="ask"):
         return next((p for p in self.daemon.list("plugin") if p["name"] == name), None)
 
-    # ctest: vm
     def test_load_list_unload(self):
         self.serve()
         self.daemon.do("plugin", "load", PLUGINS / "ask.so", "--name", "ask", "--user", "nobody")
@@ -127,7 +126,6 @@ BLOCKER_KEY = "5d2f6a01-37c4-4b52-9e11-6f0ac3214490"
 class Order(SluiceTest):
     start = False
 
-    # ctest: vm
     def test_a_host_started_before_sluiced(self):
         """Registration succeeds, and filters that are added later find the callout."""
         self.serve()

@@ -54,7 +54,6 @@ class LiveFlows(SluiceTest):
         retransmitted = [p for p in cap.packets(TCP, dport=443) if p.flags & (SYN | RST)]
         self.assertEqual(retransmitted, [], "a flow that the change does not touch")
 
-    # ctest: vm
     def test_an_idle_connection_that_is_blocked_now_is_cut_on_both_sides_v4(self):
         self.cut_idle(4)
 

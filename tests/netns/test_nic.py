@@ -266,7 +266,6 @@ class Loading(SluiceTest):
 
 
 class Inbound(SluiceTest):
-    # ctest: vm
     def test_a_filter_drops_in_xdp_while_the_counters_rise(self):
         for family in (4, 6):
             address = server(family)

@@ -11,7 +11,6 @@ from operations import *
 
 
 class Listening(OperationsTest):
-    # ctest: vm
     def test_it_waits_and_is_permitted(self):
         self.ask_at("listen")
         for family in (4, 6):

@@ -123,7 +123,6 @@ class LiveFlows(SluiceTest):
         measured("cut within", max(t for c in connections for t, _ in c.ends.values()) - began, "s of the command")
         self.assertTrue(all(c.passes() for c in bystanders))
 
-    # ctest: vm
     def test_idle_outbound_v4(self):
         self.cut_case(4, outbound=True, active=False)
 
@@ -133,7 +132,6 @@ class LiveFlows(SluiceTest):
     def test_idle_inbound_v4(self):
         self.cut_case(4, outbound=False, active=False)
 
-    # ctest: vm
     def test_idle_inbound_v6(self):
         self.cut_case(6, outbound=False, active=False)
 
