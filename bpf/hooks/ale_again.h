@@ -26,7 +26,7 @@ DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
     bpf_spin_unlock(&f->lock);
     if (mine && dp_out_identity(o, f) && dp_flow_opens(f, &o->scratch->eval)) {
         dp_flow_counted(f, bytes);
-        return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+        return dp_out_upcall(o, DP_UPCALL_CLASSIFY);
     }
     dp_use_give(dp_callout_host(o->scratch->eval.callout), &f->process, 1, bytes);
     if (!mine) return dp_out_drop(o, DP_REASON_HELD);
@@ -85,8 +85,12 @@ DP_INLINE int dp_in_completed(const struct dp_out *o, struct dp_flow *f)
     e->answers = 0;
     __builtin_memset(e->answer, 0, sizeof e->answer);
     r = dp_out_judge(o, f, 0);
-    if (r == DP_CLASSIFY_CALLOUT) r = dp_out_identity(o, f) ? dp_out_open(o, f) : DP_CLASSIFY_BLOCK;
-    if (r == DP_CLASSIFY_CALLOUT) return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+    if (r == DP_CLASSIFY_CALLOUT && dp_out_identity(o, f)) {
+        r = dp_use_admit(&o->scratch->key, e, &f->process, o->packet->bytes);
+        DP_FORGET(r);
+        if (r == DP_CLASSIFY_CALLOUT && dp_out_open(o, f))
+            return dp_out_upcall(o, DP_UPCALL_CLASSIFY);
+    }
     if (r == DP_CLASSIFY_PERMIT) to = DP_FLOW_PERMITTED;
     f->generation = e->generation;
     f->eval = *e;

@@ -34,37 +34,50 @@ DP_INLINE void dp_owner_of_operation(struct dp_flow *f, __u64 id)
     f->cookie = op->cookie;
 }
 
-/* A new entry in scratch, not in the table yet. */
-DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __u8 direction)
-{
-    struct dp_flow *f = (void *)o->scratch->flow;
-    const struct dp_packet *p = o->packet;
-    struct __sk_buff *skb = o->skb;
+/* Functions that are global, here and below, are verified once and not once a path. */
 
+/* A new entry in scratch, not in the table yet. */
+__noinline int dp_flow_prepare(struct __sk_buff *skb, __u32 flags, __u32 direction, __u32 inbound)
+{
+    struct dp_scratch *s = dp_scratch();
+    const struct dp_packet *p;
+    struct dp_flow_key *k;
+    struct dp_flow *f;
+
+    if (!s) return 0;
+    f = (void *)s->flow;
+    p = &s->packet;
+    k = &s->flow_key;
     __builtin_memset((void *)f + 4, 0, sizeof *f - 4);
     f->state = DP_FLOW_PERMITTED;
     f->flags = flags;
     f->direction = direction;
     f->layer = dp_layer_for(direction == DP_DIRECTION_INBOUND ? DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4
                                                               : DP_LAYER_ALE_AUTH_CONNECT_V4,
-                            &o->key->remote);
+                            &k->remote);
     f->ticket = dp_ticket_number();
     f->created_ns = bpf_ktime_get_ns();
     f->seen_ns = f->created_ns;
-    f->cookie = o->inbound || o->scratch->way.back ? 0 : bpf_get_socket_cookie(skb);
-    f->ifindex = o->ifindex;
-    f->vlan = o->scratch->way.vlan;
+    f->cookie = inbound || s->way.back ? 0 : bpf_get_socket_cookie(skb);
+    f->ifindex = s->way.ifindex;
+    f->vlan = s->way.vlan;
     f->mark = skb->mark;
     f->priority = skb->priority;
     f->packets = 1;
     f->bytes = p->bytes;
     if (dp_is_icmp(p->protocol)) f->icmp = p->source_port << 8 | p->destination_port;
     if (p->group) f->flags |= DP_FLOW_GROUP;
-    if (dp_addr_is_loopback(&o->key->remote)) f->flags |= DP_FLOW_LOOPBACK;
-    if (!o->inbound) dp_owner_copy(f, dp_socket_of(skb));
-    if (!o->inbound && o->scratch->way.operation)
-        dp_owner_of_operation(f, o->scratch->way.operation);
-    return f;
+    if (dp_addr_is_loopback(&k->remote)) f->flags |= DP_FLOW_LOOPBACK;
+    if (inbound) return 0;
+    dp_owner_copy(f, dp_socket_of(skb));
+    if (s->way.operation) dp_owner_of_operation(f, s->way.operation);
+    return 0;
+}
+
+DP_INLINE struct dp_flow *dp_out_prepare(const struct dp_out *o, __u32 flags, __u8 direction)
+{
+    dp_flow_prepare(o->skb, flags, direction, o->inbound);
+    return (void *)o->scratch->flow;
 }
 
 /* The IP header says as many bytes as are left: the packet comes back, and is parsed then. */
@@ -117,17 +130,18 @@ DP_INLINE int dp_up_is_whole(struct __sk_buff *skb, const struct dp_packet *p,
     return dp_flow_keeps_tcp(f) && dp_up_fits(skb, p);
 }
 
-/* The packet at hand, which is f's, goes up. A function of its own for its stack. */
-static __noinline int dp_up_flow(struct __sk_buff *skb, struct dp_flow *f, __u32 kind,
-                                 __u32 inbound)
+/* The packet at hand goes up for its flow, which has an entry. */
+__noinline int dp_up_flow(struct __sk_buff *skb, __u32 kind, __u32 inbound)
 {
     struct dp_scratch *s = dp_scratch();
-    __u32 host = f->host, reason;
-    struct dp_flow *kept;
     struct dp_upcall *up;
+    struct dp_flow *f;
+    __u32 reason;
     int action;
 
     if (!s) return TC_ACT_SHOT;
+    f = dp_flow_find(&s->flow_key);
+    if (!f) return TC_ACT_SHOT; /* it ended just now */
     up = &s->up;
     if (!dp_up_is_whole(skb, &s->packet, f) && dp_up_shorten(skb, &s->packet)) {
         dp_count(DP_REASON_INTERNAL, s->packet.bytes);
@@ -140,17 +154,14 @@ static __noinline int dp_up_flow(struct __sk_buff *skb, struct dp_flow *f, __u32
     up->injected = s->way.injected;
     if (kind == DP_UPCALL_QUEUED)
         up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
-    action = dp_upcall_skb(skb, up, host, &reason);
-    if (reason && kind == DP_UPCALL_CLASSIFY) {
-        kept = dp_flow_find(&s->flow_key);
-        if (kept) dp_flow_abandon(&s->flow_key, kept);
-    }
+    action = dp_upcall_skb(skb, up, f->host, &reason);
+    if (reason && kind == DP_UPCALL_CLASSIFY) dp_flow_abandon(&s->flow_key, f);
     return action;
 }
 
-DP_INLINE int dp_out_upcall(const struct dp_out *o, struct dp_flow *f, __u8 kind)
+DP_INLINE int dp_out_upcall(const struct dp_out *o, __u8 kind)
 {
-    return dp_up_flow(o->skb, f, kind, o->inbound);
+    return dp_up_flow(o->skb, kind, o->inbound);
 }
 
 /* The packet that is out for f was injected: by whom is kept until it comes back. 0: no room. */
@@ -173,23 +184,18 @@ DP_INLINE int dp_out_identity(const struct dp_out *o, struct dp_flow *f)
 }
 
 /* Scratch's eval asks for a callout on behalf of f, which is ASKED in scratch or becomes so in the
-   table. CALLOUT: f is open, and counted against the quotas. Else what the evaluation came to in
-   place of asking: as dp_classify. */
+   table, and is admitted. 0: the callout's host has ended since. Else f is open, and counted. */
 DP_INLINE int dp_out_open(const struct dp_out *o, struct dp_flow *f)
 {
     struct dp_eval *e = &o->scratch->eval;
-    int r = dp_use_admit(&o->scratch->key, e, &f->process, o->packet->bytes);
 
-    DP_FORGET(r);
-    if (r != DP_CLASSIFY_CALLOUT) return r;
     if (dp_flow_opens(f, e)) {
         dp_flow_counted(f, o->packet->bytes);
-        return r;
+        return 1;
     }
-    /* Its host has ended since. */
     dp_use_give(dp_callout_host(e->callout), &f->process, 1, o->packet->bytes);
     dp_count(DP_REASON_CALLOUT_UNREGISTERED, o->packet->bytes);
-    return DP_CLASSIFY_BLOCK;
+    return 0;
 }
 
 /* Frames that the packet, which is f's, makes. */
@@ -199,37 +205,24 @@ DP_INLINE __u32 dp_out_frames(const struct dp_out *o, const struct dp_flow *f)
     return o->skb->gso_segs > 1 ? o->skb->gso_segs : 1;
 }
 
-/* f, in scratch and opened, goes into the table and its first packet up. */
+/* f, in scratch and opened, goes into the table. Its first packet is to go up. */
 DP_INLINE int dp_out_ask(const struct dp_out *o, struct dp_flow *f)
 {
     __u32 bytes = o->packet->bytes;
 
     if (dp_out_identity(o, f) && dp_flow_insert(o->key, f)) {
         dp_count(DP_REASON_FLOW_CREATED, bytes);
-        return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+        return DP_ASKS;
     }
     dp_use_give(f->host, &f->process, 1, f->use_bytes);
     return dp_out_drop(o, DP_REASON_FLOWS_FULL);
 }
 
-/* Carries out what the layer came to about the first packet of f, in scratch: enum
-   dp_classify_result. `keep`: a permit makes an entry. Without one the next packet is judged again,
-   with the same result. */
-DP_INLINE int dp_out_decide(const struct dp_out *o, struct dp_flow *f, int r, int keep)
+/* Its layer has permitted f, in scratch. */
+DP_INLINE int dp_out_permit(const struct dp_out *o, struct dp_flow *f, int tell, __u32 keep)
 {
     struct dp_eval *e = &o->scratch->eval;
-    int tell = !o->inbound && f->direction == DP_DIRECTION_OUTBOUND;
 
-    if (r == DP_CLASSIFY_CALLOUT) {
-        if (o->packet->group && o->packet->protocol == DP_PROTO_TCP)
-            return dp_out_drop(o, DP_REASON_MALFORMED);
-        f->state = DP_FLOW_ASKED;
-        f->up = dp_out_frames(o, f);
-        r = dp_out_open(o, f);
-        if (r == DP_CLASSIFY_CALLOUT) return dp_out_ask(o, f);
-    }
-    if (r == DP_CLASSIFY_NO_POLICY || (r != DP_CLASSIFY_PERMIT && !tell)) return TC_ACT_SHOT;
-    if (r != DP_CLASSIFY_PERMIT) return dp_out_answer(o);
     f->state = DP_FLOW_PERMITTED; /* also where a quota was full */
     f->up = 0;
     f->generation = e->generation;
@@ -241,9 +234,47 @@ DP_INLINE int dp_out_decide(const struct dp_out *o, struct dp_flow *f, int r, in
     return DP_PASS;
 }
 
+/* Carries out what the layer came to about the first packet of the flow in scratch: enum
+   dp_classify_result, where CALLOUT is admitted. `keep`: a permit makes an entry. Without one the
+   next packet is judged again, with the same result. Also DP_REFUSED, DP_ASKS. */
+__noinline int dp_flow_decide(int r, __u32 keep, __u32 inbound)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_flow *f;
+    struct dp_out o;
+    int tell;
+
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(0, s, inbound);
+    f = (void *)s->flow;
+    tell = !inbound && f->direction == DP_DIRECTION_OUTBOUND;
+    if (r == DP_CLASSIFY_CALLOUT && dp_out_open(&o, f)) return dp_out_ask(&o, f);
+    if (r == DP_CLASSIFY_PERMIT) return dp_out_permit(&o, f, tell, keep);
+    return r == DP_CLASSIFY_NO_POLICY || !tell ? TC_ACT_SHOT : DP_REFUSED;
+}
+
+/* The first packet of f, in scratch: the layer has come to r. */
+DP_INLINE int dp_out_decide(const struct dp_out *o, struct dp_flow *f, int r, __u32 keep)
+{
+    int action;
+
+    if (r == DP_CLASSIFY_CALLOUT) {
+        if (o->packet->group && o->packet->protocol == DP_PROTO_TCP)
+            return dp_out_drop(o, DP_REASON_MALFORMED);
+        f->state = DP_FLOW_ASKED;
+        f->up = dp_out_frames(o, f);
+        r = dp_use_admit(&o->scratch->key, &o->scratch->eval, &f->process, o->packet->bytes);
+        DP_FORGET(r);
+    }
+    action = dp_flow_decide(r, keep, o->inbound);
+    DP_FORGET(action);
+    if (action == DP_ASKS) return dp_out_upcall(o, DP_UPCALL_CLASSIFY);
+    return action == DP_REFUSED ? dp_out_answer(o) : action;
+}
+
 /* A packet behind one that is held, or on its way down: kept in order by the host, within its
-   quota. TCP sends again what is not kept. */
-static __noinline int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
+   quota. TCP sends again what is not kept. DP_ASKS: it is to go up. */
+static __noinline int dp_out_enqueue(const struct dp_out *o, struct dp_flow *f)
 {
     __u32 host = f->host;
     struct dp_host *h = dp_host_alive(host);
@@ -273,7 +304,14 @@ static __noinline int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     if (state == DP_FLOW_COMPLETED) return dp_out_drop(o, DP_REASON_HELD);
     if (!fits) return dp_out_drop(o, DP_REASON_HOLD_QUOTA);
     f->seen_ns = bpf_ktime_get_coarse_ns();
-    return dp_out_upcall(o, f, DP_UPCALL_QUEUED);
+    return DP_ASKS;
+}
+
+DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
+{
+    int action = dp_out_enqueue(o, f);
+
+    return action == DP_ASKS ? dp_out_upcall(o, DP_UPCALL_QUEUED) : action;
 }
 
 /* The evaluation with the outcome of the filter whose callout did not answer in place of the
@@ -311,7 +349,7 @@ DP_INLINE int dp_out_overdue_next(const struct dp_out *o, struct dp_flow *f)
     bpf_spin_unlock(&f->lock);
     f->created_ns = bpf_ktime_get_ns();
     dp_flow_counted(f, bytes);
-    return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+    return dp_out_upcall(o, DP_UPCALL_CLASSIFY);
 }
 
 /* The deadline has passed and nobody applied it (the daemon is dead): the filter's outcome, now. A

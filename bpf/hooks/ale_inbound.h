@@ -51,7 +51,8 @@ DP_INLINE int dp_in_syn(const struct dp_out *o)
     bind = s ? s->bind_operation : 0;
     listen = s ? s->listen_operation : 0;
     bpf_sk_release(sk);
-    action = dp_wait(o->skb, o->scratch, bind, listen, 1);
+    action = dp_wait(o->skb, bind, listen, 1);
+    DP_FORGET(action);
     if (action != DP_PASS) return action;
     if (!allowed) return dp_out_drop(o, DP_REASON_LISTEN_BLOCKED);
     return dp_in_first(o, f, 0);
@@ -80,7 +81,8 @@ DP_INLINE int dp_in_datagram(const struct dp_out *o)
     if (s) s->answers = 1;
     bind = s ? s->bind_operation : 0;
     bpf_sk_release(sk);
-    action = dp_wait(o->skb, o->scratch, bind, 0, 1);
+    action = dp_wait(o->skb, bind, 0, 1);
+    DP_FORGET(action);
     return action == DP_PASS ? dp_in_first(o, f, 1) : action;
 }
 

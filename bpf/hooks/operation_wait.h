@@ -80,11 +80,10 @@ static __noinline int dp_wait_refresh(struct __sk_buff *skb, struct dp_scratch *
     return bpf_l4_csum_replace(skb, s->packet.l4 + 16, was, clock, sizeof clock);
 }
 
-/* The socket was refused. Who connects is to hear at once: by the caller, for its stack. */
-#define DP_WAIT_REFUSED 0x100
+/* The socket was refused. */
 DP_INLINE int dp_wait_refuse(const struct dp_out *o)
 {
-    return o->inbound ? dp_out_drop(o, DP_REASON_BIND_BLOCKED) : DP_WAIT_REFUSED;
+    return o->inbound ? dp_out_drop(o, DP_REASON_BIND_BLOCKED) : DP_REFUSED;
 }
 
 /* The packet goes up behind the question. Its frame could not say to which VLAN it belongs. */
@@ -153,24 +152,31 @@ DP_INLINE int dp_wait_one(const struct dp_out *o, __u64 id)
 
 /* Of the socket with this storage. Functions of their own, given what scratch holds anyway: the
    steps of a packet stay off the stack of whoever calls. */
-static __noinline int dp_wait(struct __sk_buff *skb, struct dp_scratch *s, __u64 bind_operation,
-                              __u64 listen_operation, __u32 inbound)
+__noinline int dp_wait(struct __sk_buff *skb, __u64 bind_operation, __u64 listen_operation,
+                       __u32 inbound)
 {
-    struct dp_out o = dp_out_of(skb, s, inbound);
-    int action = dp_wait_one(&o, bind_operation);
+    struct dp_scratch *s = dp_scratch();
+    struct dp_out o;
+    int action;
 
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(skb, s, inbound);
+    action = dp_wait_one(&o, bind_operation);
     return action == DP_PASS ? dp_wait_one(&o, listen_operation) : action;
 }
 
-/* What a socket sends. Also DP_WAIT_REFUSED. */
-static __noinline int dp_wait_sender(struct __sk_buff *skb, struct dp_scratch *scratch)
+/* What a socket sends. Also DP_REFUSED. */
+DP_INLINE int dp_wait_sender(struct __sk_buff *skb)
 {
     struct dp_socket *s;
+    int action;
 
     if (!dp_wait_has_rows()) return DP_PASS;
     s = dp_socket_of(skb);
     if (!s || (!s->bind_operation && !s->listen_operation)) return DP_PASS;
-    return dp_wait(skb, scratch, s->bind_operation, s->listen_operation, 0);
+    action = dp_wait(skb, s->bind_operation, s->listen_operation, 0);
+    DP_FORGET(action);
+    return action;
 }
 
 #endif

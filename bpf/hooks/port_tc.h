@@ -122,7 +122,7 @@ DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, st
         if (reason) return TC_ACT_SHOT;
         break;
     case DP_PORT_REJECT:
-        return dp_reject(skb, &s->packet, m->ifindex);
+        return dp_reject(skb, m->ifindex);
     case DP_PORT_ASK:
         return m->ticket ? dp_port_ask_packet(skb, s, m->ticket)
                          : dp_port_ask_flow(skb, s, m->stage);

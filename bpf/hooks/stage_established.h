@@ -64,7 +64,7 @@ DP_INLINE int dp_established_ask(const struct dp_out *o, struct dp_flow *f)
     }
     if (dp_flow_opens(f, &o->scratch->eval) && dp_out_identity(o, f)) {
         dp_flow_counted(f, bytes);
-        return dp_out_upcall(o, f, DP_UPCALL_CLASSIFY);
+        return dp_out_upcall(o, DP_UPCALL_CLASSIFY);
     }
     dp_use_give(host, &f->process, 1, bytes);
     dp_established_undo(f, 1);

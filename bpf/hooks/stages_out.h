@@ -35,8 +35,8 @@ __noinline int dp_stage_ale_out(struct __sk_buff *skb)
 
     if (!s) return TC_ACT_SHOT;
     o = dp_out_of(skb, s, 0);
-    action = dp_wait_sender(skb, s);
-    if (action == DP_WAIT_REFUSED) return dp_out_refuse(&o, DP_REASON_BIND_BLOCKED);
+    action = dp_wait_sender(skb);
+    if (action == DP_REFUSED) return dp_out_refuse(&o, DP_REASON_BIND_BLOCKED);
     if (action != DP_PASS) return action;
     f = dp_flow_find(o.key);
     if (f) return dp_out_known(&o, f);

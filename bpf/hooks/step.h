@@ -14,6 +14,10 @@
 
 #define DP_PASS TC_ACT_UNSPEC /* on to the next step; in the end to the next program or filter */
 
+/* What a function leaves to its caller, for the stack. */
+#define DP_REFUSED 0x100 /* the sender is to hear at once */
+#define DP_ASKS 0x101    /* the packet is to go up */
+
 struct dp_out {
     struct __sk_buff *skb;
     struct dp_packet *packet;
@@ -85,7 +89,7 @@ DP_INLINE int dp_out_again(const struct dp_out *o)
 DP_INLINE int dp_out_answer(const struct dp_out *o)
 {
     if (o->scratch->way.injected.host) return TC_ACT_SHOT;
-    return dp_reject(o->skb, o->packet, o->ifindex);
+    return dp_reject(o->skb, o->ifindex);
 }
 
 DP_INLINE int dp_out_refuse(const struct dp_out *o, __u32 reason)

@@ -62,14 +62,21 @@ DP_INLINE int dp_test_wide(const struct dp_cell *c, const struct dp_addr *v)
     return dp_test_number(c, v->lo); /* flags of an IPv4 address */
 }
 
-DP_INLINE int dp_test_cgroup(const struct dp_cell *c, const struct dp_key *key)
+/* Global, and without branches in its loop: the verifier follows it once. */
+__noinline int dp_test_cgroup(const struct dp_cell *c, const struct dp_key *key)
 {
-    int below = 0;
+    __u64 differs = 1;
 
-    for (int i = 0; i < DP_CGROUP_LEVELS; i++)
-        below |= key->cgroup[i] == c->test.low.lo;
-    if (c->op == DP_OP_CGROUP) return below;
-    if (c->op == DP_OP_NOT_CGROUP) return !below;
+    if (!c || !key) return 0;
+    for (int i = 0; i < DP_CGROUP_LEVELS; i++) {
+        __u64 other = key->cgroup[i] ^ c->test.low.lo;
+
+        other = (other | -other) >> 63;
+        DP_FORGET(other);
+        differs &= other;
+    }
+    if (c->op == DP_OP_CGROUP) return !differs;
+    if (c->op == DP_OP_NOT_CGROUP) return !!differs;
     return c->op == DP_OP_ALWAYS;
 }
 

@@ -11,10 +11,13 @@
 
 #define DP_PATH_STEPS 32
 
-/* One step from an executable towards the root. */
+/* On the way from an executable towards the root. */
 struct dp_path_walk {
     struct dentry *dentry;
     struct mount *mount;
+    struct dp_exe *exe; /* what is written; none: the length is asked for */
+    __u32 bytes;        /* still to be written, or counted so far */
+    __u32 at_root;
 };
 
 /* Crosses from a mount's root to where it is mounted. 0: at the root of everything. */
@@ -42,48 +45,58 @@ DP_INLINE void dp_path_start(struct dp_path_walk *w, struct file *file)
     w->mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+static long dp_path_count(__u32 i, struct dp_path_walk *w)
+{
+    struct dentry *dentry;
+
+    if (!dp_path_settle(w)) {
+        w->at_root = 1;
+        return 1;
+    }
+    dentry = w->dentry;
+    w->bytes += BPF_CORE_READ(dentry, d_name.len) + 1;
+    w->dentry = BPF_CORE_READ(dentry, d_parent);
+    return w->bytes >= DP_EXE_PATH_MAX;
+}
+
 /* Length of the path, 0 if it is longer than is kept. */
 DP_INLINE __u32 dp_path_length(struct file *file)
 {
-    struct dp_path_walk w;
-    __u32 total = 0;
+    struct dp_path_walk w = {};
 
     dp_path_start(&w, file);
-    for (int i = 0; i < DP_PATH_STEPS; i++) {
-        struct dentry *dentry;
-
-        if (!dp_path_settle(&w)) return total;
-        dentry = w.dentry;
-        total += BPF_CORE_READ(dentry, d_name.len) + 1;
-        if (total >= DP_EXE_PATH_MAX) return 0;
-        w.dentry = BPF_CORE_READ(dentry, d_parent);
-    }
-    return 0;
+    bpf_loop(DP_PATH_STEPS, dp_path_count, &w, 0);
+    return w.at_root ? w.bytes : 0;
 }
 
 /* Writes the components from the last to the first, so that the first ends up at offset 0. */
+static long dp_path_write(__u32 i, struct dp_path_walk *w)
+{
+    struct dentry *dentry;
+    __u32 length, at = w->bytes;
+
+    if (!dp_path_settle(w)) return 1;
+    dentry = w->dentry;
+    length = BPF_CORE_READ(dentry, d_name.len) & (DP_EXE_PATH_MAX - 1);
+    if (at < length + 1) return 1; /* it was renamed since */
+    at -= length + 1;
+    at &= DP_EXE_PATH_MAX - 1;
+    w->exe->path[at] = '/';
+    bpf_probe_read_kernel(&w->exe->path[at + 1], length, BPF_CORE_READ(dentry, d_name.name));
+    w->bytes = at;
+    w->dentry = BPF_CORE_READ(dentry, d_parent);
+    return 0;
+}
+
+/* 1: the whole path stands in exe. */
 static __noinline int dp_path_fill(struct dp_exe *exe, struct file *file, __u32 total)
 {
-    struct dp_path_walk w;
-    __u32 at = total;
+    struct dp_path_walk w = {.exe = exe, .bytes = total};
 
     if (!exe) return 0;
     dp_path_start(&w, file);
-    for (int i = 0; i < DP_PATH_STEPS; i++) {
-        struct dentry *dentry;
-        __u32 length;
-
-        if (!dp_path_settle(&w)) break;
-        dentry = w.dentry;
-        length = BPF_CORE_READ(dentry, d_name.len) & (DP_EXE_PATH_MAX - 1);
-        if (at < length + 1) return 0;
-        at -= length + 1;
-        at &= DP_EXE_PATH_MAX - 1;
-        exe->path[at] = '/';
-        bpf_probe_read_kernel(&exe->path[at + 1], length, BPF_CORE_READ(dentry, d_name.name));
-        w.dentry = BPF_CORE_READ(dentry, d_parent);
-    }
-    return at == 0;
+    bpf_loop(DP_PATH_STEPS, dp_path_write, &w, 0);
+    return w.bytes == 0;
 }
 
 DP_INLINE void dp_exe_remember(const struct dp_process *p, struct file *file)

@@ -195,11 +195,16 @@ static __noinline int dp_reject_other6(struct __sk_buff *skb, const struct dp_pa
            !bpf_skb_store_bytes(skb, ETH_HLEN, &out, sizeof out, BPF_F_INVALIDATE_HASH);
 }
 
-/* A TC action: the answer on its way into the stack, or a drop where none can be made. */
-DP_INLINE int dp_reject(struct __sk_buff *skb, const struct dp_packet *p, __u32 ifindex)
+/* A TC action: the answer to scratch's packet on its way into the stack, or a drop where none can be
+   made. */
+__noinline int dp_reject(struct __sk_buff *skb, __u32 ifindex)
 {
+    struct dp_scratch *s = dp_scratch();
+    const struct dp_packet *p;
     int made = 0;
 
+    if (!s) return TC_ACT_SHOT;
+    p = &s->packet;
     /* Never a RST for a RST; nothing for groups, fragments without a header, tagged frames. */
     if (p->group || p->l3 != ETH_HLEN || p->fragment == DP_FRAGMENT_LATER ||
         (p->tcp_flags & DP_TCP_RST))

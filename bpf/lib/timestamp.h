@@ -9,35 +9,50 @@
 
 #define DP_TCP_OPTIONS_MAX 40
 
-/* Offset of TSval from the start of the options, 0 if there is none. */
-DP_INLINE __u32 dp_timestamp_find(const __u8 *options, __u32 bytes)
+struct dp_tcp_options {
+    __u8 bytes[64]; /* more than TCP has, so that a mask bounds an offset */
+    __u32 length;
+    __u32 at;
+    __u32 found; /* offset of TSval from the start of the options, 0: there is none */
+};
+
+/* One option; 1 ends the search. */
+static long dp_timestamp_step(__u32 i, struct dp_tcp_options *o)
 {
-    __u32 at = 0;
+    __u32 at = o->at;
+    __u8 kind, length;
 
-    for (int i = 0; i < 20; i++) {
-        __u8 kind, length;
-
-        if (at + 10 > bytes) return 0;
-        kind = options[at & 63];
-        if (kind == 0) return 0;
-        if (kind == 1) {
-            at++;
-            continue;
-        }
-        length = options[(at + 1) & 63];
-        if (length < 2) return 0;
-        if (kind == 8 && length == 10) return at + 2;
-        at += length;
-        if (at > DP_TCP_OPTIONS_MAX) return 0;
+    if (at + 10 > o->length) return 1;
+    kind = o->bytes[at & 63];
+    if (kind == 0) return 1;
+    if (kind == 1) {
+        o->at = at + 1;
+        return 0;
     }
+    length = o->bytes[(at + 1) & 63];
+    if (length < 2) return 1;
+    if (kind == 8 && length == 10) {
+        o->found = at + 2;
+        return 1;
+    }
+    o->at = at + length;
     return 0;
+}
+
+/* A loop of the kernel's: its body is verified once, not once for every place that an option can
+   stand at. */
+DP_INLINE __u32 dp_timestamp_find(struct dp_tcp_options *o)
+{
+    bpf_loop(DP_TCP_OPTIONS_MAX, dp_timestamp_step, o, 0);
+    return o->found;
 }
 
 /* Where a packet's TSval stands, from its Ethernet header; 0: it has none, or at an odd offset.
    Global: its paths are followed once. */
 __noinline int dp_timestamp_seek(struct __sk_buff *skb, __u32 l4)
 {
-    __u8 options[64] = {}, offset = 0;
+    struct dp_tcp_options options = {};
+    __u8 offset = 0;
     __u32 bytes, at;
 
     if (bpf_skb_load_bytes(skb, l4 + 12, &offset, 1)) return 0;
@@ -45,8 +60,9 @@ __noinline int dp_timestamp_seek(struct __sk_buff *skb, __u32 l4)
     if (bytes <= 20) return 0;
     bytes -= 20;
     if (bytes > DP_TCP_OPTIONS_MAX) return 0;
-    if (bpf_skb_load_bytes(skb, l4 + 20, options, bytes)) return 0;
-    at = dp_timestamp_find(options, bytes);
+    if (bpf_skb_load_bytes(skb, l4 + 20, options.bytes, bytes)) return 0;
+    options.length = bytes;
+    at = dp_timestamp_find(&options);
     return at && !(at & 1) ? l4 + 20 + at : 0;
 }
 
@@ -55,7 +71,8 @@ static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_f
                                            __u64 since_ns)
 {
     __u32 l3 = sizeof(struct dp_downcall) + ETH_HLEN, l4, bytes, at;
-    __u8 fixed[20], options[64] = {}, first;
+    struct dp_tcp_options options = {};
+    __u8 fixed[20], first;
     __be32 was, now;
     __u16 check;
 
@@ -67,8 +84,9 @@ static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_f
     if (bytes <= 20) return 0;
     bytes -= 20;
     if (bytes > DP_TCP_OPTIONS_MAX) return 0;
-    if (bpf_xdp_load_bytes(ctx, l4 + 20, options, bytes)) return 0;
-    at = dp_timestamp_find(options, bytes);
+    if (bpf_xdp_load_bytes(ctx, l4 + 20, options.bytes, bytes)) return 0;
+    options.length = bytes;
+    at = dp_timestamp_find(&options);
     if (!at || at & 1 || at > 36)
         return 0; /* at an odd offset the checksum's bytes would be swapped */
     if (bpf_xdp_load_bytes(ctx, l4 + 20 + at, &was, 4)) return 0;
