@@ -78,7 +78,7 @@ DP_INLINE void dp_down_settle(struct dp_flow *f, __u32 packets, __u32 bytes)
     if (packets > f->up - f->down) packets = f->up - f->down;
     f->down += packets;
     f->queue_bytes = f->queue_bytes > bytes ? f->queue_bytes - bytes : 0;
-    if (f->state == DP_FLOW_DRAINING && f->down == f->up) f->state = DP_FLOW_PERMITTED;
+    if (f->state == DP_FLOW_DRAINING && dp_flow_is_drained(f)) f->state = DP_FLOW_PERMITTED;
     if (f->state == DP_FLOW_PERMITTED) f->flags &= ~DP_FLOW_REAUTHORIZE;
     bpf_spin_unlock(&f->lock);
 }
@@ -112,15 +112,18 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
     __u32 tcp = d->scratch->head.key.protocol == DP_PROTO_TCP;
     /* Only the headers of TCP data went up; TCP sends it again. */
     __u32 given_up = d->established ? f->flags & DP_FLOW_SHORT : tcp && dp_down_is_again(f);
-    __u32 injected = f->flags & DP_FLOW_INJECTED;
+    __u32 injected = f->flags & DP_FLOW_INJECTED, on = d->bytes && !given_up;
 
     f->seen_ns = bpf_ktime_get_ns();
     f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
     /* A peer's clock need not be ours: the time in its SYN stays. */
     if (d->bytes && !d->inbound) dp_timestamp_advance(ctx, &d->scratch->head.key, f->created_ns);
-    if (!dp_down_closes(d, f, DP_FLOW_PERMITTED, 1, DP_REASON_HOLD_PERMITTED))
+    if (on) dp_flow_passes(f);
+    if (!dp_down_closes(d, f, DP_FLOW_PERMITTED, 1, DP_REASON_HOLD_PERMITTED)) {
+        if (on) dp_flow_passed(f);
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
-    if (!d->bytes || given_up) return XDP_DROP;
+    }
+    if (!on) return XDP_DROP;
     if (injected) d->scratch->meta.ticket = f->ticket;
     return dp_down_on(d, f);
 }
@@ -245,6 +248,7 @@ DP_INLINE int dp_down_release(const struct dp_down *d, struct dp_flow *f)
     if (!d->bytes || !left ||
         (state != DP_FLOW_DRAINING && state != DP_FLOW_PERMITTED && !d->established))
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    dp_flow_passes(f);
     dp_down_settle(f, 1, d->bytes);
     return dp_down_on(d, f);
 }
@@ -319,6 +323,7 @@ DP_INLINE int dp_down_flow(const struct dp_down *d, struct dp_flow *f)
     default: /* DISCARD; other kinds were refused before */
         dp_count(DP_REASON_DISCARDED, d->bytes);
         dp_down_settle(f, d->scratch->head.count, ~0u);
+        if (d->scratch->head.flags & DP_DOWNCALL_ABANDONED) dp_flow_drained(f);
         return XDP_DROP;
     }
 }

@@ -101,6 +101,23 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
     return dp_port_tag(skb, &s->way) ? dp_port_send(skb, &s->way) : TC_ACT_SHOT;
 }
 
+/* The packet came down for its flow, which counts it until it is through. */
+DP_INLINE int dp_port_passes(const struct dp_port_meta *m)
+{
+    return (m->op == DP_PORT_SEND && m->stage <= DP_STAGE_ESTABLISHED_OUT) ||
+           (m->op == DP_PORT_RECEIVE && (m->stage == DP_STAGE_ALE_IN ||
+                                         m->stage == DP_STAGE_ESTABLISHED_IN));
+}
+
+/* A function of its own for its stack. */
+static __noinline int dp_port_passed(struct dp_scratch *s)
+{
+    struct dp_flow *f = dp_flow_find(&s->flow_key);
+
+    if (f) dp_flow_passed(f);
+    return 0;
+}
+
 DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, struct dp_scratch *s)
 {
     int other = m->op == DP_PORT_ASK || m->op == DP_PORT_AGAIN; /* not a record of who injected */
@@ -158,6 +175,7 @@ SEC("tc") int dp_port_apply(struct __sk_buff *skb)
     s->way.back = 1;
     action = dp_port_do(skb, m, s);
     DP_FORGET(action);
+    if (dp_port_passes(m)) dp_port_passed(s);
     return action;
 foreign:
     dp_count(DP_REASON_PORT_FOREIGN_FRAME, skb->len);

@@ -104,6 +104,12 @@ DP_INLINE __u32 dp_flow_asked_under(const struct dp_flow *f)
     return f->flags & DP_FLOW_ESTABLISHING ? f->hop.generation : f->eval.generation;
 }
 
+/* Nothing of it is out: a newer packet overtakes none. Under the lock. */
+DP_INLINE int dp_flow_is_drained(const struct dp_flow *f)
+{
+    return f->up == f->down && !f->passing;
+}
+
 /* How a question ends, when the flow was held meanwhile: DP_REASON_HOLD_*. */
 DP_INLINE void dp_flow_close_count(const struct dp_flow *f, __u32 held, __u32 how, __u64 bytes)
 {
@@ -116,7 +122,7 @@ DP_INLINE void dp_flow_close_count(const struct dp_flow *f, __u32 held, __u32 ho
 }
 
 /* The flow leaves ASKED or HELD: `to` is its state, where PERMITTED is DRAINING while packets are
-   out besides the `settled` ones that have come down now. `how`: DP_REASON_HOLD_PERMITTED,
+   out besides the `settled` ones that have come down now, or have not left their port. `how`: DP_REASON_HOLD_PERMITTED,
    _BLOCKED, _EXPIRED or _ABANDONED. 0: somebody else was first, nothing has changed. */
 DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 how, __u64 bytes)
 {
@@ -132,7 +138,7 @@ DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 h
         f->use_bytes = 0;
         if (settled > f->up - f->down) settled = f->up - f->down;
         f->down += settled;
-        if (to == DP_FLOW_PERMITTED && f->down != f->up) to = DP_FLOW_DRAINING;
+        if (to == DP_FLOW_PERMITTED && !dp_flow_is_drained(f)) to = DP_FLOW_DRAINING;
         f->state = to;
         if (to == DP_FLOW_PERMITTED) f->flags &= ~DP_FLOW_REAUTHORIZE;
         if (to != DP_FLOW_ASKED && f->flags & DP_FLOW_ESTABLISHING)
@@ -145,10 +151,31 @@ DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 h
     return 1;
 }
 
+/* A packet that has come down by XDP goes on to TC, where others are behind it. */
+DP_INLINE void dp_flow_passes(struct dp_flow *f)
+{
+    bpf_spin_lock(&f->lock);
+    f->passing++;
+    bpf_spin_unlock(&f->lock);
+}
+
+/* It is through. */
+DP_INLINE void dp_flow_passed(struct dp_flow *f)
+{
+    bpf_spin_lock(&f->lock);
+    if (f->passing) f->passing--;
+    if (f->state == DP_FLOW_DRAINING && dp_flow_is_drained(f)) {
+        f->state = DP_FLOW_PERMITTED;
+        f->flags &= ~DP_FLOW_REAUTHORIZE;
+    }
+    bpf_spin_unlock(&f->lock);
+}
+
 /* What was on its way down has come, or is given up for lost. */
 DP_INLINE void dp_flow_drained(struct dp_flow *f)
 {
     bpf_spin_lock(&f->lock);
+    f->passing = 0;
     if (f->state == DP_FLOW_DRAINING) {
         f->state = DP_FLOW_PERMITTED;
         f->flags &= ~DP_FLOW_REAUTHORIZE;

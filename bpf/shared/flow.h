@@ -81,7 +81,7 @@ struct dp_cgroups {
 };
 
 struct dp_flow {
-    struct bpf_spin_lock lock; /* state, flags, counters up and down; zero in user space */
+    struct bpf_spin_lock lock; /* state, flags, up, down and passing; zero in user space */
     __u32 state;               /* enum dp_flow_state */
     __u32 flags;               /* DP_FLOW_* */
     __u32 vlan;   /* 0, or 0x10000 | tag control information of the packet that is out */
@@ -109,7 +109,7 @@ struct dp_flow {
     __u64 contexts;    /* a bit for each callout that has a context on the flow, at any layer */
     __u64 parent;      /* cookie of the listener that a TCP connection came by; 0: none */
     __u32 host_before; /* has packets of the flow that waited for its own question; 0: nobody has */
-    __u32 pad;
+    __u32 passing; /* packets that came down and have not left their port yet: DRAINING goes on */
     struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
     struct dp_eval hop;  /* the same of ALE_FLOW_ESTABLISHED, while it is asked */
 };
