@@ -105,8 +105,8 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
 DP_INLINE int dp_port_passes(const struct dp_port_meta *m)
 {
     return (m->op == DP_PORT_SEND && m->stage <= DP_STAGE_ESTABLISHED_OUT) ||
-           (m->op == DP_PORT_RECEIVE && (m->stage == DP_STAGE_ALE_IN ||
-                                         m->stage == DP_STAGE_ESTABLISHED_IN));
+           (m->op == DP_PORT_RECEIVE &&
+            (m->stage == DP_STAGE_ALE_IN || m->stage == DP_STAGE_ESTABLISHED_IN));
 }
 
 /* A function of its own for its stack. */

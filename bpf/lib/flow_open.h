@@ -122,8 +122,9 @@ DP_INLINE void dp_flow_close_count(const struct dp_flow *f, __u32 held, __u32 ho
 }
 
 /* The flow leaves ASKED or HELD: `to` is its state, where PERMITTED is DRAINING while packets are
-   out besides the `settled` ones that have come down now, or have not left their port. `how`: DP_REASON_HOLD_PERMITTED,
-   _BLOCKED, _EXPIRED or _ABANDONED. 0: somebody else was first, nothing has changed. */
+   out besides the `settled` ones that have come down now, or have not left their port. `how`:
+   DP_REASON_HOLD_PERMITTED, _BLOCKED, _EXPIRED or _ABANDONED. 0: somebody else was first, nothing
+   has changed. */
 DP_INLINE int dp_flow_closes(struct dp_flow *f, __u32 to, __u32 settled, __u32 how, __u64 bytes)
 {
     __u32 mine, held, counted, use_bytes;

@@ -195,8 +195,8 @@ static __noinline int dp_reject_other6(struct __sk_buff *skb, const struct dp_pa
            !bpf_skb_store_bytes(skb, ETH_HLEN, &out, sizeof out, BPF_F_INVALIDATE_HASH);
 }
 
-/* A TC action: the answer to scratch's packet on its way into the stack, or a drop where none can be
-   made. */
+/* A TC action: the answer to scratch's packet on its way into the stack, or a drop where none can
+   be made. */
 __noinline int dp_reject(struct __sk_buff *skb, __u32 ifindex)
 {
     struct dp_scratch *s = dp_scratch();

@@ -39,7 +39,8 @@ TEST_F(Established, APermitLetsThePacketGoOnBehindTheLayer) {
     ASSERT_EQ(in.action, XDP_PASS);
     EXPECT_EQ(in.meta().op, static_cast<std::uint32_t>(DP_PORT_RECEIVE));
     EXPECT_EQ(in.meta().stage, static_cast<std::uint32_t>(DP_STAGE_ESTABLISHED_IN));
-    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
+    EXPECT_EQ(flow().passing, 1u);
     EXPECT_EQ(flow().flags & both, static_cast<std::uint32_t>(DP_FLOW_ESTABLISHED));
     establishing(17);
     const Outcome out = run(answer(DP_ACTION_PERMIT, 17), datagram());

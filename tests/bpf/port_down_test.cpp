@@ -16,7 +16,8 @@ TEST_F(PortDown, PermitSendsThePacketOnItsInterface) {
     EXPECT_EQ(r.meta().ifindex, 5u);
     EXPECT_EQ(r.meta().mark, 3u);
     EXPECT_EQ(Bytes(r.out.begin() + sizeof(dp_port_meta), r.out.end()), packet);
-    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_DRAINING)) << "until TC has sent it";
+    EXPECT_EQ(flow().passing, 1u);
 }
 
 TEST_F(PortDown, BlockRejectsToTheLocalSocket) {
@@ -50,7 +51,8 @@ TEST_F(PortDown, HoldIsCompletedExactlyOnce) {
     EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE), syn()).action, XDP_PASS);
     EXPECT_EQ(count(DP_REASON_HOLD_PERMITTED), 1u);
     refused(head(DP_DOWNCALL_COMPLETE, DP_ACTION_BLOCK), syn(), DP_REASON_DOWNCALL_STATE);
-    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
+    EXPECT_EQ(flow().passing, 1u) << "the one that was permitted";
 }
 
 TEST_F(PortDown, AHoldsEndIsCountedOnceAndGivesItsPlaceBack) {
@@ -97,7 +99,7 @@ TEST_F(PortDown, AnAnswerInAHostsPlaceIsTheFiltersNotTheHeaders) {
     set(skeleton_->maps.flows, flow_key(), f);
     d.action = DP_ACTION_BLOCK;
     EXPECT_EQ(run(d, syn()).action, XDP_PASS) << "no filter is behind it";
-    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(flow().state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
     asked();
     d.flags = 0;
     d.action = DP_ACTION_NEXT;
@@ -131,9 +133,32 @@ TEST_F(PortDown, QueueDrainsBeforeTheFlowIsPermitted) {
     EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_PASS);
     EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
     EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_PASS);
-    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
     EXPECT_EQ(run(head(DP_DOWNCALL_RELEASE, 0, 17), datagram()).action, XDP_DROP)
         << "none is out any more";
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING)) << "TC sends them yet";
+    EXPECT_EQ(flow(17).passing, 3u);
+}
+
+TEST_F(PortDown, TheQueuesLastPacketMayBeGivenUp) {
+    asked(17, DP_FLOW_HELD, 2);
+    EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE, DP_ACTION_PERMIT, 17)).action, XDP_DROP)
+        << "without its packet";
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_DRAINING));
+    dp_downcall d = head(DP_DOWNCALL_DISCARD, 0, 17);
+    d.count = 1;
+    EXPECT_EQ(run(d).action, XDP_DROP);
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED)) << "none is on its way";
+}
+
+TEST_F(PortDown, WhatNeverLeftItsPortIsGivenUpWithTheRest) {
+    asked(17, DP_FLOW_HELD, 2);
+    EXPECT_EQ(run(head(DP_DOWNCALL_COMPLETE, DP_ACTION_PERMIT, 17), datagram()).action, XDP_PASS);
+    dp_downcall d = head(DP_DOWNCALL_DISCARD, 0, 17);
+    d.count = 1;
+    d.flags = DP_DOWNCALL_ABANDONED; // sluiced, after the watchdog's time
+    EXPECT_EQ(run(d).action, XDP_DROP);
+    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
+    EXPECT_EQ(flow(17).passing, 0u);
 }
 
 TEST_F(PortDown, DiscardAccountsForQueuedPackets) {
@@ -142,8 +167,8 @@ TEST_F(PortDown, DiscardAccountsForQueuedPackets) {
     dp_downcall d = head(DP_DOWNCALL_DISCARD, 0, 17);
     d.count = 1000; // more than are out
     EXPECT_EQ(run(d).action, XDP_DROP);
-    EXPECT_EQ(flow(17).state, static_cast<std::uint32_t>(DP_FLOW_PERMITTED));
     EXPECT_EQ(flow(17).down, 3u);
+    EXPECT_EQ(flow(17).passing, 1u) << "the one that was permitted";
 }
 
 TEST_F(PortDown, ReauthorizationCannotPend) {
