@@ -25,29 +25,20 @@ static __noinline int dp_port_ask_packet(struct __sk_buff *skb, struct dp_scratc
     return action;
 }
 
-/* A flow's next callout. */
+/* A flow's next callout. Who injected the packet stands in the flow's record until an answer. */
 static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch *s, __u32 stage)
 {
-    struct dp_flow_key *key = &s->flow_key;
     struct dp_ticket *t;
     struct dp_flow *f;
     __u64 number;
-    __u32 reason;
-    int action;
 
-    dp_flow_key_fill(key, &s->packet, stage >= DP_STAGE_ALE_OUT);
-    f = dp_flow_find(key);
+    dp_flow_key_fill(&s->flow_key, &s->packet, stage >= DP_STAGE_ALE_OUT);
+    f = dp_flow_find(&s->flow_key);
     if (!f || f->state != DP_FLOW_ASKED) return TC_ACT_SHOT;
-    dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, &s->packet);
-    dp_upcall_flow(&s->up, f, key);
-    dp_upcall_eval(&s->up, dp_flow_eval(f));
-    s->up.direction = f->flags & DP_FLOW_ESTABLISHING ? f->direction : stage < DP_STAGE_ALE_OUT;
     number = f->ticket;
     if (f->flags & DP_FLOW_INJECTED && (t = bpf_map_lookup_elem(&tickets, &number)))
-        s->up.injected = t->injected;
-    action = dp_upcall_skb(skb, &s->up, f->host, &reason);
-    if (reason) dp_flow_abandon(key, f);
-    return action;
+        s->way.injected = t->injected;
+    return dp_up_flow(skb, DP_UPCALL_CLASSIFY, stage < DP_STAGE_ALE_OUT);
 }
 
 /* The record of who injected the packet is used up. DP_REASON_*. */
