@@ -64,7 +64,8 @@ SLUICE_API NTSTATUS NTAPI FwpsCalloutUnregisterByKey0(const GUID *calloutKey);
  * STATUS_FWP_NULL_POINTER     completionHandle is NULL or unknown, or completionContext is NULL
  * STATUS_FWP_CANNOT_PEND      this classify re-authorises, or the layer cannot pend, or it is
  *                             pended already
- * STATUS_FWP_TCPIP_NOT_READY  the way to the kernel is gone
+ * STATUS_FWP_TCPIP_NOT_READY  the way to the kernel is gone, or the question is over: the watchdog
+ *                             answered it meanwhile, or the flow or socket ended
  * Thread: the one that runs classifyFn.
  * Windows: the system call waits in the kernel. Here connect() and sendto() go on, and what they
  * send is held: an application sees a connect that takes longer. Page: FwpsPendOperation0. */
@@ -79,8 +80,9 @@ SLUICE_API NTSTATUS NTAPI FwpsPendOperation0(HANDLE completionHandle, HANDLE *co
  * asked again there too, and the engine keeps the packet. May be called from any thread, also
  * before the classify that pended has returned, and from callbacks.
  *
- * completionContext  from FwpsPendOperation0. NULL, foreign, used up or outlived by its callout:
- *                    no effect, counted.
+ * completionContext  from FwpsPendOperation0. NULL, another process's, used up or outlived by its
+ *                    callout: no effect, counted (stale_completions, told at the process's end
+ *                    with SLUICE_LOG=debug).
  *                    The same if the flow, the socket or the hold's time ended before.
  * netBufferList      NULL, except at AUTH_RECV_ACCEPT: the clone that the callout injects. Stays the
  *                    caller's, to be injected or freed.

@@ -57,10 +57,12 @@ runtime::Engine::Options options_of_environment() {
 runtime::Engine &engine() {
     static auto *const instance = [] {
         auto *made = new runtime::Engine(options_of_environment());
-        std::atexit([] {
+        constexpr auto tell = [] {
             if (const std::string text = engine().counters().text(); !text.empty())
                 runtime::log().debug("run time: {}", text);
-        });
+        };
+        std::atexit(tell);
+        std::at_quick_exit(tell); // sluice-host
         return made;
     }();
     return *instance;

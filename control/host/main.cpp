@@ -151,5 +151,5 @@ int main(int argc, char **argv) {
     const int code = run(options, signals);
     std::fflush(nullptr);
     // Threads of libsluice and of plugins may still run: nothing is torn down under them.
-    std::_Exit(code);
+    std::quick_exit(code);
 }

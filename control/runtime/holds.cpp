@@ -2,13 +2,19 @@
 #include "runtime/holds.h"
 
 #include <algorithm>
+#include <random>
 
 namespace sluice::runtime {
 
 namespace {
 
-// Handles are spread and odd numbers above any small mistake, never addresses.
-constexpr std::uintptr_t handle_first = 0x10001, handle_step = 0x10;
+// Handles are spread and odd numbers above any small mistake, never addresses. Each process begins
+// elsewhere among 2^40 of them, so that the context of one is no number of another's.
+constexpr std::uintptr_t handle_step = 0x10;
+std::uintptr_t first_handle() {
+    std::random_device random;
+    return (std::uintptr_t{random()} << 16 | 0x10000) + (random() & 0xFFF0) + 1;
+}
 using Clock = std::chrono::steady_clock;
 // So long a question may lie unread when it is over.
 constexpr std::chrono::seconds over_kept{30};
@@ -62,7 +68,7 @@ std::shared_ptr<Hold> Holds::begin(std::shared_ptr<PortLink> port, Upcall upcall
     }
     if (can_pend) {
         Lock lock(mutex_);
-        last_handle_ = last_handle_ ? last_handle_ + handle_step : handle_first;
+        last_handle_ = last_handle_ ? last_handle_ + handle_step : first_handle();
         hold->completion = last_handle_;
         completions_.emplace(hold->completion, hold);
     }
@@ -152,14 +158,15 @@ void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_b
     }
     if (!absorbing_block) ++counters_.pend_mismatches;
     hold.state = Hold::State::held;
-    if (hold.early) { // one frame says both, pended and completed
-        hold.early->contexts |= answer.contexts;
-        finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
-        return;
+    // Of a flow one frame says both, pended and completed.
+    if (!hold.early || hold.upcall.of_operation()) {
+        Answer held{DP_ACTION_NONE, 0};
+        held.contexts = answer.contexts;
+        count_sent(send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, held));
     }
-    Answer held{DP_ACTION_NONE, 0};
-    held.contexts = answer.contexts;
-    count_sent(send_bare(*hold.port->io, DP_DOWNCALL_HELD, hold.upcall, held));
+    if (!hold.early) return;
+    hold.early->contexts |= answer.contexts;
+    finish(hold, DP_DOWNCALL_COMPLETE, *hold.early);
 }
 
 std::shared_ptr<Hold> Holds::consume(HANDLE context) {

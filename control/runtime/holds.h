@@ -11,9 +11,10 @@
 // packet; their question comes as a notice, and the socket's packets queue behind it.
 //
 // A completion may come while the classify that pended still runs: its answer waits for the return,
-// since the frame is in the callout's hands; it then goes without a HELD before it. Handles are
-// numbers that are never used again, so that a foreign, doubled or late one finds nothing. Lock
-// order: Hold, then Holds or PortLink; no lock is held in a callback.
+// since the frame is in the callout's hands; of a flow it then goes without a HELD before it.
+// Handles are numbers that are never used again, and other ones in each process, so that a foreign,
+// doubled or late one finds nothing. Lock order: Hold, then Holds or PortLink; no lock is held in a
+// callback.
 #pragma once
 
 #include <chrono>

@@ -126,6 +126,22 @@ TEST_F(Operations, ABlockDiscards) {
     EXPECT_EQ(port->sent()[2].header.flags, DP_DOWNCALL_OPERATION);
 }
 
+// The kernel counts a hold for it, as it does for a flow's, whose one frame says both.
+TEST_F(Operations, OneThatIsCompletedBeforeItsClassifyReturnedIsHeldAllTheSame) {
+    bool pended = false;
+    script = [&](const Asked &a) {
+        if (std::exchange(pended, true)) return a.answer(FWP_ACTION_PERMIT);
+        HANDLE context = nullptr;
+        EXPECT_EQ(engine->pend(a.metadata->completionHandle, &context), STATUS_SUCCESS);
+        engine->complete(context);
+        EXPECT_TRUE(port->sent().empty());
+        a.answer(FWP_ACTION_BLOCK, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
+    };
+    port->notify(question());
+    EXPECT_EQ(kinds(2), (std::vector<int>{DP_DOWNCALL_HELD, DP_DOWNCALL_COMPLETE}));
+    EXPECT_EQ(port->sent()[1].header.action, FWP_ACTION_PERMIT);
+}
+
 // The packet comes by another way than the question; it must not be let go before that is read.
 TEST_F(Operations, APacketThatIsReadFirstStillWaitsForItsQuestion) {
     std::atomic<bool> go{false};
