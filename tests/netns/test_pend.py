@@ -326,5 +326,58 @@ class Early(PendTest):
         self.assertEqual([data for _, data, _ in self.far_server.datagrams], [b"next"])
 
 
+class Queued(PendTest):
+    """Three datagrams behind a pended one, v4 and v6: what becomes of them when it is completed."""
+
+    def sent(self, what, family):
+        """Sends four, all of which wait; the sender, and who is to get them."""
+        self.ask_at(f"{what}_v{family}", protocol="udp")
+        origin, there = (self.client, self.far) if what == "connect" else (self.far, self.client)
+        receiver = self.serve(namespace=there, port=5000 + family)
+        sender = origin.socket(af(family), socket.SOCK_DGRAM)
+        self.addCleanup(sender.close)
+        sender.connect((server(family) if what == "connect" else own(family), 5000 + family))
+        before = self.daemon.reason("UPCALL")
+        for word in (b"one", b"two", b"three", b"four"):
+            sender.send(word)
+        self.daemon.wait_hold(state="held")
+        wait_for(lambda: self.daemon.reason("UPCALL") == before + 4, "three wait behind the first")
+        time.sleep(0.3)  # the host has read them
+        self.assertEqual(receiver.datagrams, [])
+        return sender, receiver
+
+    def completed(self, what, *words, keep=False, clone=False):
+        """What the receiver gets of them, and no more, also when more is sent."""
+        pender = self.pender("pend", *(["clone"] if clone else []), keep=keep)
+        for number, family in enumerate((4, 6)):
+            sender, receiver = self.sent(what, family)
+            pender.order("complete", number)
+            if clone:
+                self.assertEqual(pender.order("inject", number), SUCCESS)
+            wait_for(lambda: not self.daemon.holds(), "the hold is over")
+            wait_for(lambda: len(receiver.datagrams) >= len(words), f"{words} arrive")
+            sender.send(b"later")
+            wait_for(lambda: b"later" in [data for _, data, _ in receiver.datagrams], "the next one arrives")
+            time.sleep(0.3)
+            self.assertEqual([data for _, data, _ in receiver.datagrams], [*words, b"later"], f"v{family}")
+        self.balances(PERMITTED=2)
+        self.assertEqual(pender.counters()["released" if keep else "discarded"], 6)
+
+    def test_flushed_at_connect_but_for_the_clone(self):
+        self.completed("connect", b"one", clone=True)
+
+    def test_flushed_at_accept_but_for_the_clone(self):
+        self.completed("accept", b"one", clone=True)
+
+    def test_flushed_at_connect_without_a_clone(self):
+        self.completed("connect")
+
+    def test_kept_at_connect(self):
+        self.completed("connect", b"one", b"two", b"three", b"four", keep=True)
+
+    def test_kept_at_accept(self):
+        self.completed("accept", b"one", b"two", b"three", b"four", keep=True)
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
