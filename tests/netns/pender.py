@@ -47,8 +47,8 @@ class Pender:
         notes = [json.loads(line) for line in self.notes_file.read_text().splitlines()]
         return [n for n in notes if all(n.get(k) == v for k, v in wanted.items())]
 
-    def wait_notes(self, count=1, **wanted):
-        wait_for(lambda: len(self.notes(**wanted)) >= count, f"{count} classifies with {wanted}")
+    def wait_notes(self, count=1, timeout=10, **wanted):
+        wait_for(lambda: len(self.notes(**wanted)) >= count, f"{count} classifies with {wanted}", timeout)
         return self.notes(**wanted)
 
     def counters(self):
