@@ -235,7 +235,12 @@ void NTAPI classify(const FWPS_INCOMING_VALUES0 *values, const FWPS_INCOMING_MET
     note.put("injection", reinterpret_cast<UINT64>(context));
     mistakes(meta->completionHandle, note);
     out->actionType = again && told("refuse") ? FWP_ACTION_BLOCK : FWP_ACTION_PERMIT;
-    if (!told("pend") || state == FWPS_PACKET_INJECTED_BY_SELF) return;
+    if (!told("pend")) return;
+    if (state == FWPS_PACKET_INJECTED_BY_SELF) {
+        HANDLE none = nullptr;
+        note.put("pend", FwpsPendOperation0(meta->completionHandle, &none));
+        return;
+    }
     Pended one = describe(place, *values, *meta);
     if (packet && !again && told("clone")) note.put("clone", clone(*meta, packet, one));
     if (!again && told("wait")) wait_for_go();

@@ -7,7 +7,7 @@ import time
 import unittest
 
 from harness import ACK, CLIENT4, CLIENT6, ICMP6, PLUGINS, SYN, TCP, SluiceTest, af, wait_for
-from pender import INJECTED_BY_SELF, INJECTION, NOT_INJECTED, SUCCESS, PendTest, own
+from pender import CANNOT_PEND, INJECTED_BY_SELF, INJECTION, NOT_INJECTED, SUCCESS, PendTest, own
 
 CALLOUTS = ("pend_connect_v4", "pend_connect_v6", "pend_accept_v4", "pend_accept_v6")
 PEERS = 20
@@ -80,6 +80,7 @@ class Clones(PendTest):
         clone = self.pender_.wait_notes(2)[1]
         self.assertEqual((clone["injected"], clone["injection"]), (INJECTED_BY_SELF, INJECTION))
         self.assertEqual((clone["place"], clone["bit"], clone["reauthorize"], clone["pid"]), (self.place, 0, 0, pid))
+        self.assertEqual((clone["handle"], clone["pend"]), (1, CANNOT_PEND), "once is enough")
 
     def finish(self):
         time.sleep(0.3)  # what should not be there has time to come
@@ -105,6 +106,7 @@ class Clones(PendTest):
         self.assertEqual(here.accepted, 1)
         self.assertEqual(len([p for p in self.answers() if p.flags & (SYN | ACK) == SYN | ACK]), 1)
 
+    # ctest: vm
     def test_connection_v4(self):
         self.connection(4)
 
