@@ -30,6 +30,7 @@ DP_INLINE int dp_xdp_redirect(struct xdp_md *ctx, const struct dp_packet *p, str
         return dp_xdp_drop(p, DP_REASON_PORT_FRAME_TOO_BIG);
     dp_upcall_begin(up, DP_UPCALL_CLASSIFY, p);
     dp_upcall_ticket(up, &s->ticket, number);
+    dp_upcall_interface(up);
     if (bpf_xdp_adjust_head(ctx, -(int)sizeof *up) || bpf_xdp_store_bytes(ctx, 0, up, sizeof *up))
         return dp_xdp_drop(p, DP_REASON_INTERNAL);
     dp_upcall_counted(h, up->callout, DP_UPCALL_CLASSIFY, p->bytes);

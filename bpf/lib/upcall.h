@@ -34,6 +34,16 @@ DP_INLINE void dp_upcall_eval(struct dp_upcall *up, const struct dp_eval *e)
     up->rights = e->rights;
 }
 
+/* What its interface is. */
+DP_INLINE void dp_upcall_interface(struct dp_upcall *up)
+{
+    struct dp_nic *nic = bpf_map_lookup_elem(&nics, &up->ifindex);
+
+    if (!nic) return;
+    up->interface_type = nic->type;
+    up->tunnel_type = nic->tunnel;
+}
+
 DP_INLINE void dp_upcall_counted(struct dp_host *h, __u32 callout, __u8 kind, __u64 bytes)
 {
     struct dp_callout *c;
@@ -64,6 +74,7 @@ DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 h
         bytes += DP_EXE_PATH_MAX;
     }
     up->header_bytes = bytes;
+    dp_upcall_interface(up);
     *reason = DP_REASON_PORT_FRAME_TOO_BIG;
     if (skb->gso_segs <= 1 && skb->len + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
     *reason = DP_REASON_INTERNAL;

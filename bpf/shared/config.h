@@ -18,6 +18,8 @@ struct dp_nic {
     __u32 xdp; /* 1: the inbound MAC and IP packet layers are judged in XDP; 0: in TC ingress
                   (generic mode, lo) */
     __u32 loopback;
+    __u32 type;   /* IANA ifType */
+    __u32 tunnel; /* TUNNEL_TYPE, 0: none */
 };
 
 /* Map `ports`, hash by ifindex of the near end: whose port it is. */

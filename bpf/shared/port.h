@@ -73,8 +73,11 @@ struct dp_upcall {
     __u64 endpoint; /* socket cookie: transportEndpointHandle; 0: unknown */
     __u64 parent;   /* of the listener: parentEndpointHandle; 0: none */
     struct dp_injected injected;
+    __u16 interface_type; /* of ifindex: IANA ifType; 0: no interface has a part */
+    __u16 tunnel_type;    /* TUNNEL_TYPE, 0: none */
+    __u32 pad;
 };
-DP_ASSERT(sizeof(struct dp_upcall) == 200, "layout");
+DP_ASSERT(sizeof(struct dp_upcall) == 208, "layout");
 
 /* A notice: what a host is told without a packet, in its own ring buffer, which it maps itself
    (map `notices`, hash of ring buffers by host id). Then come header_bytes - sizeof(dp_upcall)

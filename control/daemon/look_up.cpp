@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <linux/if_arp.h>
 #include <sys/stat.h>
 #include <vector>
 
@@ -116,57 +115,13 @@ std::map<std::string, std::set<std::uint64_t>> containers_in(const std::string &
     return found;
 }
 
-std::uint32_t if_type_of(std::uint16_t arphrd) {
-    switch (arphrd) {
-    case ARPHRD_ETHER:
-        return 6;
-    case ARPHRD_LOOPBACK:
-        return 24;
-    case ARPHRD_PPP:
-        return 23;
-    case ARPHRD_SLIP:
-        return 28;
-    case ARPHRD_ATM:
-        return 37;
-    case ARPHRD_FDDI:
-        return 15;
-    case ARPHRD_IEEE80211:
-    case ARPHRD_IEEE80211_PRISM:
-    case ARPHRD_IEEE80211_RADIOTAP:
-        return 71;
-    case ARPHRD_IEEE1394:
-        return 144;
-    case ARPHRD_INFINIBAND:
-        return 199;
-    case ARPHRD_NONE: // tun, WireGuard: as their kin on Windows, propVirtual
-        return 53;
-    default:
-        return tunnel_type_of(arphrd) != 0 ? 131 : 1;
-    }
-}
-
-std::uint32_t tunnel_type_of(std::uint16_t arphrd) {
-    constexpr std::uint32_t other = 1, direct = 2;
-    switch (arphrd) {
-    case ARPHRD_TUNNEL:
-    case ARPHRD_TUNNEL6:
-    case ARPHRD_SIT:
-        return direct;
-    case ARPHRD_IPGRE:
-    case ARPHRD_IP6GRE:
-        return other;
-    default:
-        return 0;
-    }
-}
-
 compiler::Interface interface_of(const datapath::netlink::Link &link) {
     compiler::Interface out;
     out.index = link.ifindex;
     out.name = link.name;
     out.alias = link.alias;
-    out.type = if_type_of(link.type);
-    out.tunnel = tunnel_type_of(link.type);
+    out.type = datapath::if_type_of(link.type);
+    out.tunnel = datapath::tunnel_type_of(link.type);
     out.has_mac = link.mac.has_value();
     if (link.mac) out.mac = *link.mac;
     return out;

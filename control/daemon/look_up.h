@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "compiler/environment.h"
+#include "datapath/link_type.h"
 #include "datapath/netlink.h"
 
 namespace sluice::daemon {
@@ -31,7 +32,5 @@ std::map<std::string, std::set<std::uint64_t>> containers_in(const std::string &
                                                              const std::set<std::string> &names);
 
 compiler::Interface interface_of(const datapath::netlink::Link &link);
-std::uint32_t if_type_of(std::uint16_t arphrd);     // IANA ifType; 1 (other) if there is none
-std::uint32_t tunnel_type_of(std::uint16_t arphrd); // TUNNEL_TYPE; 0: no tunnel
 
 } // namespace sluice::daemon

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <net/if_arp.h>
 
 #include "datapath/attach_cgroup.h"
 #include "datapath/datapath_state.h"
+#include "datapath/link_type.h"
 #include "datapath/netlink.h"
 #include "datapath/rollback.h"
 #include "datapath/sysctl.h"
@@ -80,7 +82,7 @@ Result<void> Datapath::State::attach_lo(std::uint32_t ifindex) {
     record.accept_local = *accept;
     record.route_localnet = *route;
     auto done = devices.set(ifindex, record);
-    if (done) done = nics.set(ifindex, {0, 1});
+    if (done) done = nics.set(ifindex, {0, 1, if_type_of(ARPHRD_LOOPBACK), 0});
     if (done) done = sysctl::write(accept_local, 1);
     if (done) done = sysctl::write(route_localnet, 1);
     if (!done) {
@@ -126,7 +128,10 @@ Result<void> Datapath::State::add_nic(std::uint32_t ifindex, const std::string &
     Rollback undo;
     undo.add([&] { (void)nics.erase(ifindex); });
     undo.add([&] { (void)devices.erase(ifindex); });
-    if (auto done = nics.set(ifindex, {0, 0}); !done) return done;
+    const auto link = netlink::link(ifindex);
+    if (!link) return link.error();
+    dp_nic value{0, 0, if_type_of(link->type), tunnel_type_of(link->type)};
+    if (auto done = nics.set(ifindex, value); !done) return done;
     if (auto done = nic.attach_tc(); !done) return done;
     undo.add([&] { nic.detach(); });
     if (mode != XdpMode::generic) {
@@ -136,7 +141,7 @@ Result<void> Datapath::State::add_nic(std::uint32_t ifindex, const std::string &
     }
     if (auto done = devices.set(ifindex, nic.record()); !done) return done;
     // Last, so that between the two steps a packet is judged twice rather than not at all.
-    const dp_nic value{nic.record().xdp != 0, 0};
+    value.xdp = nic.record().xdp != 0;
     if (auto done = nics.set(ifindex, value); !done) return done;
     undo.keep();
     return {};

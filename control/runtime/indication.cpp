@@ -357,12 +357,6 @@ FWP_VALUE0 Indication::value_of(Fact fact, const Asked &asked) {
         return value8(h.key.protocol);
     case Fact::Flags:
         return value32(flags_);
-    case Fact::InterfaceIndex:
-        return value32(h.ifindex);
-    case Fact::ArrivalInterfaceIndex:
-        return inbound_ ? value32(h.ifindex) : FWP_VALUE0{};
-    case Fact::NexthopInterfaceIndex:
-        return inbound_ ? FWP_VALUE0{} : value32(h.ifindex);
     case Fact::Direction:
         return value32(h.direction);
     case Fact::OriginalIcmpType:
@@ -371,8 +365,9 @@ FWP_VALUE0 Indication::value_of(Fact fact, const Asked &asked) {
         return value32(asked.reason);
     case Fact::CompartmentId:
         return value32(h.compartment);
+    default:
+        return interface_value(fact);
     }
-    return {};
 }
 
 void Indication::fill_values(const Asked &asked) {

@@ -78,6 +78,7 @@ private:
     FWP_VALUE0 user_id();
     [[nodiscard]] FWP_VALUE0 port(bool local) const;
     [[nodiscard]] bool unspecified_address(const dp_addr &address) const;
+    FWP_VALUE0 interface_value(Fact fact);
     FWP_VALUE0 value_of(Fact fact, const Asked &asked);
     void fill_values(const Asked &asked);
     void fill_metadata(const Asked &asked);
@@ -98,6 +99,7 @@ private:
     FWP_BYTE_BLOB path_blob_{};
     std::array<std::uint8_t, 16> user_sid_{};
     FWP_BYTE_BLOB user_blob_{};
+    UINT64 luid_ = 0;
     FWP_BYTE_ARRAY16 local_bytes_{}, remote_bytes_{};
     std::vector<FWPS_INCOMING_VALUE0> fields_;
     FWPS_INCOMING_VALUES0 values_{};

@@ -79,12 +79,12 @@ TEST_F(Directory, ContainersAreFoundAnywhereInTheTree) {
 }
 
 TEST(LookUp, InterfacesHaveTheTypesOfIana) {
-    EXPECT_EQ(if_type_of(ARPHRD_ETHER), 6u);
-    EXPECT_EQ(if_type_of(ARPHRD_LOOPBACK), 24u);
-    EXPECT_EQ(if_type_of(ARPHRD_IPGRE), 131u);
-    EXPECT_EQ(if_type_of(ARPHRD_CAN), 1u);
-    EXPECT_EQ(tunnel_type_of(ARPHRD_ETHER), 0u);
-    EXPECT_EQ(tunnel_type_of(ARPHRD_SIT), 2u);
+    EXPECT_EQ(datapath::if_type_of(ARPHRD_ETHER), 6u);
+    EXPECT_EQ(datapath::if_type_of(ARPHRD_LOOPBACK), 24u);
+    EXPECT_EQ(datapath::if_type_of(ARPHRD_IPGRE), 131u);
+    EXPECT_EQ(datapath::if_type_of(ARPHRD_CAN), 1u);
+    EXPECT_EQ(datapath::tunnel_type_of(ARPHRD_ETHER), 0u);
+    EXPECT_EQ(datapath::tunnel_type_of(ARPHRD_SIT), 2u);
     datapath::netlink::Link link;
     link.ifindex = 7;
     link.name = "eth0";

@@ -76,6 +76,32 @@ TEST(Indication, FillsTheFieldsThatAreKnownAndLeavesTheRestEmpty) {
     EXPECT_EQ(in.metadata()->compartmentId, 3u);
 }
 
+TEST(Indication, AnInterfaceIsWhatItIsToFilters) {
+    Upcall u = connect_v4(17);
+    u.header.interface_type = 131;
+    u.header.tunnel_type = 2;
+    const UINT64 luid = UINT64{131} << 48 | UINT64{7} << 24;
+    Indication out(u, {}, {});
+    EXPECT_EQ(*field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_LOCAL_INTERFACE).uint64, luid);
+    EXPECT_EQ(field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_INTERFACE_TYPE).uint32, 131u);
+    EXPECT_EQ(field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_TUNNEL_TYPE).uint32, 2u);
+    EXPECT_EQ(*field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_NEXTHOP_INTERFACE).uint64, luid);
+    EXPECT_EQ(field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_NEXTHOP_INTERFACE_TYPE).uint32, 131u);
+    EXPECT_EQ(field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_NEXTHOP_TUNNEL_TYPE).uint32, 2u);
+    EXPECT_EQ(field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_IP_ARRIVAL_INTERFACE).type, FWP_EMPTY);
+    EXPECT_EQ(field(out, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ARRIVAL_INTERFACE_TYPE).type, FWP_EMPTY);
+    u.header.direction = DP_DIRECTION_INBOUND;
+    u.header.layer = FWPS_LAYER_INBOUND_IPPACKET_V6;
+    Indication in(u, {}, {});
+    EXPECT_EQ(*field(in, FWPS_FIELD_INBOUND_IPPACKET_V6_IP_LOCAL_INTERFACE).uint64, luid);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_IPPACKET_V6_INTERFACE_TYPE).uint32, 131u);
+    u.header.layer = FWPS_LAYER_ALE_AUTH_LISTEN_V4;
+    u.header.ifindex = u.header.interface_type = 0;
+    Indication listening(u, {}, {});
+    EXPECT_EQ(field(listening, FWPS_FIELD_ALE_AUTH_LISTEN_V4_IP_LOCAL_INTERFACE).type, FWP_EMPTY);
+    EXPECT_EQ(field(listening, FWPS_FIELD_ALE_AUTH_LISTEN_V4_INTERFACE_TYPE).type, FWP_EMPTY);
+}
+
 TEST(Indication, DataBeginsAtTheTransportHeaderAndEndsBeforeThePadding) {
     const Upcall u = connect_v4(17);
     auto bytes = packet();

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fields that are about an interface, as the compiler of filters has them.
+#include "runtime/indication.h"
+
+namespace sluice::runtime {
+
+namespace {
+
+enum class Property { index, luid, type, tunnel };
+
+FWP_VALUE0 number(UINT32 v) {
+    FWP_VALUE0 out{};
+    out.type = FWP_UINT32;
+    out.uint32 = v;
+    return out;
+}
+
+FWP_VALUE0 property_of(const dp_upcall &h, Property property, UINT64 &luid) {
+    FWP_VALUE0 out{};
+    if (h.ifindex == 0) return out; // a bind or listen
+    if (property == Property::index) return number(h.ifindex);
+    if (h.interface_type == 0) return out; // the NIC went meanwhile
+    if (property == Property::type) return number(h.interface_type);
+    if (property == Property::tunnel) return number(h.tunnel_type);
+    luid = UINT64{h.interface_type} << 48 | UINT64{h.ifindex} << 24; // NET_LUID
+    out.type = FWP_UINT64;
+    out.uint64 = &luid;
+    return out;
+}
+
+} // namespace
+
+FWP_VALUE0 Indication::interface_value(Fact fact) {
+    const auto here = [this](Property p) { return property_of(upcall_.header, p, luid_); };
+    const auto arrival = [&](Property p) { return inbound_ ? here(p) : FWP_VALUE0{}; };
+    const auto nexthop = [&](Property p) { return inbound_ ? FWP_VALUE0{} : here(p); };
+    switch (fact) {
+    case Fact::InterfaceIndex:
+        return here(Property::index);
+    case Fact::InterfaceLuid:
+        return here(Property::luid);
+    case Fact::InterfaceType:
+        return here(Property::type);
+    case Fact::TunnelType:
+        return here(Property::tunnel);
+    case Fact::ArrivalInterfaceIndex:
+        return arrival(Property::index);
+    case Fact::ArrivalInterfaceLuid:
+        return arrival(Property::luid);
+    case Fact::ArrivalInterfaceType:
+        return arrival(Property::type);
+    case Fact::ArrivalTunnelType:
+        return arrival(Property::tunnel);
+    case Fact::NexthopInterfaceIndex:
+        return nexthop(Property::index);
+    case Fact::NexthopInterfaceLuid:
+        return nexthop(Property::luid);
+    case Fact::NexthopInterfaceType:
+        return nexthop(Property::type);
+    case Fact::NexthopTunnelType:
+        return nexthop(Property::tunnel);
+    default:
+        return {};
+    }
+}
+
+} // namespace sluice::runtime
