@@ -276,6 +276,8 @@ struct dp_way {
     __u32 back;    /* it comes back from a host: the device at hand is a port */
     __u16 of_flow; /* it passes its flow's layers: it is for, or from, this machine */
     __u16 indicated; /* its flow has been at ALE_FLOW_ESTABLISHED before */
+    __u32 seen;      /* dp_seen: what to leave in the packet for the device beneath; 0: nothing */
+    __u32 pad;
     __u64 operation; /* for which it has waited; 0: for none */
     struct dp_injected injected;
 };

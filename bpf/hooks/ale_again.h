@@ -1,11 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* A flow that has an entry is judged once more: a permitted one under a newer policy, by its next
-   packet of either direction; one whose hold its callout has closed, by the clone that is injected.
- */
+/* A flow that has an entry is judged once more: a permitted one under a newer policy, where it uses
+   another interface, or as sluiced says, by its next packet of either direction; one whose hold its
+   callout has closed, by the clone that is injected. */
 #ifndef SLUICE_BPF_HOOKS_ALE_AGAIN_H
 #define SLUICE_BPF_HOOKS_ALE_AGAIN_H
 
 #include "hooks/ale_ask.h"
+
+/* The packet is not where the flow's last one in this direction was, or sluiced has a reason. */
+DP_INLINE int dp_flow_strays(const struct dp_out *o, const struct dp_flow *f)
+{
+    return !!(((o->inbound ? f->arrival : f->nexthop) ^ o->ifindex) | f->due);
+}
+
+/* What comes back from a host is where the host or the flow says. To a group or on lo there is no
+   other interface, or every one. A device beneath another sees the packet once more. */
+DP_INLINE int dp_flow_can_move(const struct dp_out *o, const struct dp_flow *f)
+{
+    if (o->scratch->way.back || f->flags & (DP_FLOW_LOOPBACK | DP_FLOW_GROUP)) return 0;
+    if (dp_address_type(&o->key->remote, 0) != DP_ADDRESS_UNICAST) return 0;
+    return o->skb->tc_index != dp_seen(f, o->inbound);
+}
+
+/* Each direction has its interface: the first one is learned, another one is a new one. */
+DP_INLINE __u32 dp_flow_moves(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 before = o->inbound ? f->arrival : f->nexthop;
+
+    if (before == o->ifindex || !dp_flow_can_move(o, f)) return 0;
+    if (o->inbound)
+        f->arrival = o->ifindex;
+    else
+        f->nexthop = o->ifindex;
+    if (!before) return 0;
+    f->ifindex = o->ifindex;
+    return o->inbound ? DP_REAUTHORIZE_NEW_ARRIVAL_INTERFACE : DP_REAUTHORIZE_NEW_NEXTHOP_INTERFACE;
+}
+
+/* Why a permitted flow is judged again for the packet at hand: DP_REAUTHORIZE_*; 0: it need not be.
+ */
+DP_INLINE __u32 dp_again_reason(const struct dp_out *o, struct dp_flow *f)
+{
+    __u32 reason = f->generation != dp_generation() ? DP_REAUTHORIZE_POLICY_CHANGE : 0;
+
+    if (f->due) reason |= __sync_lock_test_and_set(&f->due, 0);
+    return reason | dp_flow_moves(o, f);
+}
 
 /* A permitted flow goes to the callout that the newer policy names, admitted by dp_use_admit. */
 DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
@@ -20,6 +60,7 @@ DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
     if (mine) {
         f->state = DP_FLOW_ASKED;
         f->flags |= DP_FLOW_REAUTHORIZE;
+        f->round++;
         f->up = frames;
         f->down = 0;
     }
@@ -34,12 +75,15 @@ DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
     return dp_out_drop(o, DP_REASON_CALLOUT_UNREGISTERED);
 }
 
-DP_INLINE int dp_again(const struct dp_out *o, struct dp_flow *f)
+DP_INLINE int dp_again(const struct dp_out *o, struct dp_flow *f, __u32 reason)
 {
     int r;
 
     o->scratch->eval = f->eval;
-    r = dp_out_judge(o, f, DP_REAUTHORIZE_POLICY_CHANGE);
+    dp_eval_again(&o->scratch->eval, reason);
+    f->again = reason;
+    o->scratch->way.seen = dp_seen(f, o->inbound);
+    r = dp_out_judge(o, f, reason);
     if (r == DP_CLASSIFY_CALLOUT) {
         r = dp_use_admit(&o->scratch->key, &o->scratch->eval, &f->process, o->packet->bytes);
         DP_FORGET(r);

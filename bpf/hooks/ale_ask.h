@@ -23,17 +23,6 @@ DP_INLINE int dp_out_judge(const struct dp_out *o, const struct dp_flow *f, __u3
     return dp_flow_judge(&j, &s->key, &s->eval);
 }
 
-/* The owner of a packet that waited for an operation: no socket is at hand when it comes back. */
-DP_INLINE void dp_owner_of_operation(struct dp_flow *f, __u64 id)
-{
-    struct dp_operation *op = bpf_map_lookup_elem(&operations, &id);
-
-    if (!op) return;
-    f->process = op->process;
-    f->cgroups = op->cgroups;
-    f->cookie = op->cookie;
-}
-
 /* Functions that are global, here and below, are verified once and not once a path. */
 
 /* A new entry in scratch, not in the table yet. */
@@ -60,6 +49,8 @@ __noinline int dp_flow_prepare(struct __sk_buff *skb, __u32 flags, __u32 directi
     f->seen_ns = f->created_ns;
     f->cookie = inbound || s->way.back ? 0 : bpf_get_socket_cookie(skb);
     f->ifindex = s->way.ifindex;
+    f->arrival = inbound ? f->ifindex : 0;
+    f->nexthop = inbound ? 0 : f->ifindex;
     f->vlan = s->way.vlan;
     f->mark = skb->mark;
     f->priority = skb->priority;
@@ -68,6 +59,7 @@ __noinline int dp_flow_prepare(struct __sk_buff *skb, __u32 flags, __u32 directi
     if (dp_is_icmp(p->protocol)) f->icmp = p->source_port << 8 | p->destination_port;
     if (p->group) f->flags |= DP_FLOW_GROUP;
     if (dp_addr_is_loopback(&k->remote)) f->flags |= DP_FLOW_LOOPBACK;
+    s->way.seen = dp_seen(f, inbound);
     if (inbound) return 0;
     dp_owner_copy(f, dp_socket_of(skb));
     if (s->way.operation) dp_owner_of_operation(f, s->way.operation);
@@ -149,8 +141,9 @@ __noinline int dp_up_flow(struct __sk_buff *skb, __u32 kind, __u32 inbound)
     }
     dp_upcall_begin(up, kind, &s->packet);
     dp_upcall_flow(up, f, &s->flow_key);
-    dp_upcall_eval(up, dp_flow_eval(f));
+    dp_upcall_question(up, f);
     up->direction = f->flags & DP_FLOW_ESTABLISHING ? f->direction : inbound;
+    up->ifindex = s->way.ifindex;
     up->injected = s->way.injected;
     if (kind == DP_UPCALL_QUEUED)
         up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
@@ -358,7 +351,7 @@ DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
 {
     struct dp_eval *question = dp_flow_eval(f);
     __u64 asked = question->asked_id;
-    __u32 under = question->generation, to = DP_FLOW_BLOCKED;
+    __u32 under = dp_flow_asked_under(f), to = DP_FLOW_BLOCKED;
     int r;
 
     if (f->state == DP_FLOW_DRAINING) {

@@ -126,6 +126,8 @@ DP_INLINE int dp_in_blocked(const struct dp_out *o, const struct dp_flow *f)
 
 DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
 {
+    __u32 again;
+
     switch (f->state) {
     case DP_FLOW_PERMITTED:
         if (dp_is_syn(o->packet) && dp_flow_is_over(f)) {
@@ -133,7 +135,11 @@ DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
             if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_in_unknown(o);
         }
-        if (f->generation != dp_generation()) return dp_again(o, f);
+        if (f->generation != dp_generation() || dp_flow_strays(o, f)) {
+            again = dp_again_reason(o, f);
+            if (again) return dp_again(o, f, again);
+        }
+        o->scratch->way.seen = dp_seen(f, 1);
         dp_flow_touch(f, o->packet, 0);
         o->scratch->way.indicated = dp_flow_is_indicated(f);
         return DP_PASS;

@@ -15,7 +15,8 @@ DP_INLINE int dp_out_first(const struct dp_out *o, __u32 flags)
     int r;
 
     __builtin_memset(e, 0, sizeof *e);
-    r = dp_out_judge(o, f, flags & DP_FLOW_MID_STREAM ? DP_REAUTHORIZE_MID_STREAM : 0);
+    if (flags & DP_FLOW_MID_STREAM) f->again = DP_REAUTHORIZE_MID_STREAM;
+    r = dp_out_judge(o, f, f->again);
     return dp_out_decide(o, f, r, 1);
 }
 
@@ -30,6 +31,7 @@ DP_INLINE int dp_out_accepted(const struct dp_out *o)
 
     dp_owner_of_listener(f, o->skb, o->packet);
     __builtin_memset(e, 0, sizeof *e);
+    f->again = reason;
     r = dp_out_judge(o, f, reason);
     return dp_out_decide(o, f, r, 1);
 }
@@ -73,6 +75,7 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
     int syn = (o->packet->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK)) == DP_TCP_SYN &&
               o->packet->protocol == DP_PROTO_TCP;
     int other = (syn || o->packet->protocol == DP_PROTO_UDP) && dp_out_other_socket(o, f);
+    __u32 again;
 
     switch (f->state) {
     case DP_FLOW_PERMITTED:
@@ -82,7 +85,11 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
             return dp_out_first(o, 0);
         }
         if (syn && dp_out_doubles(f)) return dp_out_drop(o, DP_REASON_HELD);
-        if (f->generation != generation) return dp_again(o, f);
+        if (f->generation != generation || dp_flow_strays(o, f)) {
+            again = dp_again_reason(o, f);
+            if (again) return dp_again(o, f, again);
+        }
+        o->scratch->way.seen = dp_seen(f, 0);
         dp_flow_touch(f, o->packet, 1);
         o->scratch->way.indicated = dp_flow_is_indicated(f);
         /* An accepted connection is known by its socket from the answer to the SYN on. */

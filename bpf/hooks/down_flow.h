@@ -18,7 +18,7 @@ DP_INLINE void dp_down_meta(const struct dp_down *d, __u32 op, const struct dp_f
 {
     d->scratch->meta.op = op;
     d->scratch->meta.stage = dp_down_stage(d, f);
-    d->scratch->meta.ifindex = f->ifindex;
+    d->scratch->meta.ifindex = dp_flow_nic(f, d->inbound);
     d->scratch->meta.mark = f->mark;
     d->scratch->meta.priority = f->priority;
     d->scratch->meta.vlan = f->vlan;
@@ -55,9 +55,11 @@ DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
     if (d->scratch->head.filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
     dp_down_contexts(d, &d->scratch->head.key, f);
     if (!dp_down_keep(d, e)) return -DP_REASON_TOO_MANY_HOPS;
-    dp_key_question(key, &d->scratch->head.key, f, f->ifindex, d->inbound);
-    DP_NUMBER(key, REAUTHORIZE_REASON) =
-        f->flags & DP_FLOW_REAUTHORIZE ? DP_REAUTHORIZE_POLICY_CHANGE : 0;
+    dp_key_question(key, &d->scratch->head.key, f, dp_flow_nic(f, d->inbound), d->inbound);
+    if (f->flags & DP_FLOW_REAUTHORIZE) {
+        DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_REAUTHORIZE;
+        DP_NUMBER(key, REAUTHORIZE_REASON) = f->again;
+    }
     r = dp_classify(key, e);
     DP_FORGET(r);
     if (r == DP_CLASSIFY_CALLOUT && d->bytes) { /* on to another, with the place that it has */

@@ -10,18 +10,26 @@
 #include "lib/work.h"
 #include "shared/judge.h"
 
+/* Where a callout is to be asked the reasons that no newer policy shows stay due. */
 DP_INLINE int dp_judge_flow(const struct dp_flow_key *key, struct dp_flow *f, struct dp_work *w)
 {
+    int inbound = f->direction == DP_DIRECTION_INBOUND;
+    __u32 due = __sync_lock_test_and_set(&f->due, 0);
     struct dp_judging j = {.key = key,
                            .flow = f,
-                           .ifindex = f->ifindex,
-                           .inbound = f->direction == DP_DIRECTION_INBOUND,
-                           .reauthorize = DP_REAUTHORIZE_POLICY_CHANGE};
+                           .ifindex = dp_flow_nic(f, inbound),
+                           .inbound = inbound,
+                           .reauthorize = due};
     int r;
 
+    if (f->generation != dp_generation()) j.reauthorize |= DP_REAUTHORIZE_POLICY_CHANGE;
     w->eval = f->eval;
+    dp_eval_again(&w->eval, due);
     r = dp_flow_judge(&j, &w->key, &w->eval);
-    if (r == DP_CLASSIFY_CALLOUT) return DP_JUDGE_ASK;
+    if (r == DP_CLASSIFY_CALLOUT) {
+        if (due) __sync_fetch_and_or(&f->due, due);
+        return DP_JUDGE_ASK;
+    }
     if (dp_flow_judged(f, &w->eval, r, key->protocol)) return DP_JUDGE_PERMIT;
     f->flags &= ~DP_FLOW_TO_CUT; /* whoever asks cuts it now */
     return DP_JUDGE_BLOCK;
@@ -38,19 +46,21 @@ DP_INLINE int dp_judge_forget(const struct dp_flow_key *key, __u64 contexts)
     return DP_JUDGE_ENDED;
 }
 
-DP_INLINE int dp_judge_again(const struct dp_judge_request *request)
+/* due: DP_REAUTHORIZE_*, which a flow that is asked about keeps for later. */
+DP_INLINE int dp_judge_again(const struct dp_judge_request *request, __u32 due)
 {
     struct dp_flow *f = dp_flow_find(&request->key);
     struct dp_work *w;
     int r;
 
     if (!f) return DP_JUDGE_OTHER;
+    if (due) __sync_fetch_and_or(&f->due, due);
     if (f->state == DP_FLOW_BLOCKED && f->flags & DP_FLOW_TO_CUT) { /* a packet was first */
         f->flags &= ~DP_FLOW_TO_CUT;
         return DP_JUDGE_BLOCK;
     }
     if (f->state != DP_FLOW_PERMITTED) return DP_JUDGE_OTHER;
-    if (f->generation == dp_generation()) return DP_JUDGE_CURRENT;
+    if (f->generation == dp_generation() && !f->due) return DP_JUDGE_CURRENT;
     w = dp_work_take();
     if (!w) return DP_JUDGE_OTHER;
     r = dp_judge_flow(&request->key, f, w);
@@ -84,7 +94,8 @@ SEC("tc") int dp_judge(struct __sk_buff *skb)
     if (bpf_skb_load_bytes(skb, 0, &request, sizeof request)) return DP_JUDGE_OTHER;
     switch (request.order) {
     case DP_JUDGE_REAUTHORIZE:
-        return dp_judge_again(&request);
+    case DP_JUDGE_DUE:
+        return dp_judge_again(&request, request.order == DP_JUDGE_DUE ? request.ticket : 0);
     case DP_JUDGE_END:
         if (!dp_flow_find(&request.key)) return DP_JUDGE_OTHER;
         r = dp_flow_end(&request.key, request.ticket, 0);

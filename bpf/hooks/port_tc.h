@@ -100,12 +100,15 @@ DP_INLINE int dp_port_passes(const struct dp_port_meta *m)
             (m->stage == DP_STAGE_ALE_IN || m->stage == DP_STAGE_ESTABLISHED_IN));
 }
 
-/* A function of its own for its stack. */
-static __noinline int dp_port_passed(struct dp_scratch *s)
+/* A function of its own for its stack. What is delivered was seen at the NIC: a device above that
+   is no move. */
+static __noinline int dp_port_passed(struct __sk_buff *skb, struct dp_scratch *s)
 {
     struct dp_flow *f = dp_flow_find(&s->flow_key);
 
-    if (f) dp_flow_passed(f);
+    if (!f) return 0;
+    dp_flow_passed(f);
+    if (s->meta.op == DP_PORT_RECEIVE) skb->tc_index = dp_seen(f, 1);
     return 0;
 }
 
@@ -166,7 +169,7 @@ SEC("tc") int dp_port_apply(struct __sk_buff *skb)
     s->way.back = 1;
     action = dp_port_do(skb, m, s);
     DP_FORGET(action);
-    if (dp_port_passes(m)) dp_port_passed(s);
+    if (dp_port_passes(m)) dp_port_passed(skb, s);
     return action;
 foreign:
     dp_count(DP_REASON_PORT_FOREIGN_FRAME, skb->len);

@@ -83,11 +83,14 @@ __noinline int dp_stage_ale_in(struct __sk_buff *skb)
     struct dp_scratch *s = dp_scratch();
     struct dp_flow *f;
     struct dp_out o;
+    int action;
 
     if (!s) return TC_ACT_SHOT;
     o = dp_out_of(skb, s, 1);
     f = dp_flow_find(o.key);
-    return f ? dp_in_known(&o, f) : dp_in_unknown(&o);
+    action = f ? dp_in_known(&o, f) : dp_in_unknown(&o);
+    if (action == DP_PASS) dp_out_seen(&o);
+    return action;
 }
 
 /* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.

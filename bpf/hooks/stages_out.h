@@ -39,12 +39,13 @@ __noinline int dp_stage_ale_out(struct __sk_buff *skb)
     if (action == DP_REFUSED) return dp_out_refuse(&o, DP_REASON_BIND_BLOCKED);
     if (action != DP_PASS) return action;
     f = dp_flow_find(o.key);
-    if (f) return dp_out_known(&o, f);
     /* What is neither TCP nor UDP has an entry only where a filter could ask for one. */
-    if (s->packet.protocol != DP_PROTO_TCP && s->packet.protocol != DP_PROTO_UDP &&
+    if (!f && s->packet.protocol != DP_PROTO_TCP && s->packet.protocol != DP_PROTO_UDP &&
         !dp_flow_has_layers(o.key, DP_LAYER_ALE_AUTH_CONNECT_V4))
         return DP_PASS;
-    return dp_out_unknown(&o);
+    action = f ? dp_out_known(&o, f) : dp_out_unknown(&o);
+    if (action == DP_PASS) dp_out_seen(&o);
+    return action;
 }
 
 /* The layers behind the flow's. */

@@ -46,6 +46,14 @@ DP_INLINE int dp_flow_has_layers(const struct dp_flow_key *k, __u32 begins)
            dp_layer_has_rows(dp_established_layer(k));
 }
 
+/* In tc_index of a packet that ALE has let pass at a device that has others beneath it (VLAN,
+   bridge, bond): they judge it too, but for them the flow has not moved. By flow, since a tunnel's
+   outer packet keeps the field. */
+DP_INLINE __u32 dp_seen(const struct dp_flow *f, __u32 inbound)
+{
+    return 0x8000 | (inbound ? 0x4000 : 0) | (f->ticket & 0x3fff);
+}
+
 /* What a packet brings that is new to the data plane. */
 DP_INLINE void dp_way_new(struct dp_scratch *s, struct __sk_buff *skb)
 {
@@ -64,6 +72,11 @@ DP_INLINE struct dp_view dp_out_view(const struct dp_out *o)
                         .inbound = o->inbound,
                         .vlan = vlan ? 0x1000 | (vlan & 0xfff) : 0};
     return v;
+}
+
+DP_INLINE void dp_out_seen(const struct dp_out *o)
+{
+    if (o->scratch->way.seen) o->skb->tc_index = o->scratch->way.seen;
 }
 
 DP_INLINE int dp_out_drop(const struct dp_out *o, __u32 reason)

@@ -30,6 +30,16 @@ DP_INLINE int dp_flow_judge(const struct dp_judging *j, struct dp_key *key, stru
     return r;
 }
 
+/* A newer policy asks a callout only what it has not answered yet. Any other reason to judge a flow
+   again puts the questions anew. */
+DP_INLINE void dp_eval_again(struct dp_eval *e, __u32 reason)
+{
+    if (!(reason & ~DP_REAUTHORIZE_POLICY_CHANGE)) return;
+    e->generation = 0;
+    e->answers = 0;
+    __builtin_memset(e->answer, 0, sizeof e->answer);
+}
+
 /* Writes the verdict on a permitted flow under a newer policy. 1: it goes on. A connection that
    does not is sluiced's to cut: to reset our end here would leave nobody to tell the peer. */
 DP_INLINE int dp_flow_judged(struct dp_flow *f, const struct dp_eval *eval, int result,

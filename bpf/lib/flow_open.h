@@ -98,10 +98,11 @@ DP_INLINE __u64 dp_flow_asked(struct dp_flow *f)
     return dp_flow_eval(f)->asked_id;
 }
 
-/* The low half of the generation that asks. */
+/* The low half of the open question's number. */
 DP_INLINE __u32 dp_flow_asked_under(const struct dp_flow *f)
 {
-    return f->flags & DP_FLOW_ESTABLISHING ? f->hop.generation : f->eval.generation;
+    if (f->flags & DP_FLOW_ESTABLISHING) return f->hop.generation;
+    return dp_question_number(f->eval.generation, f->round);
 }
 
 /* Nothing of it is out: a newer packet overtakes none. Under the lock. */

@@ -99,6 +99,14 @@ DP_INLINE void dp_flow_touch(struct dp_flow *f, const struct dp_packet *p, int o
     dp_flow_tcp_flags(f, p, outbound);
 }
 
+/* The NIC for a packet of the flow. */
+DP_INLINE __u32 dp_flow_nic(const struct dp_flow *f, __u32 inbound)
+{
+    __u32 nic = inbound ? f->arrival : f->nexthop;
+
+    return nic ? nic : f->ifindex;
+}
+
 /* The connection that the entry stood for is over or another one; a SYN now begins a new one. */
 DP_INLINE int dp_flow_is_over(const struct dp_flow *f)
 {

@@ -37,4 +37,15 @@ DP_INLINE void dp_owner_of_listener(struct dp_flow *f, struct __sk_buff *skb,
     bpf_sk_release(sk);
 }
 
+/* The owner of a packet that waited for an operation: no socket is at hand when it comes back. */
+DP_INLINE void dp_owner_of_operation(struct dp_flow *f, __u64 id)
+{
+    struct dp_operation *op = bpf_map_lookup_elem(&operations, &id);
+
+    if (!op) return;
+    f->process = op->process;
+    f->cgroups = op->cgroups;
+    f->cookie = op->cookie;
+}
+
 #endif

@@ -90,6 +90,13 @@ drop:
     return TC_ACT_SHOT;
 }
 
+DP_INLINE void dp_upcall_question(struct dp_upcall *up, struct dp_flow *f)
+{
+    dp_upcall_eval(up, dp_flow_eval(f));
+    if (!(f->flags & DP_FLOW_ESTABLISHING))
+        up->generation = dp_question_number(f->eval.generation, f->round);
+}
+
 DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
                               const struct dp_flow_key *k)
 {
@@ -106,6 +113,7 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     if (f->flags & DP_FLOW_LOOPBACK) up->condition_flags |= DP_CONDITION_IS_LOOPBACK;
     if (f->flags & (DP_FLOW_ASKED_BEFORE | DP_FLOW_MID_STREAM) && !(f->flags & DP_FLOW_INJECTED))
         up->condition_flags |= DP_CONDITION_IS_REAUTHORIZE;
+    if (up->condition_flags & DP_CONDITION_IS_REAUTHORIZE) up->reauthorize = f->again;
     if (!(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED | DP_FLOW_ESTABLISHING)))
         up->flags |= DP_UPCALL_MAY_PEND;
     if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;

@@ -94,7 +94,7 @@ struct dp_flow {
     __u64 cookie;      /* socket cookie, 0: unknown */
     __u64 packets, bytes;
     __u32 host;    /* asked; key of `hosts` */
-    __u32 ifindex; /* the NIC it uses */
+    __u32 ifindex; /* the NIC it uses: of the packet that was judged last */
     __u32 mark, priority;
     __u32 up, down;    /* packets sent up / accounted for from below while pending or draining */
     __u32 queue_bytes; /* behind the first held packet */
@@ -110,10 +110,18 @@ struct dp_flow {
     __u64 parent;      /* cookie of the listener that a TCP connection came by; 0: none */
     __u32 host_before; /* has packets of the flow that waited for its own question; 0: nobody has */
     __u32 passing; /* packets that came down and have not left their port yet: DRAINING goes on */
-    struct dp_eval eval; /* kept evaluation: where to resume, the filter, the answers */
-    struct dp_eval hop;  /* the same of ALE_FLOW_ESTABLISHED, while it is asked */
+    __u32 arrival, nexthop; /* NICs that its packets come in and leave by; 0: none has yet */
+    __u16 again;            /* DP_REAUTHORIZE_* of the question that was put last; 0: the first */
+    __u16 round;            /* how often a callout was asked again: dp_question_number */
+    __u32 due;              /* DP_REAUTHORIZE_* for which its next packet is judged again */
+    struct dp_eval eval;    /* kept evaluation: where to resume, the filter, the answers */
+    struct dp_eval hop;     /* the same of ALE_FLOW_ESTABLISHED, while it is asked */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 536, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 552, "layout");
+
+/* What tells the questions about one flow apart, in upcalls, downcalls and notices (their low
+   halves): the generation that asks, which may ask more than once. */
+#define dp_question_number(generation, round) ((generation) + ((__u64)(round) << 20))
 
 /* Map `ended`, hash by flow id: flows with contexts that are gone, until their hosts were told. */
 struct dp_ended {

@@ -9,10 +9,12 @@ enum dp_judge_order {
     DP_JUDGE_REAUTHORIZE = 0,
     DP_JUDGE_END = 1, /* the flow with this ticket (0: any) is over: entry, counts and contexts go
                          the way that they go when a program sees its end */
-    DP_JUDGE_ABANDON = 2, /* the host of the open operation whose key is `ticket` is gone: the outcome
-                             of an unregistered callout */
+    DP_JUDGE_ABANDON = 2, /* the host of the open operation whose key is `ticket` is gone: the
+                             outcome of an unregistered callout */
     DP_JUDGE_FORGET = 3,  /* the flow has no contexts of the slots whose bits are in `ticket`: their
                              hosts ended */
+    DP_JUDGE_DUE = 4, /* the flow is judged again for the reasons in `ticket` (DP_REAUTHORIZE_*),
+                         from the top: callouts are asked again, at its next packet */
 };
 
 struct dp_judge_request {

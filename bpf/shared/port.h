@@ -61,7 +61,8 @@ struct dp_upcall {
     __u32 ifindex;
     __u32 condition_flags;
     __u32 action; /* running decision */
-    __u32 rights;
+    __u16 rights;
+    __u16 reauthorize; /* DP_REAUTHORIZE_*, where condition_flags has IS_REAUTHORIZE */
     __u16 layer;
     __u8 direction;
     __u8 flags;      /* DP_UPCALL_* */

@@ -12,8 +12,8 @@ namespace sluice::daemon {
 
 namespace {
 
-Judged judge(datapath::Datapath &plane, const dp_flow_key &key) {
-    const auto result = plane.judge(key);
+Judged judge(datapath::Datapath &plane, const dp_flow_key &key, std::uint32_t due = 0) {
+    const auto result = plane.judge(key, due);
     if (!result) return Judged::left; // its next packet is judged all the same
     if (*result == DP_JUDGE_BLOCK) return Judged::blocked;
     return *result == DP_JUDGE_ASK ? Judged::left : Judged::permitted;
@@ -62,8 +62,8 @@ std::vector<LiveFlows> live_flows(const Planes &planes) {
     return out;
 }
 
-void cut_if_blocked(datapath::Datapath &plane, const dp_flow_key &key) {
-    if (judge(plane, key) != Judged::blocked) return;
+void cut_if_blocked(datapath::Datapath &plane, const dp_flow_key &key, std::uint32_t due) {
+    if (judge(plane, key, due) != Judged::blocked) return;
     if (auto done = cut(plane, key); !done)
         spdlog::warn("cut a blocked connection: {}", done.error().text());
 }

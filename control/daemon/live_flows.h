@@ -13,7 +13,7 @@ class Planes;
 std::vector<LiveFlows> live_flows(const Planes &planes);
 
 // Both ends of a connection hear that the kernel has blocked it, once. Nothing happens where nobody
-// waits for that.
-void cut_if_blocked(datapath::Datapath &plane, const dp_flow_key &key);
+// waits for that. due: DP_REAUTHORIZE_*, for which it is judged again first.
+void cut_if_blocked(datapath::Datapath &plane, const dp_flow_key &key, std::uint32_t due = 0);
 
 } // namespace sluice::daemon

@@ -121,6 +121,8 @@ Fate fate_of(const dp_operation &operation, std::uint64_t now, std::uint64_t wat
 dp_downcall flow_answer(const dp_flow_key &key, const dp_flow &flow, dp_downcall_flag why,
                         std::uint32_t host_outcome) {
     dp_downcall head = answer(question_of(flow), why, host_outcome);
+    if ((flow.flags & DP_FLOW_ESTABLISHING) == 0)
+        head.generation = static_cast<__u32>(dp_question_number(flow.eval.generation, flow.round));
     if (flow.state == DP_FLOW_HELD) head.kind = DP_DOWNCALL_COMPLETE;
     head.ticket = flow.ticket;
     head.key = key;

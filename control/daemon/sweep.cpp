@@ -3,6 +3,7 @@
 
 #include <map>
 #include <netinet/in.h>
+#include <spdlog/spdlog.h>
 
 #include "daemon/core.h"
 #include "daemon/engine.h"
@@ -61,6 +62,7 @@ void Sweeper::round() {
                 device_gone(compartment, *plane, ifindex);
             uses(*plane);
         }
+        addresses(compartment, *plane);
         tickets(compartment, *plane);
         operations(compartment, *plane);
         if (check_devices) destroy_refused(*plane);
@@ -69,8 +71,9 @@ void Sweeper::round() {
     }
     if (check_devices) {
         lost_namespaces_.look();
-        std::erase_if(walked_ns_,
-                      [this](const auto &w) { return core_.planes->of(w.first) == nullptr; });
+        const auto ended = [this](const auto &of) { return core_.planes->of(of.first) == nullptr; };
+        std::erase_if(walked_ns_, ended);
+        std::erase_if(addresses_, ended);
     }
     core_.hold_watch->look_for_ends();
     const std::uint64_t now = monotonic_ns();
@@ -129,6 +132,18 @@ void Sweeper::device_gone(std::uint32_t compartment, datapath::Datapath &plane,
                 (void)plane.ns().enter([&] { return destroy_connection(key, 0); });
         }
     }
+}
+
+void Sweeper::addresses(std::uint32_t compartment, datapath::Datapath &plane) {
+    auto &watch = addresses_[compartment];
+    if (!watch) {
+        if (auto made = AddressWatch::of(plane))
+            watch = std::move(*made);
+        else
+            spdlog::warn("compartment {}: {}", compartment, made.error().text());
+        return;
+    }
+    if (const auto changed = watch->look(); !changed.empty()) judge_flows_of(plane, changed);
 }
 
 void Sweeper::operations(std::uint32_t compartment, datapath::Datapath &plane) {

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "daemon/address_watch.h"
 #include "daemon/options.h"
 #include "daemon/plane_end.h"
 #include "datapath/datapath.h"
@@ -20,6 +21,7 @@ public:
 private:
     void round();
     void flows(std::uint32_t compartment, datapath::Datapath &plane);
+    void addresses(std::uint32_t compartment, datapath::Datapath &plane);
     void operations(std::uint32_t compartment, datapath::Datapath &plane);
     void device_gone(std::uint32_t compartment, datapath::Datapath &plane, std::uint32_t ifindex);
     void uses(datapath::Datapath &plane); // of hosts and processes that have ended
@@ -30,6 +32,7 @@ private:
     LostNamespaces lost_namespaces_;
     std::uint64_t rounds_ = 0;
     std::map<std::uint32_t, std::uint64_t> walked_ns_; // by compartment: when its flows were read
+    std::map<std::uint32_t, std::unique_ptr<AddressWatch>> addresses_;
     std::uint64_t idle_after_ns_ =
         0; // the walk over all flows may take a tenth of the thread's time, not more
 };

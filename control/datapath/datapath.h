@@ -129,7 +129,8 @@ public:
     [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const;
 
     // Judges a flow by the policy in force, as its next packet would; a blocked one is marked so.
-    Result<dp_judge_result> judge(const dp_flow_key &key);
+    // due: DP_REAUTHORIZE_*, for which it is judged anew also under the same policy.
+    Result<dp_judge_result> judge(const dp_flow_key &key, std::uint32_t due = 0);
 
     // Which verdicts are told: bits 1 << dp_event_type. None at first.
     Result<void> tell(std::uint32_t types);

@@ -35,9 +35,11 @@ void Datapath::each_event(const std::function<void(const dp_event &)> &visit) {
     state_->on_event = nullptr;
 }
 
-Result<dp_judge_result> Datapath::judge(const dp_flow_key &key) {
+Result<dp_judge_result> Datapath::judge(const dp_flow_key &key, std::uint32_t due) {
     dp_judge_request request{};
+    request.order = due != 0 ? DP_JUDGE_DUE : DP_JUDGE_REAUTHORIZE;
     request.key = key;
+    request.ticket = due;
     return order(request);
 }
 

@@ -106,6 +106,33 @@ Link parse_link(const nlmsghdr *message) {
     return link;
 }
 
+std::uint64_t half(const std::uint8_t *bytes) {
+    std::uint64_t out = 0;
+    for (int i = 0; i < 8; ++i)
+        out = out << 8 | bytes[i];
+    return out;
+}
+
+// IFA_LOCAL where there is one: with a peer IFA_ADDRESS is the peer's.
+int parse_address_attribute(const nlattr *attr, void *data) {
+    auto &found = *static_cast<std::array<const nlattr *, 2> *>(data);
+    if (mnl_attr_get_type(attr) == IFA_LOCAL) found[0] = attr;
+    if (mnl_attr_get_type(attr) == IFA_ADDRESS) found[1] = attr;
+    return MNL_CB_OK;
+}
+
+std::optional<Address> parse_address(const nlmsghdr *message) {
+    const auto *info = static_cast<const ifaddrmsg *>(mnl_nlmsg_get_payload(message));
+    std::array<const nlattr *, 2> found{};
+    mnl_attr_parse(message, sizeof(ifaddrmsg), parse_address_attribute, &found);
+    const nlattr *attr = found[0] != nullptr ? found[0] : found[1];
+    const std::size_t bytes = info->ifa_family == AF_INET ? 4 : 16;
+    if (attr == nullptr || mnl_attr_get_payload_len(attr) != bytes) return std::nullopt;
+    std::uint8_t raw[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    std::memcpy(raw + sizeof raw - bytes, mnl_attr_get_payload(attr), bytes);
+    return Address{info->ifa_index, {half(raw), half(raw + 8)}};
+}
+
 Result<Link> ask_link(std::uint32_t ifindex, const std::string &name) {
     Request request(RTM_GETLINK, 0);
     request.extra<ifinfomsg>()->ifi_index = int(ifindex);
@@ -142,6 +169,36 @@ Result<std::vector<Link>> links() {
     const int error = request.send([&](const nlmsghdr *m) { all.push_back(parse_link(m)); });
     if (error != 0) return Error{error, "list interfaces"};
     return all;
+}
+
+Result<std::vector<Address>> addresses() {
+    Request request(RTM_GETADDR, NLM_F_DUMP);
+    request.extra<ifaddrmsg>();
+    std::vector<Address> all;
+    const int error = request.send([&](const nlmsghdr *m) {
+        if (const auto address = parse_address(m)) all.push_back(*address);
+    });
+    if (error != 0) return Error{error, "list addresses"};
+    return all;
+}
+
+Result<Fd> watch_addresses() {
+    Fd sock(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    sockaddr_nl groups{};
+    groups.nl_family = AF_NETLINK;
+    groups.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR;
+    if (!sock || bind(sock.get(), reinterpret_cast<const sockaddr *>(&groups), sizeof groups) != 0)
+        return Error{errno, "watch addresses"};
+    return sock;
+}
+
+bool take_notes(int fd) {
+    bool any = false;
+    std::array<char, 4096> note;
+    // ENOBUFS: there were more than found room.
+    while (recv(fd, note.data(), note.size(), MSG_TRUNC) >= 0 || errno == ENOBUFS)
+        any = true;
+    return any;
 }
 
 Result<void> make_veth(const Veth &veth) {

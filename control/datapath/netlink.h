@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "core/fd.h"
 #include "core/result.h"
+#include "shared/policy.h"
 
 namespace sluice::datapath::netlink {
 
@@ -29,9 +31,19 @@ struct Veth {
     std::uint32_t mtu = 0;
 };
 
+struct Address {
+    std::uint32_t ifindex = 0;
+    dp_addr address{};
+};
+
 Result<Link> link(std::uint32_t ifindex); // ENODEV
 Result<Link> link(const std::string &name);
-Result<std::vector<Link>> links();        // all of them
+Result<std::vector<Link>> links(); // all of them
+Result<std::vector<Address>> addresses();
+// A socket that hears of addresses that come and go, and whether it has heard of any since it was
+// asked last.
+Result<Fd> watch_addresses();
+bool take_notes(int fd);
 Result<void> make_veth(const Veth &veth); // one queue each way, both ends down, NOARP
 Result<void> set_up(std::uint32_t ifindex);
 Result<void> set_down(std::uint32_t ifindex);

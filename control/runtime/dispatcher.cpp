@@ -112,7 +112,7 @@ void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, 
     question.asked.completion = reinterpret_cast<HANDLE>(hold->completion);
     question.asked.may_pend = hold->may_pend;
     if (hold->upcall.header.condition_flags & DP_CONDITION_IS_REAUTHORIZE)
-        question.asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_POLICY_CHANGE;
+        question.asked.reason = hold->upcall.header.reauthorize;
     question.asked.memory = Holds::memory_of(*hold);
     Indication indication(hold->upcall, packet, question.asked);
     Pace::InUserCode here(pace, (*callout)->slow);

@@ -82,6 +82,8 @@ TEST(Answer, IsTheOutcomeOfTheFilterThatAsked) {
     auto flow = flow_in(DP_FLOW_HELD);
     flow.ticket = 12;
     flow.eval.asked_id = 34;
+    flow.eval.generation = 5;
+    flow.round = 2;
     auto head = flow_answer(key, flow, DP_DOWNCALL_EXPIRED, 0);
     EXPECT_EQ(head.kind, DP_DOWNCALL_COMPLETE);
     EXPECT_EQ(head.action, static_cast<unsigned>(DP_ACTION_BLOCK));
@@ -89,6 +91,7 @@ TEST(Answer, IsTheOutcomeOfTheFilterThatAsked) {
     EXPECT_EQ(head.flags, DP_DOWNCALL_EXPIRED);
     EXPECT_EQ(head.ticket, 12u);
     EXPECT_EQ(head.filter_id, 34u);
+    EXPECT_EQ(head.generation, 5u + (2u << 20)) << "of the question that is open";
     flow.state = DP_FLOW_ASKED;
     flow.eval.row_flags = DP_ROW_PERMIT_IF_UNREGISTERED;
     head = flow_answer(key, flow, DP_DOWNCALL_ABANDONED, 0);

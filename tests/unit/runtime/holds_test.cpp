@@ -181,8 +181,11 @@ TEST_F(Hold, CompletedByAnotherThreadBeforeTheClassifyReturned) {
 TEST_F(Hold, PendSaysWhyItCannot) {
     std::vector<NTSTATUS> got;
     HANDLE context = reinterpret_cast<HANDLE>(0x77);
+    UINT32 reason = 0;
     script = [&](const Asked &a) {
         const HANDLE handle = a.metadata->completionHandle;
+        reason =
+            a.values->incomingValue[FWPS_FIELD_ALE_AUTH_CONNECT_V4_REAUTHORIZE_REASON].value.uint32;
         got.push_back(engine->pend(nullptr, &context));
         got.push_back(engine->pend(handle, nullptr));
         got.push_back(engine->pend(reinterpret_cast<HANDLE>(0x5), &context));
@@ -191,8 +194,10 @@ TEST_F(Hold, PendSaysWhyItCannot) {
     };
     dp_upcall again = upcall(9);
     again.condition_flags = DP_CONDITION_IS_REAUTHORIZE;
+    again.reauthorize = DP_REAUTHORIZE_NEW_NEXTHOP_INTERFACE;
     port->inject(again, "x");
     port->wait_sent(1);
+    EXPECT_EQ(reason, FWP_CONDITION_REAUTHORIZE_REASON_NEW_NEXTHOP_INTERFACE);
     EXPECT_EQ(got, (std::vector<NTSTATUS>{STATUS_FWP_NULL_POINTER, STATUS_FWP_NULL_POINTER,
                                           STATUS_FWP_NULL_POINTER, STATUS_FWP_CANNOT_PEND}));
     EXPECT_EQ(context, reinterpret_cast<HANDLE>(0x77));
