@@ -37,6 +37,7 @@
 #include "ndis_functions.h"
 #include "object_functions.h"
 #include "sluice_conditions.h"
+#include "sluice_driver.h"
 #include "sluice_hold.h"
 
 #include "fwp_versions.h"

@@ -14,7 +14,8 @@ NTSTATUS register_callout(VOID *device, const Callout *callout, UINT32 *id) {
         if (!fwp::engine().devices().alive(device)) return STATUS_INVALID_PARAMETER;
         if (!callout || !callout->classifyFn || !callout->notifyFn) return STATUS_FWP_NULL_POINTER;
         if (callout->flags & ~known_flags) return STATUS_FWP_INVALID_FLAGS;
-        auto made = fwp::engine().register_callout(runtime::CalloutSpec(*callout));
+        const void *driver = static_cast<DEVICE_OBJECT *>(device)->DriverObject;
+        auto made = fwp::engine().register_callout(runtime::CalloutSpec(*callout), driver);
         if (!made) return fwp::status_of(made.error());
         if (id) *id = *made;
         return STATUS_SUCCESS;

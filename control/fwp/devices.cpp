@@ -28,3 +28,14 @@ VOID IoDeleteDevice(PDEVICE_OBJECT device) {
         return STATUS_SUCCESS;
     });
 }
+
+VOID SluiceDriverEnd0(PDRIVER_OBJECT driver) {
+    (void)fwp::guarded([&] {
+        if (!driver) return STATUS_SUCCESS;
+        constexpr std::chrono::seconds patience{5};
+        fwp::engine().end_driver(driver, patience);
+        while (driver->DeviceObject)
+            IoDeleteDevice(driver->DeviceObject);
+        return STATUS_SUCCESS;
+    });
+}

@@ -78,8 +78,7 @@ Result<void> Plugin::start(DRIVER_INITIALIZE *entry, const std::string &file) {
 
 Plugin::~Plugin() {
     if (started_ && driver_.DriverUnload) driver_.DriverUnload(&driver_);
-    while (driver_.DeviceObject)
-        IoDeleteDevice(driver_.DeviceObject);
+    SluiceDriverEnd0(&driver_);
 }
 
 } // namespace sluice::host

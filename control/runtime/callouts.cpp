@@ -25,9 +25,10 @@ Callouts::Call::~Call() {
     registry_->leave(*entry_);
 }
 
-Result<std::shared_ptr<CalloutEntry>> Callouts::add(const CalloutSpec &spec) {
+Result<std::shared_ptr<CalloutEntry>> Callouts::add(const CalloutSpec &spec, const void *driver) {
     auto entry = std::make_shared<CalloutEntry>();
     entry->spec = spec;
+    entry->driver = driver;
     std::visit(
         [&](const auto &c) {
             entry->key = guid_of(c.calloutKey);

@@ -32,6 +32,7 @@ struct CalloutEntry {
     std::uint32_t id = 0;
     std::uint32_t flags = 0;
     CalloutSpec spec;
+    const void *driver = nullptr; // whose it is; null: nobody's
     bool has_flow_delete = false;
     const Pace::Slow slow = std::make_shared<std::atomic<bool>>(false); // its last calls
     std::atomic<std::uint32_t> slot{
@@ -60,7 +61,8 @@ public:
         std::shared_ptr<CalloutEntry> entry_;
     };
 
-    Result<std::shared_ptr<CalloutEntry>> add(const CalloutSpec &spec) EXCLUDES(mutex_);
+    Result<std::shared_ptr<CalloutEntry>> add(const CalloutSpec &spec, const void *driver = nullptr)
+        EXCLUDES(mutex_);
     // The id that a registration of this key has or will get. Ids count from 1 and are not used
     // again for another key.
     std::uint32_t id_of(const Guid &key) EXCLUDES(mutex_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/engine.h"
 
+#include <thread>
 #include <unistd.h>
 
 #include "runtime/log.h"
@@ -243,9 +244,9 @@ Result<void> Engine::announce(CalloutEntry &entry, std::uint64_t connection, boo
     return {};
 }
 
-Result<std::uint32_t> Engine::register_callout(const CalloutSpec &spec) {
+Result<std::uint32_t> Engine::register_callout(const CalloutSpec &spec, const void *driver) {
     start();
-    auto entry = callouts_.add(spec);
+    auto entry = callouts_.add(spec, driver);
     if (!entry) return entry.error();
     if ((*entry)->has_flow_delete) contexts_.opened();
     const std::uint64_t connection = client_.connection();
@@ -295,11 +296,27 @@ NTSTATUS Engine::abort_flow(std::uint64_t handle) {
     return STATUS_SUCCESS;
 }
 
-void Engine::unregister_all() {
+std::size_t Engine::end_driver(const void *driver, std::chrono::milliseconds patience) {
+    constexpr std::chrono::milliseconds pause{5};
+    const auto end = std::chrono::steady_clock::now() + patience;
+    std::size_t left = 0;
     for (const auto &entry : callouts_.all()) {
-        contexts_.remove_all(entry->id);
-        unregister_callout(entry->id);
+        if (entry->driver != driver) continue;
+        ++left;
+        log().warn("callout {} was left registered by its driver", entry->key.text());
+        for (;;) {
+            contexts_.remove_all(entry->id); // what a classify is using goes when that returns
+            const NTSTATUS status = unregister(entry);
+            if (status != STATUS_DEVICE_BUSY || std::chrono::steady_clock::now() > end) {
+                if (status != STATUS_SUCCESS)
+                    log().error("callout {} stays: a callback of it has not returned",
+                                entry->key.text());
+                break;
+            }
+            std::this_thread::sleep_for(pause);
+        }
     }
+    return left;
 }
 
 FilterTables::Object Engine::filter_of(const protocol::FilterNotify &notify,

@@ -35,12 +35,14 @@ public:
     start(); // connects in the background from now on; the first attempt is made before it returns
     [[nodiscard]] bool connected() { return client_.connection() != 0; }
 
-    Result<std::uint32_t> register_callout(const CalloutSpec &spec);
+    Result<std::uint32_t> register_callout(const CalloutSpec &spec, const void *driver = nullptr);
     NTSTATUS unregister_callout(std::uint32_t id) { return unregister(callouts_.find(id)); }
     NTSTATUS unregister_callout(const Guid &key) { return unregister(callouts_.find(key)); }
     std::uint32_t callout_id(const Guid &key) { return callouts_.id_of(key); }
     Guid callout_key(std::uint32_t id) const { return callouts_.key_of(id); }
-    void unregister_all();
+    // The callouts that the driver left behind go, contexts first: flowDeleteFn runs for each.
+    // Those that somebody is still inside after `patience` stay. How many it left.
+    std::size_t end_driver(const void *driver, std::chrono::milliseconds patience);
 
     FlowContexts &contexts() { return contexts_; }
     NTSTATUS abort_flow(std::uint64_t handle);

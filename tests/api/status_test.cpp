@@ -281,6 +281,16 @@ void run_time_rows() {
         EXPECT_EQ(fwp::engine().counters().foreign_devices, before + 2);
         return STATUS_SUCCESS;
     });
+    row("SluiceDriverEnd0", STATUS_SUCCESS, [] {
+        SluiceDriverEnd0(nullptr);
+        DRIVER_OBJECT own{};
+        PDEVICE_OBJECT made = nullptr;
+        EXPECT_EQ(IoCreateDevice(&own, 0, nullptr, 0, 0, 0, &made), STATUS_SUCCESS);
+        SluiceDriverEnd0(&own);
+        EXPECT_EQ(own.DeviceObject, nullptr);
+        EXPECT_FALSE(fwp::engine().devices().alive(made));
+        return STATUS_SUCCESS;
+    });
 }
 
 } // namespace sluice::test

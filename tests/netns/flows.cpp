@@ -222,7 +222,7 @@ struct Flows {
         for (auto &thread : threads)
             thread.join();
         std::unordered_map<UINT64, Place> left;
-        {
+        if (!told("leave")) {
             std::lock_guard lock(mutex);
             left = live;
         }
@@ -231,7 +231,7 @@ struct Flows {
         for (const auto &r : registrations)
             note("unload %s 0x%x\n", r.name,
                  static_cast<unsigned>(FwpsCalloutUnregisterById0(r.id)));
-        close(log_file);
+        if (!told("leave")) close(log_file);
     }
     Device device;
     Engine engine{"flows"};

@@ -320,6 +320,21 @@ class Contexts(Flows):
         self.assertEqual({line[2] for line in self.lines("unload")}, {hex(STATUS_SUCCESS)})
         self.echo(sockets[0])
 
+    def test_what_a_plugin_leaves_behind_when_it_is_unloaded_is_deleted(self):
+        self.serve()
+        self.flows("context", "leave")
+        self.at_established()
+        sockets = [self.connection(4), self.connection(6)]
+        wait_for(lambda: self.counters()[ASSOCIATED] == 4, "four contexts")
+        self.assertEqual(self.plugin.stop(), 0)
+        self.assertEqual({line[1]: line[2] for line in self.lines("unload")},
+                         {f"flows_{what}_v{family}": hex(STATUS_SUCCESS if what == "established" else STATUS_DEVICE_BUSY)
+                          for what in ("established", "datagram", "known") for family in (4, 6)})
+        self.assertEqual(sorted(int(line[3]) for line in self.lines("deleted")), [1, 2, 3, 4])
+        self.assertEqual(self.plugin.log.read_text().count("left registered"), 4)
+        for s in sockets:
+            self.echo(s)
+
     def test_removing_while_a_classify_of_the_flow_sleeps_is_pending(self):
         self.serve()
         self.flows("context")

@@ -41,11 +41,12 @@ protected:
         ASSERT_EQ(add(callout_key, 3), callout_id);
         script = [](const Asked &a) { a.answer(FWP_ACTION_PERMIT); };
     }
-    std::uint32_t add(const Guid &key, std::uint32_t slot, UINT32 flags = 0) {
+    std::uint32_t add(const Guid &key, std::uint32_t slot, UINT32 flags = 0,
+                      const void *driver = nullptr) {
         auto spec = scripted_callout(key);
         std::get<FWPS_CALLOUT3>(spec).flowDeleteFn = noting_delete;
         std::get<FWPS_CALLOUT3>(spec).flags = flags;
-        auto id = engine->register_callout(spec);
+        auto id = engine->register_callout(spec, driver);
         EXPECT_TRUE(id);
         engine->callouts().find(*id)->slot = slot;
         return *id;
@@ -94,8 +95,7 @@ TEST_F(FlowContexts, EveryStatusOfAssociate) {
     const auto plain = engine->register_callout(scripted_callout(other_key));
     EXPECT_EQ(engine->contexts().associate(9, connect, *plain, 7), STATUS_INVALID_PARAMETER);
     const auto slotless = add(Guid{0x33333333, 1, 1, {1}}, 0);
-    EXPECT_EQ(engine->contexts().associate(9, connect, slotless, 7),
-              STATUS_INSUFFICIENT_RESOURCES);
+    EXPECT_EQ(engine->contexts().associate(9, connect, slotless, 7), STATUS_INSUFFICIENT_RESOURCES);
     EXPECT_EQ(engine->contexts().count(), 0u);
     EXPECT_TRUE(context_orders().empty());
     EXPECT_EQ(associate(9), STATUS_SUCCESS);
@@ -284,12 +284,43 @@ TEST_F(FlowContexts, TheEndOfThePortDeletesAll) {
     EXPECT_EQ(engine->unregister_callout(callout_id), STATUS_SUCCESS);
 }
 
-TEST_F(FlowContexts, UnregisterAllTakesContextsAlong) {
+TEST_F(FlowContexts, TheEndOfADriverTakesWhatItLeftBehind) {
+    const int driver = 0, other = 0;
+    ASSERT_EQ(engine->unregister_callout(callout_id), STATUS_SUCCESS);
+    ASSERT_EQ(add(callout_key, 3, 0, &driver), callout_id);
+    const auto others = add(other_key, 4, 0, &other);
     meet(9);
     ASSERT_EQ(associate(9), STATUS_SUCCESS);
-    engine->unregister_all();
+    EXPECT_EQ(engine->unregister_callout(callout_id), STATUS_DEVICE_BUSY);
+    EXPECT_EQ(engine->end_driver(&driver, std::chrono::seconds(5)), 1u);
     EXPECT_EQ(deleted(1).size(), 1u);
     EXPECT_EQ(engine->unregister_callout(callout_id), STATUS_FWP_CALLOUT_NOT_FOUND);
+    EXPECT_EQ(engine->unregister_callout(others), STATUS_SUCCESS) << "another driver's";
+}
+
+TEST_F(FlowContexts, TheEndOfADriverWaitsForAClassifyButNotForEver) {
+    const int driver = 0;
+    ASSERT_EQ(engine->unregister_callout(callout_id), STATUS_SUCCESS);
+    ASSERT_EQ(add(callout_key, 3, 0, &driver), callout_id);
+    meet(9);
+    ASSERT_EQ(associate(9), STATUS_SUCCESS);
+    std::atomic<bool> inside{false}, returns{false};
+    script = [&](const Asked &a) {
+        inside = true;
+        while (!returns)
+            std::this_thread::yield();
+        a.answer(FWP_ACTION_PERMIT);
+    };
+    dp_upcall again = upcall(9);
+    again.generation = ++questions;
+    port->inject(again, "x");
+    while (!inside)
+        std::this_thread::yield();
+    EXPECT_EQ(engine->end_driver(&driver, std::chrono::milliseconds(1)), 1u) << "it stays";
+    returns = true;
+    EXPECT_EQ(engine->end_driver(&driver, std::chrono::seconds(5)), 1u);
+    EXPECT_EQ(deleted(1).size(), 1u);
+    EXPECT_FALSE(engine->callouts().find(callout_id));
 }
 
 TEST_F(FlowContexts, HandlesTellCompartmentsApart) {
