@@ -396,17 +396,19 @@ class Contexts(Flows):
 
 
 class Many(Flows):
-    count = int(os.environ.get("SLUICE_TEST_FLOWS", "20000"))
+    count = int(os.environ.get("SLUICE_TEST_FLOWS", "100000"))
 
     def map_entries(self, name):
         pin = next(self.daemon.pins.rglob(name))
         dump = subprocess.run(["bpftool", "map", "dump", "pinned", str(pin), "-j"], check=True, capture_output=True)
         return len(json.loads(dump.stdout))
 
+    # ctest: slow
     def test_each_of_many_flows_has_its_contexts_deleted_once_and_leaves_nothing_behind(self):
         for namespace in (self.client, self.far):
             namespace.run("sysctl", "-qw", "net.ipv4.ip_local_port_range=1024 65535")
         self.popen(self.far, sys.executable, "-B", __file__, "serve")
+        wait_for(lambda: self.far.run("ss", "-Hltn", "sport", "=", "80").stdout.count("\n") == 2, "the server listens")
         self.flows("context", "quiet")
         self.at_established()
         began = time.monotonic()
