@@ -187,7 +187,8 @@ class Interfaces(MovesTest):
             for inbound in (False, True):
                 Pair(self, 4, kind, "10.95.0.1", "10.95.0.2", inbound).exchange()
         self.assertEqual([n["reason"] for n in self.notes()], [0] * 4)
-        self.assertEqual(self.daemon.reason("REAUTHORIZED"), before, "nor do filters judge each packet")
+        # other flows (neighbours are sought) may be judged again by the policy; 48 packets would be by both devices
+        self.assertLess(self.daemon.reason("REAUTHORIZED") - before, 10, "nor do filters judge each packet")
 
 
 class LocalAddresses(MovesTest):
