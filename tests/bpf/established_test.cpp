@@ -99,22 +99,12 @@ TEST_F(Established, WhatAnotherHostHadQueuedComesBackAndWaitsOnceMore) {
 }
 
 TEST_F(Established, ASuperPacketsTicketIsRedeemedOnceASegment) {
-    dp_ticket t{};
-    t.host = our_host;
-    t.ifindex = 6;
-    t.layer = DP_LAYER_DATAGRAM_DATA_V4;
+    dp_ticket t = packet_ticket(DP_LAYER_DATAGRAM_DATA_V4);
     t.stage = DP_STAGE_DATAGRAM_OUT;
     t.flow = flow_key(17);
     t.more = 2;
-    t.key.layer = t.layer;
-    t.eval.generation = generation;
-    t.eval.asked_id = packet_filter_;
-    t.eval.action = DP_ACTION_NONE;
-    t.eval.rights = DP_RIGHT_ACTION_WRITE;
     set(skeleton_->maps.tickets, our_ticket, t);
-    dp_downcall d = head(DP_DOWNCALL_ANSWER);
-    d.filter_id = packet_filter_;
-    d.key = {};
+    const dp_downcall d = packet_answer();
     for (int segment = 0; segment < 3; ++segment) {
         const Outcome r = run(d, datagram());
         ASSERT_EQ(r.action, XDP_PASS) << segment;

@@ -138,6 +138,26 @@ protected:
         return f;
     }
 
+    // A packet that is out at a packet layer, whose callout has been asked.
+    dp_ticket packet_ticket(std::uint32_t layer) const {
+        dp_ticket t{};
+        t.host = our_host;
+        t.ifindex = 6;
+        t.layer = layer;
+        t.key.layer = layer;
+        t.eval.generation = generation;
+        t.eval.asked_id = packet_filter_;
+        t.eval.action = DP_ACTION_NONE;
+        t.eval.rights = DP_RIGHT_ACTION_WRITE;
+        return t;
+    }
+    dp_downcall packet_answer() {
+        dp_downcall d = head(DP_DOWNCALL_ANSWER);
+        d.filter_id = packet_filter_;
+        d.key = {};
+        return d;
+    }
+
     dp_downcall head(dp_downcall_kind kind, std::uint32_t action = DP_ACTION_PERMIT,
                      std::uint8_t protocol = 6) {
         dp_downcall d{};

@@ -279,24 +279,14 @@ TEST_F(PortDown, HeldSynLeavesWithItsTimeStampMovedOn) {
 }
 
 TEST_F(PortDown, PacketTicketIsRedeemedOnce) {
-    dp_ticket t{};
-    t.host = our_host;
-    t.ifindex = 6;
-    t.layer = DP_LAYER_INBOUND_IPPACKET_V4;
-    t.key.layer = t.layer;
+    dp_ticket t = packet_ticket(DP_LAYER_INBOUND_IPPACKET_V4);
     t.key.number[DP_SLOT_PROTOCOL] = 6;
     t.key.wide[DP_SLOT_LOCAL_ADDRESS - DP_SLOT_NUMBERS] = {0, 0x0000ffffc0000202};
     t.key.wide[DP_SLOT_REMOTE_ADDRESS - DP_SLOT_NUMBERS] = {0, 0x0000ffffc0000201};
     t.key.number[DP_SLOT_LOCAL_PORT] = 80;
     t.key.number[DP_SLOT_REMOTE_PORT] = 1000;
-    t.eval.generation = generation;
-    t.eval.asked_id = packet_filter_;
-    t.eval.action = DP_ACTION_NONE;
-    t.eval.rights = DP_RIGHT_ACTION_WRITE;
     set(skeleton_->maps.tickets, our_ticket, t);
-    dp_downcall d = head(DP_DOWNCALL_ANSWER);
-    d.filter_id = packet_filter_;
-    d.key = {};
+    dp_downcall d = packet_answer();
     const std::uint64_t mismatches = count(DP_REASON_DOWNCALL_MISMATCH);
     EXPECT_EQ(run(d, datagram()).action, XDP_DROP);
     EXPECT_EQ(count(DP_REASON_DOWNCALL_MISMATCH), mismatches + 1);

@@ -335,12 +335,16 @@ class Contexts(Flows):
         for s in sockets:
             self.echo(s)
 
-    def test_removing_while_a_classify_of_the_flow_sleeps_is_pending(self):
+    def known_sender(self):
+        """A socket whose flow gets contexts with its first datagram, each of which is shown to a callout."""
         self.serve()
         self.flows("context")
         self.at_established()
         self.at_datagram("datagram")
-        s = self.datagram_socket(connect=80)
+        return self.datagram_socket(connect=80)
+
+    def test_removing_while_a_classify_of_the_flow_sleeps_is_pending(self):
+        s = self.known_sender()
         s.send(b"first")
         s.send(b"remove it")
         self.wait_lines(1, "deleted", "flows_datagram_v4")
@@ -353,11 +357,7 @@ class Contexts(Flows):
         self.assertEqual(len(self.lines("deleted", "flows_datagram_v4")), 1)
 
     def test_removing_calls_flow_delete_inside_and_a_second_time_nothing_is_there(self):
-        self.serve()
-        self.flows("context")
-        self.at_established()
-        self.at_datagram("datagram")
-        s = self.datagram_socket(connect=80)
+        s = self.known_sender()
         s.send(b"first")
         s.send(b"drop it")
         self.wait_lines(1, "again")
@@ -367,11 +367,7 @@ class Contexts(Flows):
         self.assertLess(text.index("deleted"), text.index("remove 0x"))
 
     def test_unregistering_is_busy_while_contexts_exist(self):
-        self.serve()
-        self.flows("context")
-        self.at_established()
-        self.at_datagram("datagram")
-        s = self.datagram_socket(connect=80)
+        s = self.known_sender()
         s.send(b"unregister the callout")
         self.assertEqual(self.wait_lines(1, "unregister"), [["unregister", hex(STATUS_DEVICE_BUSY)]])
         s.send(b"still asked")

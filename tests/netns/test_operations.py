@@ -172,13 +172,18 @@ class Binding(OperationsTest):
         self.assertEqual(sink.datagrams, [])
         self.balances(2)
 
-    def test_a_bound_client_connects_when_it_is_permitted(self):
-        self.serve()
-        self.ask_at("bind")
+    def held_clients(self):
+        """One after the other: bound by itself and by connect(), whose SYN waits."""
         for family, bind in ((4, True), (6, True), (4, False), (6, False)):
             attempt = self.attempt(server(family), bind=(wildcard(family), 0) if bind else None)
             hold = self.daemon.wait_hold(state="held", layer=f"ale_resource_assignment_v{family}")
             wait_for(lambda: self.daemon.holds()[0]["packets"] == 1, "its SYN waits")
+            yield attempt, hold
+
+    def test_a_bound_client_connects_when_it_is_permitted(self):
+        self.serve()
+        self.ask_at("bind")
+        for attempt, hold in self.held_clients():
             time.sleep(0.2)
             self.assertIsNone(attempt.ended)
             permitted = self.permit(hold)
@@ -189,10 +194,7 @@ class Binding(OperationsTest):
     def test_a_refused_client_is_told(self):
         self.serve()
         self.ask_at("bind")
-        for family, bind in ((4, True), (6, True), (4, False), (6, False)):
-            attempt = self.attempt(server(family), bind=(wildcard(family), 0) if bind else None)
-            hold = self.daemon.wait_hold(state="held", layer=f"ale_resource_assignment_v{family}")
-            wait_for(lambda: self.daemon.holds()[0]["packets"] == 1, "its SYN waits")
+        for attempt, hold in self.held_clients():
             self.block(hold)
             self.assertEqual(attempt.wait(), errno.ECONNREFUSED, "when its SYN is sent again")
             attempt.close()
