@@ -11,6 +11,7 @@
 #include "shared/event.h"
 #include "shared/flow.h"
 #include "shared/port.h"
+#include "shared/redirect.h"
 
 const volatile struct dp_config cfg = {};
 
@@ -227,6 +228,96 @@ struct {
     __type(key, __u32);
     __type(value, struct dp_options);
 } options SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_REDIRECTS_MAX);
+    __type(key, __u64);
+    __type(value, struct dp_redirect);
+} redirects SEC(".maps");
+
+/* What a new entry of `redirects` starts as; never written. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_redirect);
+} empty_redirect SEC(".maps");
+
+/* Key of `redirects` by dp_redirect.wire. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_REDIRECTS_MAX);
+    __type(key, struct dp_flow_key);
+    __type(value, __u64);
+} redirect_peers SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, DP_REDIRECTS_MAX);
+    __type(key, __u64);
+    __type(value, struct dp_redirect_context);
+} contexts_of SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, DP_TARGETS_MAX);
+    __type(key, __u32);
+    __type(value, struct dp_redirect_goal);
+} targets SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 16384);
+    __type(key, struct dp_handle_key);
+    __type(value, struct dp_handle);
+} handles SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 65536);
+    __type(key, struct dp_learned_key);
+    __type(value, struct dp_learned);
+} learned SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 4096);
+    __type(key, struct dp_proxy_key);
+    __type(value, struct dp_proxy);
+} proxies SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_secret);
+} secret SEC(".maps");
+
+/* The record that a proxy set on a socket with which it will connect. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct dp_redirect_record);
+} carried SEC(".maps");
+
+/* The client of an unconnected UDP socket to which its options refer. */
+struct dp_socket_peer {
+    struct dp_addr address;
+    __u16 port; /* host order */
+    __u16 pad[3];
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct dp_socket_peer);
+} socket_peer SEC(".maps");
 
 /* A local end. */
 struct dp_endpoint {

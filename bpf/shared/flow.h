@@ -114,10 +114,11 @@ struct dp_flow {
     __u16 again;            /* DP_REAUTHORIZE_* of the question that was put last; 0: the first */
     __u16 round;            /* how often a callout was asked again: dp_question_number */
     __u32 due;              /* DP_REAUTHORIZE_* for which its next packet is judged again */
+    __u64 redirect;         /* key of `redirects`; 0: it was not redirected */
     struct dp_eval eval;    /* kept evaluation: where to resume, the filter, the answers */
     struct dp_eval hop;     /* the same of ALE_FLOW_ESTABLISHED, while it is asked */
 };
-DP_ASSERT(sizeof(struct dp_flow) == 552, "layout");
+DP_ASSERT(sizeof(struct dp_flow) == 560, "layout");
 
 /* What tells the questions about one flow apart, in upcalls, downcalls and notices (their low
    halves): the generation that asks, which may ask more than once. */
@@ -195,8 +196,10 @@ struct dp_socket {
     __u16 bound_port;     /* host order; 0: none yet */
     __u16 bound_v6;       /* family of the socket */
     __u32 pad;
+    __u64 redirect; /* key of `redirects`, of a socket that was connected elsewhere; 0: it was not.
+                       An accepted socket has its listener's: none */
 };
-DP_ASSERT(sizeof(struct dp_socket) == 168, "layout");
+DP_ASSERT(sizeof(struct dp_socket) == 176, "layout");
 
 /* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
  */

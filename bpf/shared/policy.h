@@ -97,6 +97,9 @@ enum dp_row_flag {
     DP_ROW_OUTCOME_BLOCK = 1 << 2,
     DP_ROW_OUTCOME_PERMIT = 1 << 3,
     DP_ROW_OUTCOME_NEXT = 1 << 4, /* on to the next filter, as if this one did not match */
+    /* Redirect layers: action is CALLOUT_UNKNOWN, and `callout` is an index of map `targets`: the
+       kernel itself answers in the callout's place. */
+    DP_ROW_REDIRECT = 1 << 5,
 };
 
 /* The same as a number: dp_host.outcome. */

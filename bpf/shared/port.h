@@ -2,8 +2,9 @@
 /* The headers that stand in front of a packet on a port. Host byte order, both ends are this
    machine.
 
-   up:    struct dp_upcall | path[DP_EXE_PATH_MAX] if DP_UPCALL_HAS_PATH | packet from its Ethernet
-   header down:  struct dp_downcall | packet from its Ethernet header (may be absent)
+   up:    struct dp_upcall | path[DP_EXE_PATH_MAX] if DP_UPCALL_HAS_PATH | dp_redirect_view if
+          DP_UPCALL_HAS_REDIRECT | packet from its Ethernet header
+   down:  struct dp_downcall | packet from its Ethernet header (may be absent)
 
    A host writes its answer in front of the packet where the packet lies: dp_downcall is shorter
    than dp_upcall. Nothing in a downcall is believed: ticket and flow select a record of the
@@ -11,7 +12,7 @@
 #ifndef SLUICE_BPF_SHARED_PORT_H
 #define SLUICE_BPF_SHARED_PORT_H
 
-#include "flow.h"
+#include "redirect.h"
 
 #define DP_UPCALL_MAGIC 0x55434c53u   /* "SLCU" */
 #define DP_DOWNCALL_MAGIC 0x44434c53u /* "SLCD" */
@@ -34,7 +35,8 @@ enum dp_upcall_flag {
     DP_UPCALL_HAS_PATH = 1 << 0,
     DP_UPCALL_MAY_PEND = 1 << 1,
     DP_UPCALL_KEEP_DATA = 1 << 2,
-    DP_UPCALL_OPERATION = 1 << 3, /* the ticket is an operation's, not a flow's or a packet's */
+    DP_UPCALL_OPERATION = 1 << 3,    /* the ticket is an operation's, not a flow's or a packet's */
+    DP_UPCALL_HAS_REDIRECT = 1 << 4, /* a dp_redirect_view stands behind the path */
 };
 
 /* What is known of a packet that was injected. A handle is a number that its host gave it. */
@@ -95,6 +97,10 @@ enum dp_downcall_kind {
     DP_DOWNCALL_DISCARD = 5, /* `count` queued packets are given up; no packet follows */
     DP_DOWNCALL_INJECT = 6,  /* a new packet; ticket, filter and key are not read */
     DP_DOWNCALL_CONTEXT = 7, /* sets or clears contexts of flow key, ticket; acknowledged */
+    DP_DOWNCALL_REDIRECT =
+        8, /* of an open question at CONNECT_REDIRECT: dp_redirect_request and a piece of its
+              context follow in the packet's place. Stands until the ANSWER or COMPLETE of the same
+              question, which applies it if it permits */
 };
 enum dp_inject_kind {
     DP_INJECT_RECEIVE = 1, /* into the receive path of ifindex, from INBOUND_IPPACKET on */

@@ -58,8 +58,12 @@ enum dp_layer {
     DP_LAYER_ALE_RESOURCE_RELEASE_V6 = 63,
     DP_LAYER_ALE_ENDPOINT_CLOSURE_V4 = 64,
     DP_LAYER_ALE_ENDPOINT_CLOSURE_V6 = 65,
+    DP_LAYER_ALE_CONNECT_REDIRECT_V4 = 66,
+    DP_LAYER_ALE_CONNECT_REDIRECT_V6 = 67,
+    DP_LAYER_ALE_BIND_REDIRECT_V4 = 68,
+    DP_LAYER_ALE_BIND_REDIRECT_V6 = 69,
 };
-#define DP_LAYER_V6 2 /* V6 of a layer: the V4 number and this, but for the last two pairs */
+#define DP_LAYER_V6 2 /* V6 of a layer: the V4 number and this, but for the last four pairs */
 #define DP_LAYER_V6_OF(v4) ((v4) + ((v4) < DP_LAYER_ALE_RESOURCE_RELEASE_V4 ? DP_LAYER_V6 : 1))
 #define DP_LAYERS_MAX 128 /* index rows at the head of an image */
 
@@ -71,6 +75,8 @@ enum dp_layer {
 #define DP_CONDITION_IS_FRAGMENT 0x20
 #define DP_CONDITION_REQUIRES_ALE_CLASSIFY 0x100
 #define DP_CONDITION_IS_IMPLICIT_BIND 0x200
+#define DP_CONDITION_IS_CONNECTION_REDIRECTED 0x100000
+#define DP_CONDITION_IS_PROXY_CONNECTION 0x200000
 /* FWP_CONDITION_L2_* */
 #define DP_CONDITION_L2_IS_NATIVE_ETHERNET 0x1
 #define DP_CONDITION_L2_IS_MALFORMED_PACKET 0x20
@@ -143,6 +149,23 @@ enum dp_reason {
     DP_REASON_FLOW_ENDED,
     DP_REASON_CONTEXT_SET,
     DP_REASON_INJECTED,
+    /* not refusals: */
+    DP_REASON_REDIRECTED,       /* a connection was given another destination */
+    DP_REASON_BIND_REDIRECTED,  /* a socket was given another local address or port */
+    DP_REASON_REDIRECT_LEARNED, /* by what a callout had allowed to be learned */
+    DP_REASON_REDIRECT_ENDED,
+    DP_REASON_REDIRECT_LOOP, /* passed over: its proxy's own connection, which carries no record */
+    DP_REASON_RECORDS_SET,
+    /* refusals: */
+    DP_REASON_REDIRECT_CHAIN,  /* more redirections of one connection than a record holds */
+    DP_REASON_REDIRECT_HANDLE, /* no such handle, destroyed, or another host's */
+    DP_REASON_REDIRECT_TARGET, /* no local address of the compartment, or not the process's */
+    DP_REASON_REDIRECT_ROUTE,  /* the new destination has no way */
+    DP_REASON_REDIRECT_AGAIN,  /* redirected to a local process before, in the same evaluation */
+    DP_REASON_REDIRECTS_FULL,
+    DP_REASON_RECORDS_FORGED,  /* setsockopt of records: not ours, or altered */
+    DP_REASON_RECORDS_FOREIGN, /* of another compartment, or set by who is not the target */
+    DP_REASON_RECORDS_OLD,     /* the redirected connection ended more than 30 s ago */
     DP_REASONS
 };
 
