@@ -39,5 +39,6 @@
 #include "sluice_conditions.h"
 #include "sluice_driver.h"
 #include "sluice_hold.h"
+#include "sluice_redirect.h"
 
 #include "fwp_versions.h"
