@@ -319,6 +319,26 @@ struct {
     __type(value, struct dp_socket_peer);
 } socket_peer SEC(".maps");
 
+/* Connections whose target waits for a PROXY protocol header, by socket cookie. */
+struct {
+    __uint(type, BPF_MAP_TYPE_SOCKHASH);
+    __uint(max_entries, 16384);
+    __type(key, __u64);
+    __type(value, __u64);
+} headers SEC(".maps");
+
+struct dp_header_due {
+    struct dp_flow_key ends; /* as the application has them */
+    __u32 due;
+    __u32 pad;
+};
+struct {
+    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __type(key, int);
+    __type(value, struct dp_header_due);
+} headers_due SEC(".maps");
+
 /* A local end. */
 struct dp_endpoint {
     struct dp_addr address;

@@ -6,6 +6,7 @@
 #define SLUICE_BPF_HOOKS_SOCKOPS_H
 
 #include "hooks/ale_connect.h"
+#include "hooks/proxy_header.h"
 #include "lib/flow_end.h"
 #include "lib/tell.h"
 
@@ -62,6 +63,16 @@ DP_INLINE void dp_sockops_key(struct bpf_sock_ops *ctx, struct dp_flow_key *k)
     k->protocol = DP_PROTO_TCP;
 }
 
+/* A function of its own for its stack. */
+static __noinline int dp_sockops_header(struct bpf_sock_ops *ctx, struct bpf_sock *sk)
+{
+    struct dp_flow_key k;
+
+    dp_sockops_key(ctx, &k);
+    dp_header_begin(ctx, sk, &k);
+    return 0;
+}
+
 /* A connection that came to be, or a listener, is closed: each tells once. */
 DP_INLINE int dp_sockops_ends(const struct bpf_sock_ops *ctx)
 {
@@ -115,7 +126,11 @@ SEC("sockops") int dp_sockops(struct bpf_sock_ops *ctx)
     struct bpf_sock *sk = ctx->sk;
 
     if (!sk || bpf_get_netns_cookie(ctx) != cfg.netns_cookie) return 1;
-    if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) dp_sockops_established(ctx, sk);
+    if (ctx->op == BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB) {
+        dp_sockops_established(ctx, sk);
+        dp_sockops_header(ctx, sk);
+    }
+    if (ctx->op == BPF_SOCK_OPS_RTT_CB) dp_header_end(ctx, sk);
     if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB || ctx->op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
         dp_sockops_watch(ctx);
     if (ctx->op == BPF_SOCK_OPS_STATE_CB && ctx->args[1] == BPF_TCP_CLOSE)

@@ -122,6 +122,14 @@ Result<void> make_own_maps(const std::string &directory, const dp_config &config
     return made;
 }
 
+// Of the map, not of a device: it goes with the map.
+Result<void> attach_headers(const dp_bpf &skel) {
+    if (bpf_prog_attach(bpf_program__fd(skel.progs.dp_header_msg), bpf_map__fd(skel.maps.headers),
+                        BPF_SK_MSG_VERDICT, 0) != 0)
+        return Error{errno, "attach to map", "headers"};
+    return {};
+}
+
 } // namespace
 
 void prepare_libraries() {
@@ -150,6 +158,7 @@ Result<void> load_pinned(const PinDir &pins, const dp_config &config) {
     const_cast<dp_config &>(skel->rodata->cfg) = config;
     if (const int error = dp_bpf::load(skel.get()); error != 0) return load_error(-error);
     auto done = pin_object(skel->obj, pins.building());
+    if (done) done = attach_headers(*skel);
     if (done) done = make_own_maps(pins.building(), config);
     if (done) done = fill_reasons(pins.building());
     if (done) done = fill_layers(pins.building());
