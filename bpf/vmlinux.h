@@ -14,6 +14,7 @@ struct super_block {
 
 struct inode {
     unsigned long i_ino;
+    __u32 i_generation;
     struct super_block *i_sb;
 };
 
@@ -95,6 +96,7 @@ struct task_struct {
     struct css_set *cgroups;
     const struct cred *cred;
     int tgid;
+    struct task_struct *real_parent;
     struct task_struct *group_leader;
     __u64 start_boottime;
 };

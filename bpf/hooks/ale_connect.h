@@ -6,6 +6,8 @@
 #define SLUICE_BPF_HOOKS_ALE_CONNECT_H
 
 #include "hooks/ale_bind.h"
+#include "lib/redirect_judge.h"
+#include "lib/redirect_target.h"
 
 #define DP_SOL_TCP 6
 #define DP_TCP_SYNCNT 7

@@ -84,6 +84,12 @@ DP_INLINE int dp_addr_is_loopback(const struct dp_addr *a)
     return dp_addr_is_v4(a) ? (a->lo & 0xff000000) == 0x7f000000 : a->hi == 0 && a->lo == 1;
 }
 
+/* The wildcard. */
+DP_INLINE int dp_addr_is_any(const struct dp_addr *a)
+{
+    return !a->hi && (!a->lo || a->lo == DP_V4_MAPPED);
+}
+
 DP_INLINE int dp_addr_equal(const struct dp_addr *a, const struct dp_addr *b)
 {
     return a->hi == b->hi && a->lo == b->lo;

@@ -272,6 +272,20 @@ DP_INLINE long dp_walk_end(struct dp_walk *w, __u32 result)
     return 1;
 }
 
+/* Suspended at the filter m. */
+DP_INLINE long dp_walk_ask(struct dp_walk *w, const struct dp_match *m)
+{
+    struct dp_eval *e = w->eval;
+
+    e->rank = m->rank - 1; /* found again when resumed */
+    e->asked_id = m->filter_id;
+    e->callout = m->callout;
+    e->callout_action = m->action;
+    e->row_flags = m->flags;
+    e->hold_ms = m->hold_ms;
+    return dp_walk_end(w, DP_CLASSIFY_CALLOUT);
+}
+
 DP_INLINE long dp_walk_callout(struct dp_walk *w, const struct dp_match *m)
 {
     struct dp_eval *e = w->eval;
@@ -281,6 +295,7 @@ DP_INLINE long dp_walk_callout(struct dp_walk *w, const struct dp_match *m)
 
     /* A kept answer first: a flow that was authorised goes on when the callout's host ends. */
     answer = dp_eval_answer(e, m->filter_id);
+    if (!answer && m->flags & DP_ROW_REDIRECT) return dp_walk_ask(w, m);
     id = m->callout;
     c = answer ? 0 : bpf_map_lookup_elem(&callouts, &id);
     if (!answer && !dp_callout_registered(c)) {
@@ -293,13 +308,7 @@ DP_INLINE long dp_walk_callout(struct dp_walk *w, const struct dp_match *m)
     }
     if (!answer) {
         if (c && dp_callout_indifferent(c, w->key)) return 0;
-        e->rank = m->rank - 1; /* found again when resumed */
-        e->asked_id = m->filter_id;
-        e->callout = m->callout;
-        e->callout_action = m->action;
-        e->row_flags = m->flags;
-        e->hold_ms = m->hold_ms;
-        return dp_walk_end(w, DP_CLASSIFY_CALLOUT);
+        return dp_walk_ask(w, m);
     }
     action = dp_answer_action(m->action, answer->action);
     if (action != DP_ACTION_CONTINUE)

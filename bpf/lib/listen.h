@@ -7,11 +7,6 @@
 
 #include "lib/operation.h"
 
-DP_INLINE int dp_addr_is_any(const struct dp_addr *a)
-{
-    return !a->hi && (!a->lo || a->lo == DP_V4_MAPPED);
-}
-
 /* What binding and listening have in common: a local end, its owner, no peer. */
 __noinline int dp_key_endpoint(struct dp_key *key, __u32 layer, const struct dp_endpoint *at,
                                const struct dp_process *who, const struct dp_cgroups *cgroups)

@@ -103,9 +103,11 @@ DP_INLINE void dp_exe_remember(const struct dp_process *p, struct file *file)
 {
     struct dp_exe_key key = {.inode = p->exe_inode, .dev = p->exe_dev};
     struct dp_exe *exe = bpf_map_lookup_elem(&exes, &key);
+    __u32 generation = BPF_CORE_READ(file, f_inode, i_generation);
     __u32 total;
 
-    if (exe) return;
+    if (exe && exe->generation == generation) return;
+    if (exe) bpf_map_delete_elem(&exes, &key); /* another file has its number now */
     /* An empty value first, filled in place: it is too large for the stack, and per-CPU room would
        be shared with whoever preempts us. Readers take length 0 for "not known yet". */
     {
@@ -117,6 +119,7 @@ DP_INLINE void dp_exe_remember(const struct dp_process *p, struct file *file)
     }
     exe = bpf_map_lookup_elem(&exes, &key);
     if (!exe) return;
+    exe->generation = generation;
     total = dp_path_length(file);
     if (total && dp_path_fill(exe, file, total)) exe->length = total;
 }

@@ -160,7 +160,7 @@ struct dp_exe_key {
 struct dp_exe {
     __u32 length;                   /* without the terminating NUL; 0: could not be read */
     char path[2 * DP_EXE_PATH_MAX]; /* the second half is room to write into */
-    __u32 pad;
+    __u32 generation;               /* of the inode, whose number may be used again */
 };
 DP_ASSERT(sizeof(struct dp_exe) == 520, "layout");
 
@@ -198,8 +198,14 @@ struct dp_socket {
     __u32 pad;
     __u64 redirect; /* key of `redirects`, of a socket that was connected elsewhere; 0: it was not.
                        An accepted socket has its listener's: none */
+    /* The peer that connect() has judged at ALE_CONNECT_REDIRECT, or chosen there: flows to it are
+       not judged there again. */
+    struct dp_addr peer;
+    __u16 peer_port;    /* host order */
+    __u16 peer_settled; /* 0: it has not, TC does */
+    __u32 peer_pad;
 };
-DP_ASSERT(sizeof(struct dp_socket) == 176, "layout");
+DP_ASSERT(sizeof(struct dp_socket) == 200, "layout");
 
 /* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
  */

@@ -18,6 +18,11 @@ enum dp_sockopt {
     DP_SO_REDIRECT_CHAIN = 5,   /* get: struct dp_redirect_record, to read; not to carry on */
 };
 
+/* A provider's GUID. */
+struct dp_redirect_name {
+    __u8 bytes[16];
+};
+
 /* One redirection of a chain. */
 struct dp_redirect_hop {
     __u8 provider[16]; /* GUID in whose name; of its handle, or of the filter */
