@@ -2,9 +2,11 @@
 #include "compiler/compile.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "compiler/rows.h"
 #include "policy/condition.h"
+#include "policy/redirect.h"
 #include "policy/wfp.h"
 
 namespace sluice::compiler {
@@ -115,6 +117,33 @@ Result<std::vector<dp_cell>> row_of(const Policy &policy, const Filter &filter,
     return row;
 }
 
+bool is_same(const dp_redirect_goal &a, const dp_redirect_goal &b) {
+    return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+// The kernel answers in a callout's place.
+Result<void> redirect(const Policy &policy, const Filter &filter, dp_cell &match, Plan &plan) {
+    if (!policy::redirects(filter)) return {};
+    const auto target = policy::target_of(policy, filter);
+    if (!target) return target.error();
+    const auto goal = policy::goal_of(*target, policy::identity_of(policy, filter));
+    const auto at = std::find_if(plan.goals.begin(), plan.goals.end(),
+                                 [&](const auto &known) { return is_same(known, goal); });
+    const auto place = static_cast<std::uint32_t>(at - plan.goals.begin());
+    if (at == plan.goals.end()) {
+        if (plan.goals.size() == goals_max)
+            return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
+                                  "the policy redirects to more than " + std::to_string(goals_max) +
+                                      " targets with filter",
+                                  filter.name);
+        plan.goals.push_back(goal);
+    }
+    match.row.action = FWP_ACTION_CALLOUT_UNKNOWN;
+    match.row.flags |= DP_ROW_REDIRECT;
+    match.row.callout = place + 1;
+    return {};
+}
+
 Error too_large(const Filter &filter) {
     return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
                           "the policy needs more than " + std::to_string(DP_IMAGE_CELLS_MAX) +
@@ -159,6 +188,7 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
         auto row = row_of(policy, filter, environment);
         if (!row) return row.error();
         if (plan.image.size() + row->size() > DP_IMAGE_CELLS_MAX) return too_large(filter);
+        if (auto r = redirect(policy, filter, row->back(), plan); !r) return r.error();
         places.advance((*filters)[i]);
         row->back().row.rank = places.rank;
         row->back().row.sublayer = places.sublayer;

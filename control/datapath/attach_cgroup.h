@@ -18,4 +18,8 @@ std::string cgroup_root_in(const std::string &mountinfo);
 Result<void> attach_cgroup(const PinDir &pins, const std::string &root);
 void detach_cgroup(const PinDir &pins);
 
+// The hooks that only redirections need, where those of attach_cgroup are; what is attached
+// already stays. All or those of before.
+Result<void> attach_redirect_cgroup(const PinDir &pins);
+
 } // namespace sluice::datapath

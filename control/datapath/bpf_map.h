@@ -71,7 +71,8 @@ public:
     // the walk nor start it again; `visit` may delete, and stops the walk by returning false.
     void each(const Visit &visit) const {
         MapPlace place;
-        while (each_some(place, visit)) {}
+        while (each_some(place, visit)) {
+        }
     }
 
     // The next few hundred entries of such a walk. False: it is over.
@@ -81,9 +82,9 @@ public:
         for (;;) {
             std::uint32_t next = 0;
             auto count = std::uint32_t(keys.size());
-            const int error = -bpf_map_lookup_batch(fd(), place.begun ? &place.bucket : nullptr,
-                                                    &next, keys.data(), values.data(), &count,
-                                                    nullptr);
+            const int error =
+                -bpf_map_lookup_batch(fd(), place.begun ? &place.bucket : nullptr, &next,
+                                      keys.data(), values.data(), &count, nullptr);
             if (error == ENOSPC) { // a bucket with more entries than fit
                 keys.resize(keys.size() * 2);
                 values.resize(keys.size());
@@ -153,5 +154,16 @@ private:
     Fd fd_;
     std::string name_;
 };
+
+// A step of several that open maps: nothing once `done` is an error.
+template <typename Map>
+void open_map(Result<void> &done, Map &map, const std::string &directory, const char *name) {
+    if (!done) return;
+    auto opened = Map::open(directory, name);
+    if (opened)
+        map = std::move(*opened);
+    else
+        done = opened.error();
+}
 
 } // namespace sluice::datapath

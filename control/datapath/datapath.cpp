@@ -13,16 +13,6 @@
 namespace sluice::datapath {
 namespace {
 
-template <typename Map>
-void open_map(Result<void> &done, Map &map, const std::string &directory, const char *name) {
-    if (!done) return;
-    auto opened = Map::open(directory, name);
-    if (opened)
-        map = std::move(*opened);
-    else
-        done = opened.error();
-}
-
 void open_program(Result<void> &done, Fd &program, const std::string &path) {
     if (!done) return;
     auto opened = open_pinned(path);
@@ -83,6 +73,7 @@ Result<void> Datapath::State::open_pins() {
     open_program(done, sockets, pins.at("sockets")); // no sizes to check: the key is a descriptor
     open_map(done, event_options, dir, "options");
     if (done) done = open_events();
+    if (done) done = open_redirects();
     if (done) config = state.find(0).value_or(StateRecord{}).config;
     return done;
 }

@@ -19,6 +19,7 @@
 #include "shared/flow.h"
 #include "shared/judge.h"
 #include "shared/port.h"
+#include "shared/redirect.h"
 
 namespace sluice::datapath {
 
@@ -127,6 +128,20 @@ public:
     void delete_use(const dp_use_key &key);
     // Empty: unknown.
     [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const;
+
+    // ---- redirections ----
+    Result<void> set_redirect_handle(const dp_handle_key &key, const dp_handle &value);
+    Result<void> delete_redirect_handle(const dp_handle_key &key);
+    // All of hosts that `is_gone` says have ended.
+    void forget_redirect_handles(const std::function<bool(std::uint32_t host)> &is_gone);
+    void each_redirect(const std::function<bool(std::uint64_t, const dp_redirect &)> &visit) const;
+    // Its connection is over: it is marked so, unless it ended or went meanwhile.
+    void end_redirect(std::uint64_t id, std::uint64_t now_ns);
+    // With its context and what leads to it.
+    void delete_redirect(std::uint64_t id, const dp_redirect &redirect);
+    void each_learned(
+        const std::function<bool(const dp_learned_key &, const dp_learned &)> &visit) const;
+    void delete_learned(const dp_learned_key &key, const dp_learned &value);
 
     // Judges a flow by the policy in force, as its next packet would; a blocked one is marked so.
     // due: DP_REAUTHORIZE_*, for which it is judged anew also under the same policy.

@@ -41,7 +41,9 @@ Result<Fd> make_notices() {
 Result<void> Datapath::publish(const compiler::Plan &plan) {
     if (plan.image.size() < DP_LAYERS_MAX)
         return Error{EINVAL, "publish a plan without index cells"};
-    auto image = make_image(plan.image);
+    const auto slots = state_->write_targets(plan.goals);
+    if (!slots) return slots.error();
+    auto image = make_image(plan.goals.empty() ? plan.image : with_slots(plan, *slots));
     if (!image) return image.error();
     auto &hits = state_->filter_hits;
     Rollback undo;
@@ -54,9 +56,11 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
             return made;
     }
     const auto value = std::uint32_t(image->get());
+    if (auto hooked = state_->attach_redirect_hooks(plan); !hooked) return hooked;
     crash_point();
     if (auto swapped = state_->policy.set(0, value); !swapped) return swapped;
     undo.keep();
+    state_->keep_targets(*slots);
     std::vector<std::uint64_t> current = plan.filter_ids;
     std::sort(current.begin(), current.end());
     for (const std::uint64_t id : hits.keys()) {

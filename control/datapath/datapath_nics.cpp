@@ -113,7 +113,8 @@ Result<void> Datapath::State::attach_shared() {
     if (auto done = attach_lo(lo_ifindex); !done) return done;
     detach_cgroup(pins); // of an attempt that was cut short
     auto done = attach_cgroup(pins, root);
-    if (!done) detach_lo();
+    if (done && policy_redirects()) done = attach_redirect_cgroup(pins);
+    if (!done) detach_shared();
     return done;
 }
 

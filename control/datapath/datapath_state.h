@@ -7,6 +7,7 @@
 #include "datapath/loader.h"
 #include "datapath/nic.h"
 #include "datapath/pin_dir.h"
+#include "datapath/target_slots.h"
 
 namespace sluice::datapath {
 
@@ -35,6 +36,13 @@ struct Datapath::State {
     PerCpuMap<std::uint32_t, dp_layer_count> layers;
     PerCpuMap<std::uint64_t, std::uint64_t> filter_hits;
     BpfMap<std::uint32_t, dp_options> event_options;
+    BpfMap<std::uint32_t, dp_redirect_goal> targets;
+    TargetSlots target_slots; // those that the image in force may name
+    BpfMap<dp_handle_key, dp_handle> handles;
+    BpfMap<std::uint64_t, dp_redirect> redirects;
+    BpfMap<dp_flow_key, std::uint64_t> redirect_peers;
+    BpfMap<std::uint64_t, dp_redirect_context> contexts_of;
+    BpfMap<dp_learned_key, dp_learned> learned;
     Fd port_down, port_apply, port_guard; // programs of the near ends of ports
     Fd judge;                             // run by BPF_PROG_TEST_RUN only
     Fd sockets;                           // socket storage: keys are descriptors of sockets
@@ -43,6 +51,15 @@ struct Datapath::State {
 
     Result<void> open_pins();
     Result<void> open_events();
+    Result<void> open_redirects();
+    // Writes what is new, and frees what the image in force does not name.
+    Result<std::vector<std::uint32_t>> write_targets(const std::vector<dp_redirect_goal> &goals);
+    void keep_targets(const std::vector<std::uint32_t> &slots);
+    // Whether the image in force has rows at a redirect layer.
+    [[nodiscard]] bool policy_redirects() const;
+    // The hooks that only redirections need, once a plan redirects and the others of the namespace
+    // are there. They stay.
+    Result<void> attach_redirect_hooks(const compiler::Plan &plan);
 
     // Inside the namespace:
     Result<void> attach_shared(); // lo and the cgroup programs

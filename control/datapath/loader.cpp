@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <memory>
 #include <mutex>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <xdp/libxdp.h>
 
@@ -15,6 +16,7 @@
 #include "datapath/bpf_map.h"
 #include "shared/flow.h"
 #include "shared/port.h"
+#include "shared/redirect.h"
 
 #include "dp.skel.h"
 
@@ -78,6 +80,15 @@ Result<void> fill_layers(const std::string &directory) {
         if (auto set = layers->set_all(i, empty); !set) return set;
     }
     return {};
+}
+
+Result<void> fill_secret(const std::string &directory) {
+    auto secret = BpfMap<std::uint32_t, dp_secret>::open(directory, "secret");
+    if (!secret) return secret.error();
+    dp_secret value{};
+    if (getrandom(&value, sizeof value, 0) != ssize_t{sizeof value})
+        return Error{errno, "draw a secret for redirect records"};
+    return secret->set(0, value);
 }
 
 Result<void> pin(int fd, const std::string &path) {
@@ -162,6 +173,7 @@ Result<void> load_pinned(const PinDir &pins, const dp_config &config) {
     if (done) done = make_own_maps(pins.building(), config);
     if (done) done = fill_reasons(pins.building());
     if (done) done = fill_layers(pins.building());
+    if (done) done = fill_secret(pins.building());
     return done;
 }
 

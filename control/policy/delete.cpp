@@ -5,6 +5,7 @@
 #include <sluice/fwp.h>
 
 #include "policy/check.h"
+#include "policy/redirect.h"
 #include "policy/wfp.h"
 
 namespace sluice::policy {
@@ -27,8 +28,12 @@ Result<void> in_use(const char *kind, const std::string &name, const char *by_ki
 
 Result<void> erase_filter(Policy &policy, std::map<std::uint64_t, Filter>::iterator at,
                           SessionId session) {
-    if (Result<void> r = check_owner(at->second, session, "filter"); !r) return r;
+    const Filter &filter = at->second;
+    if (Result<void> r = check_owner(filter, session, "filter"); !r) return r;
+    const Guid context = filter.provider_context;
+    const bool own = !context.is_null() && context == own_context_key(filter.key);
     policy.filters.erase(at);
+    if (own) (void)delete_provider_context(policy, context, session); // unless others refer to it
     return {};
 }
 

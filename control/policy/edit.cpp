@@ -6,6 +6,7 @@
 #include "policy/built_in.h"
 #include "policy/check.h"
 #include "policy/condition.h"
+#include "policy/redirect.h"
 #include "policy/wfp.h"
 
 namespace sluice::policy {
@@ -100,6 +101,8 @@ Result<void> check_context(const Policy &policy, const Filter &filter) {
     if (context == policy.provider_contexts.end())
         return refuse(STATUS_FWP_PROVIDER_CONTEXT_NOT_FOUND, "no such provider context",
                       filter.provider_context.text());
+    if (redirects(filter))
+        if (auto target = target_of(policy, filter); !target) return target.error();
     return check_refers(subject("filter", filter), "provider context", lifetime(context->second),
                         context->second.owner);
 }

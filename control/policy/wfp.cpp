@@ -98,6 +98,10 @@ bool layer_supported(std::uint16_t layer) {
     case DP_LAYER_ALE_RESOURCE_RELEASE_V6:
     case DP_LAYER_ALE_ENDPOINT_CLOSURE_V4:
     case DP_LAYER_ALE_ENDPOINT_CLOSURE_V6:
+    case DP_LAYER_ALE_CONNECT_REDIRECT_V4:
+    case DP_LAYER_ALE_CONNECT_REDIRECT_V6:
+    case DP_LAYER_ALE_BIND_REDIRECT_V4:
+    case DP_LAYER_ALE_BIND_REDIRECT_V6:
     case DP_LAYER_INBOUND_MAC_FRAME_ETHERNET:
     case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
         return true;
@@ -114,6 +118,7 @@ bool layer_asks(std::uint16_t layer) {
     case DP_LAYER_ALE_AUTH_LISTEN_V4:
     case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
     case DP_LAYER_ALE_AUTH_CONNECT_V4:
+    case DP_LAYER_ALE_CONNECT_REDIRECT_V4:
     case DP_LAYER_ALE_FLOW_ESTABLISHED_V4:
         return true;
     default:
@@ -137,11 +142,17 @@ std::uint16_t layer_v4(std::uint16_t layer) {
     case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
     case DP_LAYER_ALE_RESOURCE_RELEASE_V4:
     case DP_LAYER_ALE_ENDPOINT_CLOSURE_V4:
+    case DP_LAYER_ALE_CONNECT_REDIRECT_V4:
+    case DP_LAYER_ALE_BIND_REDIRECT_V4:
         return layer;
     case DP_LAYER_ALE_RESOURCE_RELEASE_V6:
         return DP_LAYER_ALE_RESOURCE_RELEASE_V4;
     case DP_LAYER_ALE_ENDPOINT_CLOSURE_V6:
         return DP_LAYER_ALE_ENDPOINT_CLOSURE_V4;
+    case DP_LAYER_ALE_CONNECT_REDIRECT_V6:
+        return DP_LAYER_ALE_CONNECT_REDIRECT_V4;
+    case DP_LAYER_ALE_BIND_REDIRECT_V6:
+        return DP_LAYER_ALE_BIND_REDIRECT_V4;
     default: // of the other pairs the V4 one is a multiple of four
         return layer % 4 == DP_LAYER_V6 ? static_cast<std::uint16_t>(layer - DP_LAYER_V6) : layer;
     }

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "harness/policy_builder.h"
+#include "policy/redirect.h"
 
 namespace sluice::compiler {
 namespace {
@@ -196,6 +197,57 @@ TEST_F(Compile, CalloutRowsNameTheRuntimeIdAndFlags) {
     EXPECT_EQ(match.row.action, static_cast<std::uint32_t>(DP_ACTION_CALLOUT_TERMINATING));
     EXPECT_EQ(match.row.flags, static_cast<std::uint32_t>(DP_ROW_CLEAR_ACTION_RIGHT |
                                                           DP_ROW_PERMIT_IF_UNREGISTERED));
+}
+
+policy::Filter redirecting(Policy &policy, const policy::TargetEnd &to) {
+    policy::ProviderContext context;
+    context.key = Guid::random();
+    context.name = "target";
+    context.type = FWPM_GENERAL_CONTEXT;
+    context.data = policy::write_target({.v4 = to});
+    EXPECT_TRUE(policy::add_provider_context(policy, context));
+    policy::Filter filter =
+        permit(DP_LAYER_ALE_CONNECT_REDIRECT_V4)
+            .flagged(FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT | FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT);
+    filter.provider_context = context.key;
+    return filter;
+}
+
+TEST_F(Compile, AFixedRedirectionIsACalloutThatTheKernelAnswersFor) {
+    const std::uint16_t layer = DP_LAYER_ALE_CONNECT_REDIRECT_V4;
+    const auto first = redirecting(policy, {std::string("\x7f\0\0\1", 4), 80});
+    const auto second = redirecting(policy, {std::string("\x7f\0\0\1", 4), 81});
+    add(policy, policy::Filter(first));
+    add(policy, policy::Filter(second));
+    add(policy, policy::Filter(first));
+    add(policy, permit(layer));
+    const Plan p = plan();
+    ASSERT_EQ(p.goals.size(), 2u) << "each target once";
+    EXPECT_EQ(p.goals[0].v4.port, 80u);
+    EXPECT_EQ(p.goals[1].v4.port, 81u);
+    const auto rows = cells_of(p, layer);
+    ASSERT_EQ(rows.size(), 4u);
+    for (std::size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(rows[i].row.action, static_cast<std::uint32_t>(DP_ACTION_CALLOUT_UNKNOWN));
+        EXPECT_EQ(rows[i].row.flags,
+                  static_cast<std::uint32_t>(DP_ROW_REDIRECT | DP_ROW_CLEAR_ACTION_RIGHT));
+        EXPECT_EQ(rows[i].row.callout, i == 1 ? 2u : 1u);
+    }
+    EXPECT_EQ(rows[3].row.action, static_cast<std::uint32_t>(DP_ACTION_PERMIT));
+    EXPECT_EQ(rows[3].row.flags | rows[3].row.callout, 0u);
+}
+
+TEST_F(Compile, MoreTargetsThanThereIsRoomForAreRefusedWithTheFilter) {
+    for (std::size_t i = 0; i < goals_max; ++i)
+        add(policy, redirecting(policy, {std::string(4, 0), static_cast<std::uint16_t>(i + 1)}));
+    EXPECT_TRUE(compile(policy, 1));
+    auto last = redirecting(policy, {std::string(4, 0), 9999});
+    last.name = "the last";
+    add(policy, last);
+    const auto refused = compile(policy, 1);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().ntstatus, static_cast<std::uint32_t>(STATUS_FWP_OUT_OF_BOUNDS));
+    EXPECT_EQ(refused.error().object, "the last");
 }
 
 TEST_F(Compile, FlagsAndNoValueAreTestsOfTheirOwn) {
