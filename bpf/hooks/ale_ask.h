@@ -23,6 +23,21 @@ DP_INLINE int dp_out_judge(const struct dp_out *o, const struct dp_flow *f, __u3
     return dp_flow_judge(&j, &s->key, &s->eval);
 }
 
+/* What connect() has decided at ALE_CONNECT_REDIRECT: the first packet shows the client's end. */
+DP_INLINE void dp_flow_redirected(struct __sk_buff *skb, struct dp_flow *f,
+                                  const struct dp_flow_key *k)
+{
+    struct dp_socket *s = dp_socket_of(skb);
+
+    if (dp_carried_of(skb)) f->flags |= DP_FLOW_PROXY;
+    if (s && s->redirect && dp_redirect_is_settled(s, k)) {
+        f->redirect = s->redirect;
+        dp_redirect_wire(f->redirect, k);
+    } else if (dp_redirect_has_rows()) {
+        dp_redirect_unwire(k);
+    }
+}
+
 /* Functions that are global, here and below, are verified once and not once a path. */
 
 /* A new entry in scratch, not in the table yet. */
@@ -62,6 +77,7 @@ __noinline int dp_flow_prepare(struct __sk_buff *skb, __u32 flags, __u32 directi
     s->way.seen = dp_seen(f, inbound);
     if (inbound) return 0;
     dp_owner_copy(f, dp_socket_of(skb));
+    if (direction == DP_DIRECTION_OUTBOUND) dp_flow_redirected(skb, f, k);
     if (s->way.operation) dp_owner_of_operation(f, s->way.operation);
     return 0;
 }

@@ -12,6 +12,7 @@
 
 #define DP_ALLOW 1
 #define DP_DENY 0 /* EPERM */
+#define DP_SOCK_STREAM 1
 #define DP_SOCK_DGRAM 2
 #define DP_SOCK_RAW 3
 

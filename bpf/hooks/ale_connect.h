@@ -5,46 +5,7 @@
 #ifndef SLUICE_BPF_HOOKS_ALE_CONNECT_H
 #define SLUICE_BPF_HOOKS_ALE_CONNECT_H
 
-#include "hooks/ale_bind.h"
-#include "lib/redirect_judge.h"
-#include "lib/redirect_target.h"
-
-#define DP_SOL_TCP 6
-#define DP_TCP_SYNCNT 7
-#define DP_TCP_SYNCNT_MAX 127
-
-DP_INLINE struct dp_socket *dp_socket_own(struct bpf_sock_addr *ctx)
-{
-    struct bpf_sock *sk = ctx->sk;
-    struct dp_socket *s;
-
-    if (!sk) return 0;
-    s = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-    if (!s) return 0;
-    dp_process_current(&s->process, &s->cgroups);
-    s->cookie = bpf_get_socket_cookie(ctx);
-    return s;
-}
-
-/* connect() gives up after about two minutes of unanswered SYNs; one that is held must not. */
-DP_INLINE void dp_connect_patience(struct bpf_sock_addr *ctx, struct dp_socket *s)
-{
-    int count = 0;
-
-    if (ctx->protocol != DP_PROTO_TCP || s->syncnt) return;
-    if (bpf_getsockopt(ctx, DP_SOL_TCP, DP_TCP_SYNCNT, &count, sizeof count)) return;
-    s->syncnt = count;
-    count = DP_TCP_SYNCNT_MAX;
-    bpf_setsockopt(ctx, DP_SOL_TCP, DP_TCP_SYNCNT, &count, sizeof count);
-}
-
-/* Where a connect() or sendmsg() wants to go. */
-struct dp_target {
-    struct dp_addr remote;
-    __u16 port;
-    __u16 sendmsg;
-    __u32 pad;
-};
+#include "hooks/ale_redirect.h"
 
 DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_target *to)
 {
@@ -53,26 +14,6 @@ DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_targe
     struct dp_refusal *r = bpf_map_lookup_elem(&refusals, &k);
 
     return r && r->generation == dp_generation() && bpf_ktime_get_ns() < r->until_ns;
-}
-
-/* Local address, port and interface are not chosen yet. */
-DP_INLINE void dp_connect_key(struct dp_key *key, const struct dp_target *to, __u8 protocol,
-                              const struct dp_socket *s)
-{
-    struct dp_addr none = {};
-
-    dp_key_begin(key, dp_layer_for(DP_LAYER_ALE_AUTH_CONNECT_V4, &to->remote));
-    dp_key_addresses(key, &none, &to->remote, 0, 0);
-    dp_key_interfaces(key, 0, 0);
-    key->unknown = DP_SLOT_BIT(LOCAL_ADDRESS) | DP_SLOT_BIT(LOCAL_ADDRESS_TYPE) |
-                   DP_SLOT_BIT(LOCAL_PORT) | DP_SLOT_BIT(INTERFACE) |
-                   DP_SLOT_BIT(NEXTHOP_INTERFACE);
-    /* A group by its link address only is seen on the packet. */
-    if (dp_addr_is_v4(&to->remote)) key->unknown |= DP_SLOT_BIT(REMOTE_ADDRESS_TYPE);
-    DP_NUMBER(key, PROTOCOL) = protocol;
-    DP_NUMBER(key, REMOTE_PORT) = to->port;
-    key->empty |= DP_SLOT_BIT(ORIGINAL_ICMP_TYPE);
-    dp_key_owner(key, &s->process, &s->cgroups);
 }
 
 /* The implicit bind, once a socket: its port is not known before the system call goes on. */
@@ -93,15 +34,40 @@ DP_INLINE int dp_connect_binds(struct bpf_sock_addr *ctx, struct dp_socket *s)
     return DP_ALLOW;
 }
 
-DP_INLINE int dp_connect_classify(struct bpf_sock_addr *ctx, const struct dp_target *to,
-                                  struct dp_socket *s)
+/* The owner, and what it may do at all. The steps are functions beside each other, for their
+   stacks and for the depth of their calls. */
+static __noinline int dp_ale_begin(struct bpf_sock_addr *ctx, struct dp_target *to)
 {
-    struct dp_work *w = dp_work_take();
+    struct bpf_sock *sk = ctx->sk;
+    struct dp_socket *s;
+
+    if (!to) return DP_DENY;
+    if (to->sendmsg && dp_refused_before(ctx, to)) {
+        dp_count(DP_REASON_FLOW_BLOCKED, 0);
+        return DP_DENY;
+    }
+    s = dp_socket_own(ctx);
+    if (!s) return DP_DENY; /* no memory: nobody would know whose the packets are */
+    if (dp_operation_refused(s->bind_operation)) {
+        dp_count(DP_REASON_BIND_BLOCKED, 0);
+        return DP_DENY;
+    }
+    if (!to->sendmsg) dp_connect_forget(s);
+    to->proxy = sk && bpf_sk_storage_get(&carried, sk, 0, 0);
+    return dp_connect_binds(ctx, s);
+}
+
+/* ALE_AUTH_CONNECT. */
+static __noinline int dp_ale_judge(struct bpf_sock_addr *ctx, const struct dp_target *to)
+{
+    struct bpf_sock *sk = ctx->sk;
+    struct dp_socket *s = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : 0;
+    struct dp_work *w = s ? dp_work_take() : 0;
     __u32 reason;
     int r;
 
-    if (!w) return DP_DENY;
-    dp_connect_key(&w->key, to, ctx->protocol, s);
+    if (!w || !to) return DP_DENY;
+    dp_connect_key(&w->key, DP_LAYER_ALE_AUTH_CONNECT_V4, to, ctx->protocol, s);
     r = dp_classify(&w->key, &w->eval);
     /* An answer belongs to the flow that the peer began. Which one is not known before the local
        address is: left to TC, which finds the flow or judges the first packet of a new one. */
@@ -117,25 +83,19 @@ DP_INLINE int dp_connect_classify(struct bpf_sock_addr *ctx, const struct dp_tar
     return DP_ALLOW;
 }
 
-static __noinline int dp_ale_connect(struct bpf_sock_addr *ctx, const struct dp_target *to)
+/* All but the writing of another destination. */
+DP_INLINE int dp_ale_connect(struct bpf_sock_addr *ctx, struct dp_target *to)
 {
-    struct dp_socket *s;
+    int r = dp_ale_begin(ctx, to);
 
-    if (!to) return DP_DENY;
-    if (to->sendmsg && dp_refused_before(ctx, to)) {
-        dp_count(DP_REASON_FLOW_BLOCKED, 0);
-        return DP_DENY;
-    }
-    s = dp_socket_own(ctx);
-    if (!s) return DP_DENY; /* no memory: nobody would know whose the packets are */
-    if (dp_operation_refused(s->bind_operation)) {
-        dp_count(DP_REASON_BIND_BLOCKED, 0);
-        return DP_DENY;
-    }
-    if (dp_connect_binds(ctx, s) == DP_DENY) return DP_DENY;
+    if (r != DP_ALLOW) return DP_DENY;
     if (ctx->protocol != DP_PROTO_TCP && ctx->protocol != DP_PROTO_UDP)
         return DP_ALLOW; /* its type and code are in the packet */
-    return dp_connect_classify(ctx, to, s);
+    if (!dp_redirect_has_rows()) return dp_ale_judge(ctx, to);
+    r = dp_ale_redirect(ctx, to);
+    if (r != DP_SETTLED) return r;
+    r = dp_ale_judge(ctx, to);
+    return to->sendmsg ? r : dp_ale_settle(ctx, to, r);
 }
 
 /* Not ours: another namespace. */
@@ -148,8 +108,14 @@ DP_INLINE int dp_ale_v4(struct bpf_sock_addr *ctx, int sendmsg)
 {
     struct dp_target to = {
         .remote = dp_addr_v4(ctx->user_ip4), .port = bpf_ntohs(ctx->user_port), .sendmsg = sendmsg};
+    int r;
 
-    return dp_ale_foreign(ctx) ? DP_ALLOW : dp_ale_connect(ctx, &to);
+    if (dp_ale_foreign(ctx)) return DP_ALLOW;
+    r = dp_ale_connect(ctx, &to);
+    if (r != DP_ALLOW || !to.redirect) return r;
+    ctx->user_ip4 = bpf_htonl((__u32)to.remote.lo);
+    ctx->user_port = bpf_htons(to.port);
+    return DP_ALLOW;
 }
 
 /* v4-mapped: the packets are IPv4 and so is the layer. */
@@ -158,8 +124,17 @@ DP_INLINE int dp_ale_v6(struct bpf_sock_addr *ctx, int sendmsg)
     __be32 words[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
     struct dp_target to = {
         .remote = dp_addr_v6(words), .port = bpf_ntohs(ctx->user_port), .sendmsg = sendmsg};
+    int r;
 
-    return dp_ale_foreign(ctx) ? DP_ALLOW : dp_ale_connect(ctx, &to);
+    if (dp_ale_foreign(ctx)) return DP_ALLOW;
+    r = dp_ale_connect(ctx, &to);
+    if (r != DP_ALLOW || !to.redirect) return r;
+    ctx->user_ip6[0] = bpf_htonl(to.remote.hi >> 32);
+    ctx->user_ip6[1] = bpf_htonl((__u32)to.remote.hi);
+    ctx->user_ip6[2] = bpf_htonl(to.remote.lo >> 32);
+    ctx->user_ip6[3] = bpf_htonl((__u32)to.remote.lo);
+    ctx->user_port = bpf_htons(to.port);
+    return DP_ALLOW;
 }
 
 SEC("cgroup/connect4") int dp_connect4(struct bpf_sock_addr *ctx)

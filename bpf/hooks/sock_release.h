@@ -84,6 +84,14 @@ DP_INLINE void dp_release_tell_all(struct bpf_sock *sk, const struct dp_socket *
     dp_work_give(w);
 }
 
+/* A TCP connection ends by itself, if it has begun. */
+DP_INLINE void dp_release_redirect(const struct bpf_sock *sk, const struct dp_socket *s)
+{
+    const struct dp_redirect *d = dp_redirect_find(s->redirect);
+
+    if (d && (sk->type != DP_SOCK_STREAM || !d->wire.local_port)) dp_redirect_end(s->redirect);
+}
+
 /* An accepted socket has a copy of its listener's storage: neither its own binds nor operations. */
 DP_INLINE void dp_release_own(struct bpf_sock *sk, __u64 cookie)
 {
@@ -91,6 +99,7 @@ DP_INLINE void dp_release_own(struct bpf_sock *sk, __u64 cookie)
 
     if (!s || s->cookie != cookie) return;
     dp_release_tell_all(sk, s);
+    dp_release_redirect(sk, s);
     dp_operation_end(s->bind_operation);
     dp_operation_end(s->listen_operation);
 }

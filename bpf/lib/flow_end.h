@@ -7,6 +7,7 @@
 #include "lib/context.h"
 #include "lib/flow_open.h"
 #include "lib/over.h"
+#include "lib/redirect.h"
 
 struct dp_end_walk {
     const struct dp_flow_key *key;
@@ -102,6 +103,15 @@ DP_INLINE void dp_flow_give_up(const struct dp_flow_key *key, struct dp_flow *f)
         dp_over_tell(f->host, f->ticket, key, asked, dp_over(under, DP_FLOW_BLOCKED));
 }
 
+/* A UDP socket that was connected elsewhere stays so when it has been idle. */
+DP_INLINE void dp_flow_end_redirect(const struct dp_flow *f, const struct dp_flow_key *k)
+{
+    const struct dp_redirect *d = dp_redirect_find(f->redirect);
+
+    if (!d || (d->way == DP_WAY_SOCKET && k->protocol != DP_PROTO_TCP)) return;
+    dp_redirect_end(f->redirect);
+}
+
 /* The flow with this id (0: any) is over. linger: the entry stays for what the connection's ends
    still send, as that of a closed one. 1: it is so; 0: there is no room to remember its contexts,
    all is as it was. Global: for the stacks of its callers. */
@@ -121,6 +131,7 @@ __noinline int dp_flow_end(const struct dp_flow_key *of, __u64 id, __u32 linger)
     if (r != 1) return r;
     if (contexts) dp_endpoint_forget(f, key);
     dp_flow_give_up(key, f);
+    dp_flow_end_redirect(f, key);
     if (linger)
         __sync_fetch_and_or(&f->flags, DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE);
     else

@@ -89,6 +89,14 @@ DP_INLINE int dp_is_icmp(__u8 protocol)
     return protocol == DP_PROTO_ICMP || protocol == DP_PROTO_ICMPV6;
 }
 
+/* At ALE_CONNECT_REDIRECT itself nothing is redirected yet. */
+DP_INLINE void dp_key_redirection(struct dp_key *key, const struct dp_flow *f)
+{
+    if (f->flags & DP_FLOW_PROXY) DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_PROXY_CONNECTION;
+    if (f->redirect && f->layer < DP_LAYER_ALE_CONNECT_REDIRECT_V4)
+        DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_CONNECTION_REDIRECTED;
+}
+
 /* An ALE layer's key for a flow. inbound: the packet at hand; the layer is the flow's. */
 DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
                                 const struct dp_flow *f, __u32 ifindex, int inbound)
@@ -98,6 +106,7 @@ DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
     dp_key_addresses(key, &k->local, &k->remote, !!(f->flags & DP_FLOW_GROUP),
                      f->direction == DP_DIRECTION_INBOUND);
     dp_key_interfaces(key, ifindex, inbound);
+    dp_key_redirection(key, f);
     DP_NUMBER(key, PROTOCOL) = k->protocol;
     if (dp_is_icmp(k->protocol)) {
         DP_NUMBER(key, LOCAL_PORT) = f->icmp >> 8;

@@ -15,6 +15,16 @@ DP_INLINE struct dp_socket *dp_socket_of(struct __sk_buff *skb)
     return sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : 0;
 }
 
+/* The record of the proxy's socket that sends this packet; 0: it has none. */
+DP_INLINE const struct dp_redirect_record *dp_carried_of(struct __sk_buff *skb)
+{
+    struct bpf_sock *sk = skb->sk;
+
+    if (!sk) return 0;
+    sk = bpf_sk_fullsock(sk);
+    return sk ? bpf_sk_storage_get(&carried, sk, 0, 0) : 0;
+}
+
 DP_INLINE void dp_owner_copy(struct dp_flow *f, const struct dp_socket *s)
 {
     if (!s) return;

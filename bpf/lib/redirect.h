@@ -24,18 +24,31 @@ DP_INLINE struct dp_redirect *dp_redirect_find(__u64 id)
     return id ? bpf_map_lookup_elem(&redirects, &id) : 0;
 }
 
+/* Whether connect() has judged the flow, which its socket begins, at ALE_CONNECT_REDIRECT. Its
+   redirection, if any, is s->redirect. */
+DP_INLINE int dp_redirect_is_settled(const struct dp_socket *s, const struct dp_flow_key *k)
+{
+    return s->peer_settled && s->peer_port == k->remote_port && dp_addr_equal(&s->peer, &k->remote);
+}
+
 /* The newest version; 0: there is none. */
 DP_INLINE const struct dp_redirect_version *dp_redirect_latest(const struct dp_redirect *d)
 {
-    __u32 at = d->versions - 1;
+    __u64 at = (__u64)d->versions - 1;
 
-    return at < DP_REDIRECT_VERSIONS_MAX ? &d->version[at] : 0;
+    if (at >= DP_REDIRECT_VERSIONS_MAX) return 0;
+    DP_FORGET(at); /* so that nothing is computed from it before the verifier has seen the check */
+    return &d->version[at];
 }
 
 /* Its own hop, behind those that its connection carries; 0: there is no room for one more. */
-DP_INLINE struct dp_redirect_hop *dp_redirect_hop_of(struct dp_redirect *d, __u32 at)
+DP_INLINE struct dp_redirect_hop *dp_redirect_hop_of(struct dp_redirect *d)
 {
-    return at < DP_RECORD_HOPS_MAX ? &d->record.hop[at] : 0;
+    __u64 at = d->record.hops;
+
+    if (at >= DP_RECORD_HOPS_MAX) return 0;
+    DP_FORGET(at);
+    return &d->record.hop[at];
 }
 
 /* carried: the record of the request's socket; 0: none. 1: r->draft is its number; 0: refused for
@@ -75,12 +88,13 @@ __noinline int dp_redirect_amend(__u64 id, const struct dp_redirect_version *v,
 {
     struct dp_redirect *d = dp_redirect_find(id);
     struct dp_redirect_hop *hop;
-    __u32 at;
+    __u64 at;
 
     if (!d || !v || !provider || !process) return DP_REASON_INTERNAL;
     at = d->versions;
-    hop = dp_redirect_hop_of(d, d->record.hops);
+    hop = dp_redirect_hop_of(d);
     if (at >= DP_REDIRECT_VERSIONS_MAX || !hop) return DP_REASON_REDIRECT_CHAIN;
+    DP_FORGET(at);
     d->version[at] = *v;
     d->versions = at + 1;
     __builtin_memcpy(hop->provider, provider->bytes, sizeof hop->provider);
@@ -167,7 +181,7 @@ __noinline int dp_redirect_finish(__u64 id, __u32 way)
 
     if (!d || d->state != DP_REDIRECT_DRAFT) return 0;
     record = &d->record;
-    hop = dp_redirect_hop_of(d, record->hops);
+    hop = dp_redirect_hop_of(d);
     if (!hop) return 0;
     record->magic = DP_RECORD_MAGIC;
     record->version = DP_RECORD_VERSION;

@@ -58,6 +58,7 @@ enum dp_flow_flag {
     DP_FLOW_INJECTED = 1 << 18, /* the packet that is out was injected: by whom says the record in
                                    `tickets` under the flow's ticket */
     DP_FLOW_SHORT = 1 << 19,    /* of the segment that is out only the headers went up */
+    DP_FLOW_PROXY = 1 << 20,    /* its socket carries a record: a proxy's onward connection */
 };
 
 #define DP_FLOWS_MAX 262144
