@@ -5,8 +5,10 @@
 #include "hooks/judge.h"
 #include "hooks/port_down.h"
 #include "hooks/port_tc.h"
+#include "hooks/redirect_names.h"
 #include "hooks/sock_release.h"
 #include "hooks/sockops.h"
+#include "hooks/sockopt.h"
 #include "hooks/tc_egress.h"
 #include "hooks/tc_ingress.h"
 

@@ -16,6 +16,7 @@ enum dp_sockopt {
     DP_SO_REDIRECT_PEER = 4,    /* set: sockaddr of a client of an unconnected UDP socket, to which
                                    the others then refer */
     DP_SO_REDIRECT_CHAIN = 5,   /* get: struct dp_redirect_record, to read; not to carry on */
+    DP_SO_REDIRECT_CONTEXT_SIZE = 6, /* get: u32, bytes of DP_SO_REDIRECT_CONTEXT */
 };
 
 /* A provider's GUID. */
