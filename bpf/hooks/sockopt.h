@@ -124,7 +124,7 @@ DP_INLINE int dp_option_context(struct bpf_sockopt *ctx, const struct dp_redirec
     struct dp_redirect_context *context = bpf_map_lookup_elem(&contexts_of, &id);
     struct dp_copy c = {.ctx = ctx, .bytes = d->context_bytes};
 
-    if (!c.bytes || !context) return dp_option_answers(ctx, 0);
+    if (!c.bytes || !context) return dp_option_fails(ctx, ENODATA); /* 0 bytes would not be told */
     if (ctx->optlen < 0 || (__u32)ctx->optlen < c.bytes) return dp_option_fails(ctx, ERANGE);
     c.from = context->bytes;
     bpf_loop(DP_COPY_WORDS, dp_copy_step, &c, 0);

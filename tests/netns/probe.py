@@ -113,4 +113,5 @@ def main():
     del server
 
 
-main()
+if __name__ == "__main__":
+    main()

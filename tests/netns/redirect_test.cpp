@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Redirections that the kernel decides in connect(), on real sockets: what the application sees,
+// what the target is told, how chains go on and where they end.
+#include "layers_fixture.h"
+
+#include "policy/redirect.h"
+
+#ifndef SLUICE_REDIRECT_PROBE // given by the build
+#define SLUICE_REDIRECT_PROBE "redirect_probe.py"
+#endif
+
+namespace sluice::datapath {
+namespace {
+
+constexpr std::uint16_t asked_port = 7001, proxy_port = 7100;
+
+std::string with_port(const std::string &address, std::uint16_t port) {
+    return address + ":" + std::to_string(port);
+}
+
+class RedirectTest : public LayersTest {
+protected:
+    static policy::TargetEnd proxy_at(std::string address) {
+        return {std::move(address), proxy_port};
+    }
+
+    // Everything to the asked port is the proxy's, on loopback.
+    void redirect(const std::string &context) {
+        policy::Policy policy = policy::initial();
+        policy::ProviderContext target;
+        target.key = Guid::random();
+        target.name = "proxy";
+        target.type = FWPM_GENERAL_CONTEXT;
+        target.data = policy::write_target({.v4 = proxy_at({127, 0, 0, 1}),
+                                            .v6 = proxy_at(std::string(15, '\0') + '\1'),
+                                            .context = context});
+        ASSERT_TRUE(policy::add_provider_context(policy, target));
+        for (const std::uint16_t layer :
+             {DP_LAYER_ALE_CONNECT_REDIRECT_V4, DP_LAYER_ALE_CONNECT_REDIRECT_V6}) {
+            policy::Filter filter;
+            filter.name = "to the proxy";
+            filter.layer = layer;
+            filter.action = FWP_ACTION_PERMIT;
+            filter.flags = FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT;
+            filter.provider_context = target.key;
+            filter.conditions = {when("FWPM_CONDITION_IP_REMOTE_PORT", value(asked_port))};
+            const auto added = policy::add_filter(policy, filter);
+            ASSERT_TRUE(added) << added.error().text();
+        }
+        publish(policy);
+    }
+
+    std::string through(const std::string &kind, bool v6, const std::string &more = {}) const {
+        return probe("through " + name_ + " " + peer_ + " " + kind + " " + asked(v6) + " " +
+                     std::to_string(asked_port) + (v6 ? " ::1 " : " 127.0.0.1 ") +
+                     std::to_string(proxy_port) + " " + more);
+    }
+    static std::string probe(const std::string &arguments) {
+        std::string line =
+            output("timeout 60 /usr/bin/python3 -B " SLUICE_REDIRECT_PROBE " " + arguments);
+        while (!line.empty() && line.back() == '\n')
+            line.pop_back();
+        return line;
+    }
+    static std::string asked(bool v6) { return v6 ? "2001:db8:1::2" : "192.0.2.2"; }
+
+    // What both ends see of a connection that the proxy answers.
+    static std::string seen(const std::string &kind, bool v6, const std::string &answer,
+                            const std::string &context = "for the proxy") {
+        const std::string original = with_port(asked(v6), asked_port);
+        return "peer=" + original + " source=" + (kind == "udp" ? original : "-") +
+               " answer=" + answer + " v4=" + (v6 ? "none" : original) +
+               " v6=" + (v6 ? original : "none") + " original=" + original + " context=" + context +
+               " record=880 short=ERANGE";
+    }
+
+    std::vector<std::pair<std::uint64_t, dp_redirect>> redirections() const {
+        std::vector<std::pair<std::uint64_t, dp_redirect>> all;
+        plane_->each_redirect([&](std::uint64_t id, const dp_redirect &redirect) {
+            all.emplace_back(id, redirect);
+            return true;
+        });
+        return all;
+    }
+};
+
+TEST_F(RedirectTest, TheSocketIsConnectedToTheTargetAndNeitherEndIsTheWiser) {
+    redirect("for the proxy");
+    for (const std::string kind : {"tcp", "udp"}) {
+        EXPECT_EQ(through(kind, false), seen(kind, false, "proxy"));
+        EXPECT_EQ(through(kind, true), seen(kind, true, "proxy"));
+        EXPECT_EQ(through(kind, false, "--mapped"), seen(kind, false, "proxy"));
+    }
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECTED"), 6u);
+    EXPECT_TRUE(eventually([&] { return packets(*plane_, "DP_REASON_REDIRECT_ENDED") == 6; }));
+    for (const auto &[id, redirect] : redirections()) {
+        EXPECT_EQ(redirect.state, std::uint32_t(DP_REDIRECT_ENDED));
+        EXPECT_EQ(redirect.way, std::uint32_t(DP_WAY_SOCKET));
+        EXPECT_EQ(redirect.record.hops, 1u);
+        EXPECT_NE(redirect.wire.local_port, 0u);
+        EXPECT_NE(redirect.target.tgid, 0u);
+    }
+}
+
+TEST_F(RedirectTest, AProxyGoesOnWithItsRecordAndWithoutItIsCut) {
+    redirect("for the proxy");
+    for (const std::string kind : {"tcp", "udp"})
+        EXPECT_EQ(through(kind, false, "--onward record"), seen(kind, false, "12345678"));
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECT_LOOP"), 0u);
+    for (const std::string kind : {"tcp", "udp"})
+        EXPECT_EQ(through(kind, true, "--onward bare"), seen(kind, true, "12345678"));
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECT_LOOP"), 2u);
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECTED"), 4u);
+}
+
+TEST_F(RedirectTest, RecordsAreTakenOnlyWholeInTimeAndFromWhomTheyWereGivenTo) {
+    redirect("");
+    EXPECT_EQ(through("udp", false), seen("udp", false, "proxy", "ENODATA"));
+    const auto root = find_cgroup_root();
+    ASSERT_TRUE(root) << root.error().text();
+    const std::string cgroup = *root + "/" + name_, file = "/run/" + name_ + ".record";
+    ASSERT_EQ(run("mkdir -p " + cgroup), 0);
+    EXPECT_EQ(through("tcp", false, "--records --cgroup " + cgroup + " --file " + file),
+              "peer=192.0.2.2:7001 source=- answer=proxy own=set udp=set forged=EINVAL "
+              "truncated=EINVAL longer=EINVAL group=set stranger=EACCES reader=EACCES "
+              "connected=EISCONN raw=ENOTSUP option=ENOPROTOOPT");
+    EXPECT_EQ(packets(*plane_, "DP_REASON_RECORDS_FORGED"), 3u);
+    EXPECT_EQ(packets(*plane_, "DP_REASON_RECORDS_FOREIGN"), 1u);
+    EXPECT_EQ(packets(*plane_, "DP_REASON_RECORDS_SET"), 3u);
+    EXPECT_EQ(probe("set " + name_ + " " + file), "set") << "its connection ended just now";
+    for (const auto &[id, redirect] : redirections())
+        plane_->delete_redirect(id, redirect);
+    EXPECT_EQ(probe("set " + name_ + " " + file), "ESTALE");
+    EXPECT_EQ(packets(*plane_, "DP_REASON_RECORDS_OLD"), 1u);
+    run("rmdir " + cgroup + "; rm -f " + file);
+}
+
+TEST_F(RedirectTest, WhatIsNotRedirectedIsToldNothing) {
+    EXPECT_EQ(output("nsenter --net=/run/netns/" + name_ +
+                     " /usr/bin/python3 -c \"import socket\n"
+                     "s=socket.socket()\n"
+                     "try: s.getsockopt(0x534c,1,1024)\n"
+                     "except OSError as e: print(e.errno)\""),
+              "95\n")
+        << "before a policy redirects the level is nobody's";
+    redirect("for the proxy");
+    EXPECT_EQ(output("nsenter --net=/run/netns/" + name_ +
+                     " /usr/bin/python3 -c \"import socket\n"
+                     "s=socket.socket()\n"
+                     "try: s.getsockopt(0x534c,1,1024)\n"
+                     "except OSError as e: print(e.errno)\""),
+              "2\n");
+    EXPECT_EQ(say({"tcp", true, 7002}, false), "reached");
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECTED"), 0u);
+}
+
+} // namespace
+} // namespace sluice::datapath
