@@ -14,5 +14,6 @@
 #include "sluice/injection.hpp"
 #include "sluice/packet.hpp"
 #include "sluice/plugin.hpp"
+#include "sluice/redirect.hpp"
 #include "sluice/subscription.hpp"
 #include "sluice/text.hpp"

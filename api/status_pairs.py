@@ -11,7 +11,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 HEADERS = ("fwps_functions.h", "fwps_flow.h", "fwps_buffers.h",
            "fwps_inject_functions.h", "ndis_functions.h", "fwpm_functions.h",
            "fwpm_provider.h", "fwpm_sublayer.h", "fwpm_callout.h", "fwpm_filter.h", "fwpm_layer.h", "fwpm_subscribe.h",
-           "fwpm_net_event_functions.h", "object_functions.h", "sluice_driver.h", "sluice_hold.h")
+           "fwpm_net_event_functions.h", "object_functions.h", "sluice_driver.h", "sluice_hold.h",
+           "fwps_redirect_functions.h", "sluice_redirect.h")
 DECLARATION = re.compile(r"^SLUICE_API (\w+) NTAPI\s+(\w+)\(([^;]*)\);", re.M)
 NOT_ASKED = re.compile(r"Enum\d$|DestroyEnumHandle0$|Unsubscribe|SubscriptionsGet0$|^FwpmLayer|^FwpmEngineClose0$")
 CHANGES = re.compile(r"Add\d$|Delete")

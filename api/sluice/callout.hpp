@@ -39,9 +39,9 @@ inline void answer(FWPS_CLASSIFY_OUT0 &out, const FWPS_FILTER3 &filter, Verdict 
 template <std::size_t Slot>
 struct [[gnu::visibility("hidden")]] Callbacks{static void NTAPI classify(
     const FWPS_INCOMING_VALUES0 *values, const FWPS_INCOMING_METADATA_VALUES0 *metadata, void *data,
-    const void *, const FWPS_FILTER3 *filter, UINT64 flow_context,
+    const void *context, const FWPS_FILTER3 *filter, UINT64 flow_context,
     FWPS_CLASSIFY_OUT0 *out){CalloutState & state = *slots.states[Slot];
-Classification question(state, *values, *metadata, data, *filter, flow_context, *out);
+Classification question(state, *values, *metadata, data, context, *filter, flow_context, *out);
 answer(*out, *filter, state.ask(question));
 } // namespace detail
 static NTSTATUS NTAPI notify(FWPS_CALLOUT_NOTIFY_TYPE type, const GUID *key, FWPS_FILTER3 *filter) {

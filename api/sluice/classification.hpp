@@ -95,23 +95,29 @@ constexpr int flags_field(UINT16 layer) {
         return FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V4_FLAGS;
     case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V6:
         return FWPS_FIELD_ALE_ENDPOINT_CLOSURE_V6_FLAGS;
+    case FWPS_LAYER_ALE_CONNECT_REDIRECT_V4:
+        return FWPS_FIELD_ALE_CONNECT_REDIRECT_V4_FLAGS;
+    case FWPS_LAYER_ALE_CONNECT_REDIRECT_V6:
+        return FWPS_FIELD_ALE_CONNECT_REDIRECT_V6_FLAGS;
     default:
         return -1;
     }
 }
 
 class Hold;
+class HeldRedirect;
+struct Redirect;
 struct CalloutState;
 
 // One classify. Valid only inside the lambda: copy out what must live longer.
 class Classification {
 public:
     Classification(CalloutState &callout, const FWPS_INCOMING_VALUES0 &values,
-                   const FWPS_INCOMING_METADATA_VALUES0 &metadata, void *data,
+                   const FWPS_INCOMING_METADATA_VALUES0 &metadata, void *data, const void *context,
                    const FWPS_FILTER3 &filter, UINT64 flow_context,
                    const FWPS_CLASSIFY_OUT0 &so_far)
-        : callout_(callout), values_(values), metadata_(metadata), data_(data), filter_(filter),
-          flow_context_(flow_context), so_far_(so_far) {}
+        : callout_(callout), values_(values), metadata_(metadata), data_(data), context_(context),
+          filter_(filter), flow_context_(flow_context), so_far_(so_far) {}
     Classification(const Classification &) = delete;
     Classification &operator=(const Classification &) = delete;
 
@@ -152,7 +158,17 @@ public:
         return to_utf8(reinterpret_cast<const WCHAR *>(blob.data), blob.size / sizeof(WCHAR));
     }
 
-    NET_BUFFER_LIST *packets() const { return static_cast<NET_BUFFER_LIST *>(data_); } // or null
+    bool redirects() const { // ALE_CONNECT_REDIRECT
+        return layer() == FWPS_LAYER_ALE_CONNECT_REDIRECT_V4 ||
+               layer() == FWPS_LAYER_ALE_CONNECT_REDIRECT_V6;
+    }
+    NET_BUFFER_LIST *packets() const { // or null
+        return redirects() ? nullptr : static_cast<NET_BUFFER_LIST *>(data_);
+    }
+    // Where the connection goes, with its history; null at other layers.
+    const FWPS_CONNECT_REQUEST0 *request() const {
+        return redirects() ? static_cast<const FWPS_CONNECT_REQUEST0 *>(data_) : nullptr;
+    }
     const FWPS_FILTER3 &filter() const { return filter_; }
     // The decision of the sublayers before, and whether this one may still change it.
     FWP_ACTION_TYPE action_so_far() const { return so_far_.actionType; }
@@ -163,12 +179,18 @@ public:
     // the application already: its socket's traffic is what waits, and a block ends the socket.
     Hold pend();
 
+    // Sends the connection elsewhere; return the verdict. Throws Error where that is not possible.
+    Verdict redirect(const Redirect &to);
+    // Suspends it until the object is told where to; return pended() afterwards.
+    HeldRedirect pend_redirect();
+
 private:
     friend struct CalloutState;
     CalloutState &callout_;
     const FWPS_INCOMING_VALUES0 &values_;
     const FWPS_INCOMING_METADATA_VALUES0 &metadata_;
     void *data_;
+    const void *context_;
     const FWPS_FILTER3 &filter_;
     const UINT64 flow_context_;
     const FWPS_CLASSIFY_OUT0 &so_far_;

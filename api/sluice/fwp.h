@@ -33,6 +33,7 @@
 #include "fwps_inject.h"
 #include "fwps_inject_functions.h"
 #include "fwps_redirect.h"
+#include "fwps_redirect_functions.h"
 #include "fwps_types.h"
 #include "ndis_functions.h"
 #include "object_functions.h"

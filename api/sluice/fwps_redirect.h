@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * What a callout changes at the redirection layers. Addresses and ports are in network order,
- * families are Windows'. The functions that hand these out are not there yet. */
+ * families are Windows'. The functions that hand these out stand in fwps_redirect_functions.h. */
 #pragma once
 
 #include "fwp_address.h"

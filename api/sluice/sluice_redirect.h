@@ -4,6 +4,7 @@
 #pragma once
 
 #include "fwp_address.h"
+#include "fwp_status.h"
 
 #define SLUICE_REDIRECT_FLAG_PROXY_V2 0x00000001u /* the target reads PROXY protocol v2 */
 
@@ -26,3 +27,18 @@ typedef struct SLUICE_REDIRECT_TARGET0_ {
   UINT32 contextSize;                /* bytes; at most SLUICE_REDIRECT_TARGET_CONTEXT_MAX */
   UINT8 context[1];                  /* what SIO_QUERY_WFP_CONNECTION_REDIRECT_CONTEXT tells the target */
 } SLUICE_REDIRECT_TARGET0;
+
+/* Lets the kernel decide by itself as the next FwpsApplyModifiedLayerData0 of this classify does, for
+ * connections of the same executable, user, destination and filter: they are redirected as they
+ * connect, with no packet held and without asking the callout. Executables are told apart by their
+ * file, never by pid or path. It ends with the time, with a change of policy, or with the redirect
+ * handle. The context is attached to each of them.
+ *
+ * classifyHandle  from FwpsAcquireClassifyHandle0.
+ * milliseconds    for how long; 0: not at all, as if this had not been called.
+ *
+ * STATUS_SUCCESS
+ * STATUS_INVALID_HANDLE          no such classify handle
+ * STATUS_FWP_INCOMPATIBLE_LAYER  the layer is not ALE_CONNECT_REDIRECT
+ * Any thread, inside classifyFn or while pended. Windows: has no such function. */
+SLUICE_API NTSTATUS NTAPI SluiceLearnRedirect0(UINT64 classifyHandle, UINT32 milliseconds);

@@ -22,24 +22,29 @@ struct Counters {
     Count pend_mismatches{0};    // pended, but did not return BLOCK with ABSORB
     Count holds{0};
     Count holds_completed{0};
-    Count holds_ordered{0};     // ended by an administrator
-    Count holds_superseded{0};  // the kernel asked about the flow anew
-    Count holds_dropped{0};     // with their port, or with their callout
-    Count stale_completions{0}; // FwpsCompleteOperation0 with a context that is not open
-    Count stale_orders{0};      // administrator's decision about an unknown ticket
-    Count released{0};          // queued packets sent on
-    Count discarded{0};         // queued packets given up
-    Count sends_failed{0};      // port closed, or no room
-    Count handoffs{0};          // a slow classify gave the port to another thread
-    Count thread_limit{0};      // a hand-off found no thread left
-    Count foreign_devices{0};   // IoDeleteDevice of no live device
-    Count injected{0};          // packets given to the kernel by injection
-    Count foreign_lists{0};     // a list handed back to a function that it is not from
-    Count contexts_made{0};     // flow contexts
-    Count contexts_deleted{0};  // calls of flowDeleteFn
-    Count holds_decided{0};     // by the kernel or sluiced, without us
-    Count questions_unread{0};  // decided so before they were read: not asked
-    Count notices{0};           // records of the rings of notices
+    Count holds_ordered{0};          // ended by an administrator
+    Count holds_superseded{0};       // the kernel asked about the flow anew
+    Count holds_dropped{0};          // with their port, or with their callout
+    Count stale_completions{0};      // FwpsCompleteOperation0 with a context that is not open
+    Count stale_orders{0};           // administrator's decision about an unknown ticket
+    Count redirects{0};              // connections given another destination, as far as we say
+    Count redirects_refused{0};      // what was applied cannot be done: block
+    Count layer_data_unapplied{0};   // a writable copy that was never applied: block
+    Count stale_applies{0};          // FwpsApplyModifiedLayerData0 of no copy that is handed out
+    Count stale_classify_handles{0}; // FwpsReleaseClassifyHandle0 of none
+    Count released{0};               // queued packets sent on
+    Count discarded{0};              // queued packets given up
+    Count sends_failed{0};           // port closed, or no room
+    Count handoffs{0};               // a slow classify gave the port to another thread
+    Count thread_limit{0};           // a hand-off found no thread left
+    Count foreign_devices{0};        // IoDeleteDevice of no live device
+    Count injected{0};               // packets given to the kernel by injection
+    Count foreign_lists{0};          // a list handed back to a function that it is not from
+    Count contexts_made{0};          // flow contexts
+    Count contexts_deleted{0};       // calls of flowDeleteFn
+    Count holds_decided{0};          // by the kernel or sluiced, without us
+    Count questions_unread{0};       // decided so before they were read: not asked
+    Count notices{0};                // records of the rings of notices
     Count reconnects{0};
     Count net_events_lost{0}; // a subscriber fell too far behind
 

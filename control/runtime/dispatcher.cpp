@@ -18,23 +18,23 @@ struct Overloaded : F... {
 template <typename... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-void call_spec(const CalloutSpec &spec, Indication &in, FilterObject &filter,
+void call_spec(const CalloutSpec &spec, Indication &in, const void *context, FilterObject &filter,
                std::uint64_t flow_context, FWPS_CLASSIFY_OUT0 &out) {
     std::visit(Overloaded{
                    [&](const FWPS_CALLOUT0 &c) {
-                       c.classifyFn(in.values(), in.metadata(), in.layer_data(),
+                       c.classifyFn(in.values(), in.metadata(), in.data(),
                                     filter.as<FWPS_FILTER0>(), flow_context, &out);
                    },
                    [&](const FWPS_CALLOUT1 &c) {
-                       c.classifyFn(in.values(), in.metadata(), in.layer_data(), &in,
+                       c.classifyFn(in.values(), in.metadata(), in.data(), context,
                                     filter.as<FWPS_FILTER1>(), flow_context, &out);
                    },
                    [&](const FWPS_CALLOUT2 &c) {
-                       c.classifyFn(in.values(), in.metadata(), in.layer_data(), &in,
+                       c.classifyFn(in.values(), in.metadata(), in.data(), context,
                                     filter.as<FWPS_FILTER2>(), flow_context, &out);
                    },
                    [&](const FWPS_CALLOUT3 &c) {
-                       c.classifyFn(in.values(), in.metadata(), in.layer_data(), &in,
+                       c.classifyFn(in.values(), in.metadata(), in.data(), context,
                                     filter.as<FWPS_FILTER3>(), flow_context, &out);
                    },
                },
@@ -108,17 +108,15 @@ void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, 
         holds_.classify_returned(*hold, outcome_without_callout(*filter), false);
         return;
     }
-    Question question{port, hold->upcall, *filter, {}};
-    question.asked.completion = reinterpret_cast<HANDLE>(hold->completion);
-    question.asked.may_pend = hold->may_pend;
+    Question question = about(hold);
+    question.asked.may_pend = hold->may_pend && hold->completion;
     if (hold->upcall.header.condition_flags & DP_CONDITION_IS_REAUTHORIZE)
         question.asked.reason = hold->upcall.header.reauthorize;
-    question.asked.memory = Holds::memory_of(*hold);
     Indication indication(hold->upcall, packet, question.asked);
     Pace::InUserCode here(pace, (*callout)->slow);
     FlowContexts::Visit visit(contexts_, port, hold->upcall, **callout);
-    const Said said = ask(**callout, question, indication, visit);
-    holds_.classify_returned(*hold, said.answer, said.absorbing_block);
+    const Said result = ask(**callout, question, indication, visit);
+    holds_.classify_returned(*hold, result.answer, result.absorbing_block);
 }
 
 void Dispatcher::take_notices(const std::shared_ptr<PortLink> &port) {
@@ -176,11 +174,25 @@ void Dispatcher::tell(const std::shared_ptr<PortLink> &port, const Upcall &upcal
         ++(filter ? counters_.unknown_callouts : counters_.unknown_filters);
         return;
     }
-    const Question question{port, upcall, *filter, {}};
+    const Question question{port, upcall, *filter, {}, {}, {}, {}};
     Indication indication(upcall, {}, question.asked);
     Pace::InUserCode here(pace);
     FlowContexts::Visit visit(contexts_, port, upcall, **callout);
     (void)ask(**callout, question, indication, visit);
+}
+
+// What is the same whenever the callout of a hold is asked.
+Dispatcher::Question Dispatcher::about(const std::shared_ptr<Hold> &hold) {
+    Question question{hold->port, hold->upcall, *hold->filter, {}, hold, {}, {}};
+    question.asked.completion = reinterpret_cast<HANDLE>(hold->completion);
+    question.asked.memory = Holds::memory_of(*hold);
+    question.asked.host = hold->port->host_id;
+    const auto &view = hold->upcall.redirect;
+    if (hold->upcall.redirects() && view && view->carries && view->record.hops) {
+        question.records = records_.open(view->record, hold->port->compartment);
+        question.asked.records = question.records->handle();
+    }
+    return question;
 }
 
 void Dispatcher::complete(HANDLE context) {
@@ -192,6 +204,23 @@ void Dispatcher::complete(HANDLE context) {
         holds_.resolve(*hold, answer);
         return;
     }
+    ask_again(hold, {});
+}
+
+void Dispatcher::complete_classify(UINT64 handle, const FWPS_CLASSIFY_OUT0 *out) {
+    const auto [classify, hold] = classifies_.take(handle);
+    if (!hold) return;
+    if (!out) {
+        ask_again(hold, classify);
+        return;
+    }
+    Answer answer = said(*out, *hold->filter).answer;
+    classifies_.conclude(*classify, answer);
+    holds_.resolve(*hold, answer);
+}
+
+void Dispatcher::ask_again(const std::shared_ptr<Hold> &hold,
+                           const std::shared_ptr<Classify> &classify) {
     auto callout = callouts_.enter(hold->filter->callout_id());
     if (!callout) {
         ++counters_.unknown_callouts;
@@ -199,15 +228,13 @@ void Dispatcher::complete(HANDLE context) {
         return;
     }
     const auto packet = holds_.begin_reading(*hold);
-    Question question{hold->port, hold->upcall, *hold->filter, {}};
+    Question question = about(hold);
+    question.again = classify;
     question.asked.reauthorize = true;
     question.asked.reason = FWP_CONDITION_REAUTHORIZE_REASON_CLASSIFY_COMPLETION;
-    question.asked.completion = reinterpret_cast<HANDLE>(hold->completion);
-    question.asked.memory = Holds::memory_of(*hold);
     Indication indication(hold->upcall, packet, question.asked);
     FlowContexts::Visit visit(contexts_, hold->port, hold->upcall, **callout);
-    const Said said = ask(**callout, question, indication, visit);
-    holds_.resolve(*hold, said.answer);
+    holds_.resolve(*hold, ask(**callout, question, indication, visit).answer);
 }
 
 // A callout that wants flows with its context only is passed over at others, as if its filter were
@@ -216,9 +243,9 @@ Dispatcher::Said Dispatcher::ask(const CalloutEntry &callout, const Question &qu
                                  Indication &indication, FlowContexts::Visit &visit) {
     if (visit.passes_over()) return {{DP_ACTION_NEXT, DP_RIGHT_ACTION_WRITE}, false};
     const Holds::Asking asking(question.asked.completion, question.upcall.can_pend());
-    Said said = call(callout, question, indication, visit.value());
-    said.answer.contexts = visit.returned();
-    return said;
+    Said result = call(callout, question, indication, visit.value());
+    result.answer.contexts = visit.returned();
+    return result;
 }
 
 Dispatcher::Said Dispatcher::call(const CalloutEntry &callout, const Question &question,
@@ -229,24 +256,34 @@ Dispatcher::Said Dispatcher::call(const CalloutEntry &callout, const Question &q
     out.actionType = running.action;
     out.rights = running.rights;
     out.filterId = running.filter_id;
+    Classifies::Scope scope(classifies_, {question.hold, question.upcall, filter.id(),
+                                          indication.requests(), question.records, question.again});
+    Said result;
     try {
-        call_spec(callout.spec, indication, filter, flow_context, out);
+        call_spec(callout.spec, indication, &scope, filter, flow_context, out);
+        result = said(out, filter);
     } catch (...) {
         ++counters_.callout_exceptions;
-        return {};
     }
+    // A redirect layer has nothing to absorb.
+    if (question.upcall.redirects()) result.absorbing_block = out.actionType == FWP_ACTION_BLOCK;
+    scope.returned(result.answer);
+    return result;
+}
+
+Dispatcher::Said Dispatcher::said(const FWPS_CLASSIFY_OUT0 &out, const FilterObject &filter) {
     if (!is_answer(out.actionType)) {
         ++counters_.invalid_answers;
         return {};
     }
-    Said said;
-    said.absorbing_block =
+    Said result;
+    result.absorbing_block =
         out.actionType == FWP_ACTION_BLOCK && (out.flags & FWPS_CLASSIFY_OUT_FLAG_ABSORB);
-    said.answer = {out.actionType, out.rights & FWPS_RIGHT_ACTION_WRITE,
-                   (out.flags & FWPS_CLASSIFY_OUT_FLAG_ABSORB) != 0};
+    result.answer = {out.actionType, out.rights & FWPS_RIGHT_ACTION_WRITE,
+                     (out.flags & FWPS_CLASSIFY_OUT_FLAG_ABSORB) != 0};
     if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION)
-        said.answer = {FWP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE};
-    return said;
+        result.answer = {FWP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE};
+    return result;
 }
 
 } // namespace sluice::runtime

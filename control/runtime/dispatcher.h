@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runtime/callouts.h"
+#include "runtime/classifies.h"
 #include "runtime/filter_tables.h"
 #include "runtime/flow_contexts.h"
 #include "runtime/holds.h"
@@ -15,9 +16,9 @@ namespace sluice::runtime {
 class Dispatcher {
 public:
     Dispatcher(Callouts &callouts, FilterTables &tables, Holds &holds, FlowContexts &contexts,
-               Counters &counters)
+               Classifies &classifies, RedirectRecords &records, Counters &counters)
         : callouts_(callouts), tables_(tables), holds_(holds), contexts_(contexts),
-          counters_(counters) {}
+          classifies_(classifies), records_(records), counters_(counters) {}
 
     void handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame, Pace &pace);
     // Takes what is in the ring of notices out of it; only the thread that leads the port.
@@ -30,6 +31,8 @@ public:
     // else asks the callout again, in this thread, and ends the hold with its
     // answer.
     void complete(HANDLE context);
+    // FwpsCompleteClassify0. out NULL: asks the callout again, in this thread.
+    void complete_classify(UINT64 handle, const FWPS_CLASSIFY_OUT0 *out);
     [[nodiscard]] const Endpoints &endpoints() const { return endpoints_; }
 
 private:
@@ -43,7 +46,13 @@ private:
         const Upcall &upcall;
         FilterObject &filter;
         Indication::Asked asked;
+        std::shared_ptr<Hold> hold; // null where it is told, not asked
+        std::shared_ptr<const RedirectRecords::Open> records;
+        std::shared_ptr<Classify> again; // asked by handle before
     };
+    Question about(const std::shared_ptr<Hold> &hold);
+    void ask_again(const std::shared_ptr<Hold> &hold, const std::shared_ptr<Classify> &classify);
+    Said said(const FWPS_CLASSIFY_OUT0 &out, const FilterObject &filter);
     void classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
                   Pace &pace);
     void tell(const std::shared_ptr<PortLink> &port, const Upcall &upcall, Pace &pace);
@@ -56,6 +65,8 @@ private:
     FilterTables &tables_;
     Holds &holds_;
     FlowContexts &contexts_;
+    Classifies &classifies_;
+    RedirectRecords &records_;
     Counters &counters_;
     Endpoints endpoints_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/downcall.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace sluice::runtime {
@@ -32,10 +33,12 @@ dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answ
     return d;
 }
 
-bool send_alone(xsk::PortIo &port, const dp_downcall &d) {
+bool send_alone(xsk::PortIo &port, const dp_downcall &d, std::span<const std::byte> body = {}) {
     auto frame = port.allocate();
-    if (!frame || !frame->set_bounds(0, sizeof d)) return false;
+    const auto length = static_cast<std::uint32_t>(sizeof d + body.size());
+    if (!frame || !frame->set_bounds(0, length)) return false;
     std::memcpy(frame->bytes().data(), &d, sizeof d);
+    std::copy(body.begin(), body.end(), frame->bytes().begin() + sizeof d);
     return port.send(*std::move(frame));
 }
 
@@ -57,6 +60,26 @@ bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &up
 bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                std::uint32_t count) {
     return send_alone(port, make(kind, upcall, answer, count));
+}
+
+bool send_redirection(xsk::PortIo &port, const Upcall &upcall, const Redirection &redirection) {
+    const dp_downcall d = make(DP_DOWNCALL_REDIRECT, upcall, Answer{DP_ACTION_NONE, 0}, 0);
+    dp_redirect_request request = redirection.request;
+    const auto *context = redirection.context
+                              ? static_cast<const std::byte *>(redirection.context->memory.get())
+                              : nullptr;
+    std::array<std::byte, sizeof request + DP_REDIRECT_PIECE> body;
+    std::uint32_t sent = 0;
+    do {
+        request.context_offset = sent;
+        request.piece = std::min<std::uint32_t>(request.context_bytes - sent, DP_REDIRECT_PIECE);
+        std::memcpy(body.data(), &request, sizeof request);
+        std::copy_n(context + sent, request.piece, body.begin() + sizeof request);
+        if (!send_alone(port, d, std::span(body).first(sizeof request + request.piece)))
+            return false;
+        sent += request.piece;
+    } while (sent < request.context_bytes);
+    return true;
 }
 
 bool send_contexts(xsk::PortIo &port, const ContextOrder &order) {

@@ -4,9 +4,11 @@
 // has to be right for its safety.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "runtime/indication.h"
+#include "runtime/redirections.h"
 #include "xsk/frame.h"
 
 namespace sluice::runtime {
@@ -17,6 +19,7 @@ struct Answer {
     bool absorb = false;
     std::uint64_t contexts = 0; // bits that callouts set on the flow meanwhile
     bool close = false;         // COMPLETE: no answer, the callout injects a clone of its own
+    std::shared_ptr<const Redirection> redirection{}; // with a permit; null: none
     [[nodiscard]] bool blocks() const { return action == DP_ACTION_BLOCK; }
 };
 
@@ -26,6 +29,9 @@ bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &up
                       const Answer &answer, xsk::Frame frame);
 bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                std::uint32_t count = 0);
+
+// In as many frames as its context needs. False: not all of them were sent.
+bool send_redirection(xsk::PortIo &port, const Upcall &upcall, const Redirection &redirection);
 
 // Sets and clears bits of a flow. number: comes back in the acknowledgement; 0: nobody waits.
 struct ContextOrder {

@@ -87,6 +87,10 @@ void Engine::restore(std::uint64_t connection) {
     for (const auto &entry : callouts_.all())
         if (auto done = announce(*entry, connection, true); !done)
             log().error("callout {} is not in force: {}", entry->key.text(), done.error().text());
+    for (const auto &handle : redirect_handles_.all())
+        if (auto done = announce(handle, connection, true); !done)
+            log().error("redirect handle {} is not in force: {}", handle.number,
+                        done.error().text());
     if (auto told = tell_hold_defaults(true); !told)
         log().error("defaults of holds are not in force: {}", told.error().text());
     sessions_.restore();
@@ -118,6 +122,9 @@ void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
             for (const auto flow : body.flows())
                 contexts_.flow_ended(Upcall::handle_of(body.compartment(), flow));
         });
+    } else if (notice.has_redirects_ended()) {
+        for (const auto id : notice.redirects_ended().redirects())
+            redirect_contexts_.ended({notice.redirects_ended().compartment(), id});
     } else if (notice.has_hold_order()) {
         const auto &order = notice.hold_order();
         if (!holds_.order(order.compartment(), order.ticket(), order.action()))

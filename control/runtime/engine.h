@@ -48,6 +48,13 @@ public:
     NTSTATUS abort_flow(std::uint64_t handle);
     NTSTATUS pend(HANDLE completion, HANDLE *context) { return holds_.pend(completion, context); }
     void complete(HANDLE context) { dispatcher_.complete(context); }
+    void complete_classify(UINT64 handle, const FWPS_CLASSIFY_OUT0 *out) {
+        dispatcher_.complete_classify(handle, out);
+    }
+    // Redirect handles are kept, and told to sluiced now and after each reconnect.
+    NTSTATUS create_redirect_handle(const Guid &provider, HANDLE *handle);
+    void destroy_redirect_handle(HANDLE handle);
+    FWPS_CONNECTION_REDIRECT_STATE redirect_state(HANDLE records, HANDLE handle, void **context);
     void defer(std::function<void()> job) { workers_.post(std::move(job)); } // in another thread
 
     // Kept, and told to sluiced now and after each reconnect.
@@ -60,6 +67,9 @@ public:
     Holds &holds() { return holds_; }
     Callouts &callouts() { return callouts_; }
     Injections &injections() { return injections_; }
+    Classifies &classifies() { return classifies_; }
+    RedirectRecords &records() { return records_; }
+    RedirectContexts &redirect_contexts() { return redirect_contexts_; }
     FilterTables &filters() { return filters_; }
 
     // A port that is open already; the notices of sluiced come here too.
@@ -78,6 +88,8 @@ private:
 
     void restore(std::uint64_t connection);
     Result<void> tell_hold_defaults(bool restoring) EXCLUDES(mutex_);
+    Result<void> announce(const RedirectHandles::Entry &handle, std::uint64_t connection,
+                          bool restoring);
     Result<void> announce(CalloutEntry &entry, std::uint64_t connection, bool restoring);
     NTSTATUS unregister(std::shared_ptr<CalloutEntry> entry);
     void deregistered(const CalloutEntry &entry);
@@ -92,9 +104,14 @@ private:
     Devices devices_{counters_};
     Callouts callouts_;
     FilterTables filters_;
-    Holds holds_{counters_};
+    RedirectContexts redirect_contexts_;
+    RedirectRecords records_;
+    RedirectHandles redirect_handles_;
+    Holds holds_{counters_, redirect_contexts_};
     FlowContexts contexts_{callouts_, counters_};
-    Dispatcher dispatcher_{callouts_, filters_, holds_, contexts_, counters_};
+    Classifies classifies_{holds_, redirect_handles_, counters_};
+    Dispatcher dispatcher_{callouts_,   filters_, holds_,   contexts_,
+                           classifies_, records_, counters_};
     Injections injections_{[this](std::uint32_t c) { return port(c); }, dispatcher_.endpoints(),
                            counters_};
     Mutex mutex_;

@@ -15,10 +15,6 @@ std::uintptr_t first_handle() {
     std::random_device random;
     return (std::uintptr_t{random()} << 16 | 0x10000) + (random() & 0xFFF0) + 1;
 }
-using Clock = std::chrono::steady_clock;
-// So long a question may lie unread when it is over.
-constexpr std::chrono::seconds over_kept{30};
-constexpr Answer soft_permit{DP_ACTION_PERMIT, DP_RIGHT_ACTION_WRITE};
 
 thread_local Holds::Asking *asking = nullptr;
 
@@ -35,7 +31,7 @@ bool room_for_packet(const PortLink &port) {
 Answer outcome_without_callout(const FilterObject &filter) {
     if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION)
         return {DP_ACTION_CONTINUE, DP_RIGHT_ACTION_WRITE};
-    return filter.permit_if_unregistered() ? soft_permit : Answer{};
+    return filter.permit_if_unregistered() ? soft_permit() : Answer{};
 }
 
 Holds::Asking::Asking(HANDLE completion, bool layer_can_pend)
@@ -54,7 +50,7 @@ std::shared_ptr<Hold> Holds::begin(std::shared_ptr<PortLink> port, Upcall upcall
     if (!expected) hold = std::make_shared<Hold>();
     const dp_upcall &h = upcall.header;
     const bool can_pend = upcall.can_pend();
-    hold->may_pend = can_pend && (h.flags & DP_UPCALL_MAY_PEND) &&
+    hold->may_pend = (can_pend || upcall.redirects()) && (h.flags & DP_UPCALL_MAY_PEND) &&
                      !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE);
     hold->filter = std::move(filter);
     {
@@ -123,6 +119,10 @@ NTSTATUS Holds::pend(HANDLE completion, HANDLE *context) {
                                        (completion && completion == asking->completion_));
         return cannot ? STATUS_FWP_CANNOT_PEND : STATUS_FWP_NULL_POINTER;
     }
+    return suspend(hold, context);
+}
+
+NTSTATUS Holds::suspend(const std::shared_ptr<Hold> &hold, HANDLE *context) {
     if (!hold->may_pend) return STATUS_FWP_CANNOT_PEND;
     Lock own(hold->mutex);
     if (hold->pended) return STATUS_FWP_CANNOT_PEND;
@@ -130,7 +130,7 @@ NTSTATUS Holds::pend(HANDLE completion, HANDLE *context) {
         return STATUS_FWP_TCPIP_NOT_READY;
     if (!room_for_hold(*hold->port)) return STATUS_INSUFFICIENT_RESOURCES;
     Lock lock(mutex_);
-    last_handle_ += handle_step;
+    last_handle_ = last_handle_ ? last_handle_ + handle_step : first_handle();
     hold->context = last_handle_;
     contexts_.emplace(hold->context, hold);
     hold->pended = true;
@@ -212,12 +212,14 @@ void Holds::resolve(Hold &hold, const Answer &answer) {
 // build the RST or ICMP that tells the application. A TCP SYN is the stack's own and never flushed,
 // unless the callout injects its clone. Operations have no packet, and what queued behind them was
 // never the callout's.
-void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) {
+void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &said) {
     const bool completes = kind == DP_DOWNCALL_COMPLETE;
     const bool operation = hold.upcall.of_operation();
-    const bool keep = hold.upcall.is_tcp() || (hold.upcall.header.flags & DP_UPCALL_KEEP_DATA);
-    const bool flush = completes && !operation && (answer.close || !keep);
+    const bool keep = hold.upcall.is_tcp() || hold.upcall.redirects() ||
+                      (hold.upcall.header.flags & DP_UPCALL_KEEP_DATA);
+    const bool flush = completes && !operation && (said.close || !keep);
     auto &io = *hold.port->io;
+    const Answer answer = redirect(hold, said);
     if (operation || answer.close || (flush && !answer.blocks())) {
         count_sent(send_bare(io, kind, hold.upcall, answer));
         if (!hold.in_classify) hold.first.reset();
@@ -227,6 +229,20 @@ void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) {
     if (completes) ++counters_.holds_completed;
     release_queue(hold, answer, flush);
     close(hold);
+}
+
+// A redirection goes before the answer that it stands by. What could not be told is not permitted.
+Answer Holds::redirect(const Hold &hold, const Answer &said) {
+    if (!said.redirection) return said;
+    const Redirection &to = *said.redirection;
+    if (to.context) redirect_contexts_.keep(to.key, to.context);
+    if (send_redirection(*hold.port->io, hold.upcall, to)) {
+        ++counters_.redirects;
+        return said;
+    }
+    count_sent(false);
+    if (to.context) redirect_contexts_.drop(to.key, to.context);
+    return {};
 }
 
 void Holds::release_queue(Hold &hold, const Answer &answer, bool flush) {
@@ -281,114 +297,7 @@ void Holds::queue(PortLink &port, Upcall upcall, xsk::Frame frame) {
     // Draining. Should the flow be blocked meanwhile, the kernel refuses this and counts it.
     ++counters_.released;
     count_sent(
-        send_with_packet(*port.io, DP_DOWNCALL_RELEASE, upcall, soft_permit, std::move(frame)));
-}
-
-bool Holds::order(std::uint32_t compartment, std::uint64_t ticket, std::uint32_t action) {
-    const bool sensible = action == DP_ACTION_PERMIT || action == DP_ACTION_BLOCK;
-    std::shared_ptr<Hold> hold;
-    if (sensible) {
-        Lock lock(mutex_);
-        for (auto at = contexts_.begin(); at != contexts_.end(); ++at) {
-            const Hold &h = *at->second;
-            if (h.port->compartment != compartment || h.upcall.header.ticket != ticket) continue;
-            hold = at->second;
-            contexts_.erase(at);
-            break;
-        }
-    }
-    if (!hold) {
-        ++counters_.stale_orders;
-        return false;
-    }
-    ++counters_.holds_ordered;
-    resolve(*hold, action == DP_ACTION_PERMIT ? soft_permit : Answer{});
-    return true;
-}
-
-// Its frame, or its own notice, may still have to be read. More of them than the port has frames
-// cannot be.
-void Holds::told_over(PortLink &port, const Upcall &notice) {
-    Lock lock(port.mutex);
-    port.over.push_back({Asked(notice), Clock::now()});
-    if (port.over.size() > port.io->frames()) port.over.pop_front();
-}
-
-void Holds::decided(PortLink &port, const Upcall &notice) {
-    const std::shared_ptr<Hold> hold = open_for(port, notice);
-    if (!hold || !(Asked(hold->upcall) == Asked(notice))) {
-        told_over(port, notice);
-        return;
-    }
-    Lock own(hold->mutex);
-    if (hold->state == Hold::State::done) return;
-    if (!hold->begun) told_over(port, notice);
-    ++counters_.holds_decided;
-    if (!hold->in_classify && !hold->reading) hold->first.reset();
-    const bool permit = notice.header.action == DP_ACTION_PERMIT;
-    release_queue(*hold, permit ? soft_permit : Answer{}, false);
-    close(*hold);
-    Lock lock(mutex_);
-    contexts_.erase(hold->context);
-}
-
-bool Holds::is_over(PortLink &port, const Upcall &question) {
-    Lock lock(port.mutex);
-    while (!port.over.empty() && port.over.front().told + over_kept < Clock::now())
-        port.over.pop_front();
-    const auto at = std::find_if(port.over.begin(), port.over.end(), [&](const auto &over) {
-        return over.question == Asked(question);
-    });
-    if (at == port.over.end()) return false;
-    port.over.erase(at);
-    ++counters_.questions_unread;
-    return true;
-}
-
-void Holds::end_callout(std::uint32_t callout_id) {
-    std::vector<std::shared_ptr<Hold>> ended;
-    {
-        Lock lock(mutex_);
-        for (auto at = contexts_.begin(); at != contexts_.end();) {
-            if (at->second->filter->callout_id() == callout_id) {
-                ended.push_back(std::move(at->second));
-                at = contexts_.erase(at);
-            } else {
-                ++at;
-            }
-        }
-    }
-    for (const auto &hold : ended) {
-        ++counters_.holds_dropped;
-        resolve(*hold, outcome_without_callout(*hold->filter));
-    }
-}
-
-void Holds::drop(const std::shared_ptr<Hold> &hold) {
-    std::vector<Hold::Queued> queued;
-    SharedFrame first;
-    Lock own(hold->mutex);
-    if (hold->state == Hold::State::done) return;
-    if (!hold->in_classify && !hold->reading) first = std::move(hold->first);
-    queued.swap(hold->queued);
-    close(*hold);
-    Lock lock(mutex_);
-    contexts_.erase(hold->context);
-}
-
-void Holds::drop_port(PortLink &port) {
-    std::vector<std::shared_ptr<Hold>> all;
-    {
-        Lock lock(port.mutex);
-        for (const auto &[key, hold] : port.flows)
-            all.push_back(hold);
-        for (const auto &[ticket, hold] : port.operations)
-            all.push_back(hold);
-    }
-    for (const auto &hold : all) {
-        ++counters_.holds_dropped;
-        drop(hold);
-    }
+        send_with_packet(*port.io, DP_DOWNCALL_RELEASE, upcall, soft_permit(), std::move(frame)));
 }
 
 std::size_t Holds::open() const {

@@ -111,7 +111,8 @@ struct Hold {
 
 class Holds {
 public:
-    explicit Holds(Counters &counters) : counters_(counters) {}
+    Holds(Counters &counters, RedirectContexts &redirect_contexts)
+        : counters_(counters), redirect_contexts_(redirect_contexts) {}
 
     // An upcall is about to be shown to its callout.
     std::shared_ptr<Hold> begin(std::shared_ptr<PortLink> port, Upcall upcall,
@@ -137,6 +138,8 @@ public:
         Asking *outer_;
     };
     NTSTATUS pend(HANDLE completion, HANDLE *context);
+    // The same of a hold that is known already.
+    NTSTATUS suspend(const std::shared_ptr<Hold> &hold, HANDLE *context);
     // Takes a suspension out: from here on it is the caller's to resolve. Null (and counted) if it
     // is not open.
     std::shared_ptr<Hold> consume(HANDLE context);
@@ -160,18 +163,23 @@ private:
     void drop(const std::shared_ptr<Hold> &hold);
     void enter_port(const std::shared_ptr<Hold> &hold);
     static std::shared_ptr<Hold> open_for(PortLink &port, const Upcall &upcall);
-    void finish(Hold &hold, dp_downcall_kind kind, const Answer &answer) REQUIRES(hold.mutex);
+    void finish(Hold &hold, dp_downcall_kind kind, const Answer &said) REQUIRES(hold.mutex);
+    Answer redirect(const Hold &hold, const Answer &said);
     void release_queue(Hold &hold, const Answer &answer, bool flush) REQUIRES(hold.mutex);
     void close(Hold &hold) REQUIRES(hold.mutex);
     void count_sent(bool sent) { counters_.sends_failed += sent ? 0 : 1; }
 
     Counters &counters_;
+    RedirectContexts &redirect_contexts_;
     mutable Mutex mutex_;
     std::uintptr_t last_handle_ GUARDED_BY(mutex_) = 0;
     std::map<std::uintptr_t, std::shared_ptr<Hold>> completions_ GUARDED_BY(mutex_);
     std::map<std::uintptr_t, std::shared_ptr<Hold>> contexts_ GUARDED_BY(mutex_);
 };
 
+inline Answer soft_permit() {
+    return {DP_ACTION_PERMIT, DP_RIGHT_ACTION_WRITE};
+}
 // What a filter says when its callout is not there.
 Answer outcome_without_callout(const FilterObject &filter);
 

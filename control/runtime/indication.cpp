@@ -94,6 +94,8 @@ bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
     const dp_upcall &h = out.header;
     std::size_t least = sizeof(dp_upcall);
     if (h.flags & DP_UPCALL_HAS_PATH) least += DP_EXE_PATH_MAX;
+    const std::size_t redirect = least;
+    if (h.flags & DP_UPCALL_HAS_REDIRECT) least += sizeof(dp_redirect_view);
     if (h.magic != DP_UPCALL_MAGIC || h.version != DP_LAYOUT_VERSION) return false;
     if (h.header_bytes < least || h.header_bytes > frame.size()) return false;
     const std::size_t packet = frame.size() - h.header_bytes;
@@ -102,6 +104,13 @@ bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
     if (h.flags & DP_UPCALL_HAS_PATH) {
         const auto *text = reinterpret_cast<const char *>(frame.data()) + sizeof(dp_upcall);
         out.path.assign(text, ::strnlen(text, DP_EXE_PATH_MAX));
+    }
+    if (h.flags & DP_UPCALL_HAS_REDIRECT) {
+        auto view = std::make_shared<dp_redirect_view>();
+        std::memcpy(view.get(), frame.data() + redirect, sizeof *view);
+        if (view->versions > DP_REDIRECT_VERSIONS_MAX || view->record.hops > DP_RECORD_HOPS_MAX)
+            return false;
+        out.redirect = std::move(view);
     }
     out.packet_offset = h.header_bytes;
     return true;
@@ -115,6 +124,8 @@ bool Upcall::at_flow() const {
     case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
     case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
     case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
+    case FWPS_LAYER_ALE_CONNECT_REDIRECT_V4:
+    case FWPS_LAYER_ALE_CONNECT_REDIRECT_V6:
         return header.flow != 0 && !of_operation();
     default:
         return false;
@@ -153,6 +164,7 @@ Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const 
     read_packet(packet, asked.memory);
     fill_values(asked);
     fill_metadata(asked);
+    fill_redirection(asked);
 }
 
 Indication::~Indication() {
@@ -182,7 +194,9 @@ void Indication::read_packet(std::span<std::byte> packet,
                                                          : std::size_t(octet(ip, 0) & 0x0F) * 4;
     if (header < least || header > ip.size()) return;
     if (flags_ & FWP_CONDITION_FLAG_IS_FRAGMENT) read_fragment(ip);
-    if (h.l4_offset && transport_known(h.layer)) read_icmp(ip.subspan(header));
+    if (h.l4_offset && (transport_known(h.layer) || upcall_.redirects()))
+        read_icmp(ip.subspan(header));
+    if (upcall_.redirects()) return; // the request stands in the packet's place
     const bool connect =
         h.layer == DP_LAYER_ALE_AUTH_CONNECT_V4 || h.layer == DP_LAYER_ALE_AUTH_CONNECT_V6;
     if (connect && upcall_.is_tcp() && !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE))
@@ -339,6 +353,8 @@ FWP_VALUE0 Indication::value_of(Fact fact, const Asked &asked) {
         return {};
     case Fact::AppId:
         return app_id();
+    case Fact::OriginalAppId:
+        return original_app_id();
     case Fact::UserId:
         return user_id();
     case Fact::LocalAddress:

@@ -8,11 +8,14 @@
 //                  the SID S-1-22-1-<uid>.
 //   metadata       process id and path, compartment, flow handle, completion handle, header sizes,
 //   fragment, direction.
+//   redirection    at CONNECT_REDIRECT the layerData is a FWPS_CONNECT_REQUEST0 with its history;
+//   ALE_ORIGINAL_APP_ID is the first program of a chain of proxies, as long as it runs.
 //   layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the frame, in one piece
 //   from the Ethernet header on; the data begins where the layer says (data_start).
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -26,16 +29,27 @@
 
 namespace sluice::runtime {
 
+class ConnectRequests;
+
 // An upcall taken out of its frame: the frame's own copy is overwritten by the answer.
 struct Upcall {
     dp_upcall header{};
-    std::string path;                // of the executable, empty: unknown
-    std::uint32_t packet_offset = 0; // in the frame
+    std::string path;                                 // of the executable, empty: unknown
+    std::shared_ptr<const dp_redirect_view> redirect; // null: the flow has none
+    std::uint32_t packet_offset = 0;                  // in the frame
     // The flow is the ticket: connect, accept and established. At the other layers the ticket is a
     // packet's, or of an operation.
     [[nodiscard]] bool at_flow() const;
     [[nodiscard]] bool of_operation() const { return header.flags & DP_UPCALL_OPERATION; }
-    [[nodiscard]] bool can_pend() const; // the layer
+    [[nodiscard]] bool can_pend() const;   // the layer, by FwpsPendOperation0
+    [[nodiscard]] bool redirects() const { // CONNECT_REDIRECT
+        return header.layer == DP_LAYER_ALE_CONNECT_REDIRECT_V4 ||
+               header.layer == DP_LAYER_ALE_CONNECT_REDIRECT_V6;
+    }
+    // The first redirection's key: of the flow that was asked about first.
+    [[nodiscard]] std::uint64_t redirection() const {
+        return redirect && redirect->id ? redirect->id : header.flow;
+    }
     // What callouts know the flow by: unique over compartments, as the ids of the hold list are.
     [[nodiscard]] std::uint64_t flow_handle() const {
         return header.flow ? handle_of(header.compartment, header.flow) : 0;
@@ -56,6 +70,8 @@ public:
         HANDLE completion = nullptr;
         bool may_pend = false;
         std::shared_ptr<PacketMemory> memory; // of `packet`; without it nobody can keep that
+        std::uint32_t host = 0;               // who is asked, on the wire
+        HANDLE records = nullptr;             // that the connection carries
     };
     Indication(const Upcall &upcall, std::span<std::byte> packet, const Asked &asked);
     ~Indication();
@@ -65,6 +81,10 @@ public:
     [[nodiscard]] const FWPS_INCOMING_VALUES0 *values() const { return &values_; }
     [[nodiscard]] const FWPS_INCOMING_METADATA_VALUES0 *metadata() const { return &metadata_; }
     [[nodiscard]] NET_BUFFER_LIST *layer_data() { return list_; }
+    // What a callout gets for layerData: the packet or the request.
+    [[nodiscard]] void *data();
+    // At CONNECT_REDIRECT; null elsewhere.
+    [[nodiscard]] const std::shared_ptr<ConnectRequests> &requests() const { return requests_; }
 
 private:
     void read_packet(std::span<std::byte> packet, const std::shared_ptr<PacketMemory> &memory);
@@ -82,6 +102,8 @@ private:
     FWP_VALUE0 value_of(Fact fact, const Asked &asked);
     void fill_values(const Asked &asked);
     void fill_metadata(const Asked &asked);
+    void fill_redirection(const Asked &asked);
+    FWP_VALUE0 original_app_id();
     FWP_VALUE0 address(const dp_addr &from, FWP_BYTE_ARRAY16 &storage) const;
 
     struct Icmp {
@@ -105,6 +127,10 @@ private:
     FWPS_INCOMING_VALUES0 values_{};
     FWPS_INCOMING_METADATA_VALUES0 metadata_{};
     BufferList *list_ = nullptr;
+    std::shared_ptr<ConnectRequests> requests_;
+    sluice_sockaddr_storage original_destination_{};
+    std::u16string original_path_;
+    FWP_BYTE_BLOB original_path_blob_{};
 };
 
 } // namespace sluice::runtime

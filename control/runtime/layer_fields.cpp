@@ -17,6 +17,7 @@ constexpr struct {
     Fact fact;
 } known[] = {
     {"FWPM_CONDITION_ALE_APP_ID", Fact::AppId},
+    {"FWPM_CONDITION_ALE_ORIGINAL_APP_ID", Fact::OriginalAppId},
     {"FWPM_CONDITION_ALE_USER_ID", Fact::UserId},
     {"FWPM_CONDITION_IP_LOCAL_ADDRESS", Fact::LocalAddress},
     {"FWPM_CONDITION_IP_LOCAL_ADDRESS_TYPE", Fact::LocalAddressType},
@@ -92,6 +93,8 @@ std::uint32_t layer_metadata(std::uint16_t layer) {
     case FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V6:
     case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V4:
     case FWPS_LAYER_ALE_FLOW_ESTABLISHED_V6:
+    case FWPS_LAYER_ALE_CONNECT_REDIRECT_V4:
+    case FWPS_LAYER_ALE_CONNECT_REDIRECT_V6:
         return endpoint | parent | echo;
     case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V4:
     case FWPS_LAYER_ALE_ENDPOINT_CLOSURE_V6:
@@ -107,6 +110,8 @@ std::uint32_t layer_metadata(std::uint16_t layer) {
     case FWPS_LAYER_ALE_AUTH_LISTEN_V6:
     case FWPS_LAYER_ALE_RESOURCE_RELEASE_V4:
     case FWPS_LAYER_ALE_RESOURCE_RELEASE_V6:
+    case FWPS_LAYER_ALE_BIND_REDIRECT_V4:
+    case FWPS_LAYER_ALE_BIND_REDIRECT_V6:
         return endpoint;
     default:
         return 0;

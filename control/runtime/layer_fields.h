@@ -14,6 +14,7 @@ namespace sluice::runtime {
 enum class Fact : std::uint8_t {
     Nothing,
     AppId,
+    OriginalAppId,
     UserId,
     LocalAddress,
     LocalAddressType,
