@@ -307,6 +307,7 @@ int main(int argc, char **argv) {
     filter_rows();
     enumeration_rows();
     subscription_rows();
+    redirect_rows();
     const int code = RUN_ALL_TESTS();
     std::_Exit(code); // the library's threads run on
 }

@@ -103,5 +103,6 @@ void object_rows();
 void filter_rows();
 void enumeration_rows();
 void subscription_rows();
+void redirect_rows();
 
 } // namespace sluice::test

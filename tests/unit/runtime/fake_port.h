@@ -33,11 +33,12 @@ public:
     // set, nothing is kept in sent(). Set it before the port is in use.
     std::function<void(const Sent &)> kernel;
 
-    // False: there is no frame for it.
-    bool inject(const dp_upcall &header, const std::string &packet) {
+    // False: there is no frame for it. view: of the flow's redirection.
+    bool inject(const dp_upcall &header, const std::string &packet,
+                const dp_redirect_view *view = nullptr) {
         Lock lock(mutex_);
         if (free_.empty()) return false;
-        arrived_.push_back(frame_locked(header, packet));
+        arrived_.push_back(frame_locked(header, packet, view));
         changed_.notify_all();
         return true;
     }
@@ -155,7 +156,8 @@ protected:
     }
 
 private:
-    xsk::Frame frame_locked(const dp_upcall &header, const std::string &packet) REQUIRES(mutex_) {
+    xsk::Frame frame_locked(const dp_upcall &header, const std::string &packet,
+                            const dp_redirect_view *view = nullptr) REQUIRES(mutex_) {
         std::byte *chunk = free_.back();
         free_.pop_back();
         constexpr std::uint32_t offset = 256; // as XDP leaves it
@@ -163,10 +165,15 @@ private:
         h.magic = DP_UPCALL_MAGIC;
         h.version = DP_LAYOUT_VERSION;
         h.header_bytes = sizeof h;
+        if (view) {
+            h.flags |= DP_UPCALL_HAS_REDIRECT;
+            h.header_bytes += sizeof *view;
+            std::memcpy(chunk + offset + sizeof h, view, sizeof *view);
+        }
         std::memcpy(chunk + offset, &h, sizeof h);
-        std::memcpy(chunk + offset + sizeof h, packet.data(), packet.size());
+        std::memcpy(chunk + offset + h.header_bytes, packet.data(), packet.size());
         return xsk::Frame(shared_from_this(), chunk, offset,
-                          static_cast<std::uint32_t>(sizeof h + packet.size()));
+                          static_cast<std::uint32_t>(h.header_bytes + packet.size()));
     }
 
     std::vector<std::byte> memory_;

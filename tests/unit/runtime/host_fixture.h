@@ -20,9 +20,12 @@ struct Asked {
     const FWPS_FILTER3 *filter;
     UINT64 flow_context;
     FWPS_CLASSIFY_OUT0 *out;
+    const void *context;
     [[nodiscard]] bool reauthorize() const {
         const auto flags = values->layerId == FWPS_LAYER_ALE_AUTH_RECV_ACCEPT_V4
                                ? std::size_t{FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS}
+                           : values->layerId == FWPS_LAYER_ALE_CONNECT_REDIRECT_V4
+                               ? std::size_t{FWPS_FIELD_ALE_CONNECT_REDIRECT_V4_FLAGS}
                                : std::size_t{FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS};
         return values->incomingValue[flags].value.uint32 & FWP_CONDITION_FLAG_IS_REAUTHORIZE;
     }
@@ -38,9 +41,9 @@ struct Asked {
 inline std::function<void(const Asked &)> script;
 inline void NTAPI scripted_classify(const FWPS_INCOMING_VALUES0 *values,
                                     const FWPS_INCOMING_METADATA_VALUES0 *metadata, VOID *data,
-                                    const void *, const FWPS_FILTER3 *filter, UINT64 context,
-                                    FWPS_CLASSIFY_OUT0 *out) {
-    script({values, metadata, data, filter, context, out});
+                                    const void *classify, const FWPS_FILTER3 *filter,
+                                    UINT64 context, FWPS_CLASSIFY_OUT0 *out) {
+    script({values, metadata, data, filter, context, out, classify});
 }
 inline NTSTATUS NTAPI quiet_notify(FWPS_CALLOUT_NOTIFY_TYPE, const GUID *, FWPS_FILTER3 *) {
     return STATUS_SUCCESS;
