@@ -6,6 +6,8 @@
 #define SLUICE_BPF_HOOKS_ALE_CONNECT_H
 
 #include "hooks/ale_redirect.h"
+#include "hooks/bind_redirect.h"
+#include "lib/redirect_peer.h"
 
 DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_target *to)
 {
@@ -17,14 +19,15 @@ DP_INLINE int dp_refused_before(struct bpf_sock_addr *ctx, const struct dp_targe
 }
 
 /* The implicit bind, once a socket: its port is not known before the system call goes on. */
-DP_INLINE int dp_connect_binds(struct bpf_sock_addr *ctx, struct dp_socket *s)
+static __noinline int dp_ale_binds(struct bpf_sock_addr *ctx)
 {
-    struct dp_endpoint at = {.v6 = ctx->family == 10};
     struct bpf_sock *sk = ctx->sk;
+    struct dp_socket *s = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : 0;
+    struct dp_endpoint at = {.v6 = ctx->family == 10};
     int r;
 
-    if (s->bind_judged || !sk || sk->src_port) return DP_ALLOW;
-    if (!at.v6) at.address = dp_addr_v4(0);
+    if (!s || s->bind_judged || sk->src_port) return DP_ALLOW;
+    at.address = dp_sock_local(sk);
     if (dp_bind_has_rows()) {
         r = dp_bind_judge(&at, s, ctx->protocol, DP_CONDITION_IS_IMPLICIT_BIND);
         DP_FORGET(r);
@@ -32,6 +35,18 @@ DP_INLINE int dp_connect_binds(struct bpf_sock_addr *ctx, struct dp_socket *s)
     }
     dp_bind_granted(s, &at);
     return DP_ALLOW;
+}
+
+/* The address that it binds, chosen by ALE_BIND_REDIRECT. */
+DP_INLINE int dp_ale_source(struct bpf_sock_addr *ctx, const struct dp_target *to)
+{
+    struct bpf_sock *sk = ctx->sk;
+    struct dp_socket *s;
+
+    if (!sk || !dp_bind_redirect_has_rows()) return DP_ALLOW;
+    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    if (!s || !dp_source_is_open(sk, s)) return DP_ALLOW;
+    return dp_source_asks(ctx, &to->remote);
 }
 
 /* The owner, and what it may do at all. The steps are functions beside each other, for their
@@ -54,7 +69,7 @@ static __noinline int dp_ale_begin(struct bpf_sock_addr *ctx, struct dp_target *
     }
     if (!to->sendmsg) dp_connect_forget(s);
     to->proxy = sk && bpf_sk_storage_get(&carried, sk, 0, 0);
-    return dp_connect_binds(ctx, s);
+    return DP_ALLOW;
 }
 
 /* ALE_AUTH_CONNECT. */
@@ -84,18 +99,19 @@ static __noinline int dp_ale_judge(struct bpf_sock_addr *ctx, const struct dp_ta
 }
 
 /* All but the writing of another destination. */
-DP_INLINE int dp_ale_connect(struct bpf_sock_addr *ctx, struct dp_target *to)
+DP_INLINE int dp_ale_connect(struct bpf_sock_addr *ctx, struct dp_target *to, int sendmsg)
 {
     int r = dp_ale_begin(ctx, to);
 
-    if (r != DP_ALLOW) return DP_DENY;
+    if (r == DP_ALLOW && !sendmsg) r = dp_ale_source(ctx, to); /* only connect() has bpf_bind() */
+    if (r != DP_ALLOW || dp_ale_binds(ctx) != DP_ALLOW) return DP_DENY;
     if (ctx->protocol != DP_PROTO_TCP && ctx->protocol != DP_PROTO_UDP)
         return DP_ALLOW; /* its type and code are in the packet */
     if (!dp_redirect_has_rows()) return dp_ale_judge(ctx, to);
     r = dp_ale_redirect(ctx, to);
     if (r != DP_SETTLED) return r;
     r = dp_ale_judge(ctx, to);
-    return to->sendmsg ? r : dp_ale_settle(ctx, to, r);
+    return sendmsg ? r : dp_ale_settle(ctx, to, r);
 }
 
 /* Not ours: another namespace. */
@@ -111,7 +127,7 @@ DP_INLINE int dp_ale_v4(struct bpf_sock_addr *ctx, int sendmsg)
     int r;
 
     if (dp_ale_foreign(ctx)) return DP_ALLOW;
-    r = dp_ale_connect(ctx, &to);
+    r = dp_ale_connect(ctx, &to, sendmsg);
     if (r != DP_ALLOW || !to.redirect) return r;
     ctx->user_ip4 = bpf_htonl((__u32)to.remote.lo);
     ctx->user_port = bpf_htons(to.port);
@@ -127,7 +143,7 @@ DP_INLINE int dp_ale_v6(struct bpf_sock_addr *ctx, int sendmsg)
     int r;
 
     if (dp_ale_foreign(ctx)) return DP_ALLOW;
-    r = dp_ale_connect(ctx, &to);
+    r = dp_ale_connect(ctx, &to, sendmsg);
     if (r != DP_ALLOW || !to.redirect) return r;
     ctx->user_ip6[0] = bpf_htonl(to.remote.hi >> 32);
     ctx->user_ip6[1] = bpf_htonl((__u32)to.remote.hi);

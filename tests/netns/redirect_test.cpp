@@ -26,24 +26,30 @@ protected:
 
     // Everything to the asked port is the proxy's, on loopback.
     void redirect(const std::string &context) {
+        redirect({.v4 = proxy_at({127, 0, 0, 1}),
+                  .v6 = proxy_at(std::string(15, '\0') + '\1'),
+                  .context = context},
+                 DP_LAYER_ALE_CONNECT_REDIRECT_V4,
+                 {when("FWPM_CONDITION_IP_REMOTE_PORT", value(asked_port))});
+    }
+    // At a layer and its V6.
+    void redirect(const policy::Target &to, std::uint16_t layer,
+                  const std::vector<Condition> &conditions) {
         policy::Policy policy = policy::initial();
         policy::ProviderContext target;
         target.key = Guid::random();
-        target.name = "proxy";
+        target.name = "target";
         target.type = FWPM_GENERAL_CONTEXT;
-        target.data = policy::write_target({.v4 = proxy_at({127, 0, 0, 1}),
-                                            .v6 = proxy_at(std::string(15, '\0') + '\1'),
-                                            .context = context});
+        target.data = policy::write_target(to);
         ASSERT_TRUE(policy::add_provider_context(policy, target));
-        for (const std::uint16_t layer :
-             {DP_LAYER_ALE_CONNECT_REDIRECT_V4, DP_LAYER_ALE_CONNECT_REDIRECT_V6}) {
+        for (const std::uint16_t at : {layer, std::uint16_t(layer + 1)}) {
             policy::Filter filter;
-            filter.name = "to the proxy";
-            filter.layer = layer;
+            filter.name = "elsewhere";
+            filter.layer = at;
             filter.action = FWP_ACTION_PERMIT;
             filter.flags = FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT;
             filter.provider_context = target.key;
-            filter.conditions = {when("FWPM_CONDITION_IP_REMOTE_PORT", value(asked_port))};
+            filter.conditions = conditions;
             const auto added = policy::add_filter(policy, filter);
             ASSERT_TRUE(added) << added.error().text();
         }
@@ -133,6 +139,40 @@ TEST_F(RedirectTest, RecordsAreTakenOnlyWholeInTimeAndFromWhomTheyWereGivenTo) {
     EXPECT_EQ(probe("set " + name_ + " " + file), "ESTALE");
     EXPECT_EQ(packets(*plane_, "DP_REASON_RECORDS_OLD"), 1u);
     run("rmdir " + cgroup + "; rm -f " + file);
+}
+
+TEST_F(RedirectTest, ASocketIsBoundToTheOtherInterfaceAndShowsIt) {
+    const policy::TargetEnd v4{{char(198), 51, 100, 1}, 0};
+    const std::string v6("\x20\x01\x0d\xb8\0\x02\0\0\0\0\0\0\0\0\0\x01", 16);
+    const auto name = [&](const std::string &call, const std::string &family,
+                          const std::string &type) {
+        return output("nsenter --net=/run/netns/" + name_ +
+                      " /usr/bin/python3 -c \"import socket\n"
+                      "s=socket.socket(socket.AF_" +
+                      family + ",socket.SOCK_" + type +
+                      ")\n"
+                      "s.setsockopt(1,2,1)\n" +
+                      call + "\nprint(*s.getsockname()[:2])\" 2>&1");
+    };
+    redirect({.v4 = v4, .v6 = policy::TargetEnd{v6, 0}}, DP_LAYER_ALE_BIND_REDIRECT_V4, {});
+    for (const std::string type : {"STREAM", "DGRAM"}) {
+        EXPECT_EQ(name("s.bind(('192.0.2.1',7003))", "INET", type), "198.51.100.1 7003\n");
+        EXPECT_EQ(name("s.bind(('2001:db8:1::1',7003))", "INET6", type), "2001:db8:2::1 7003\n");
+    }
+    EXPECT_EQ(name("s.connect(('192.0.2.2',9))", "INET", "DGRAM").substr(0, 13), "198.51.100.1 ");
+    EXPECT_EQ(name("s.connect(('2001:db8:1::2',9))", "INET6", "DGRAM").substr(0, 14),
+              "2001:db8:2::1 ");
+    EXPECT_EQ(name("s.connect(('::ffff:192.0.2.2',9))", "INET6", "DGRAM").substr(0, 20),
+              "::ffff:198.51.100.1 ");
+    EXPECT_EQ(packets(*plane_, "DP_REASON_BIND_REDIRECTED"), 7u);
+    EXPECT_EQ(say({"tcp", true, 7001}, false), "reached") << "from the other address";
+
+    redirect({.v4 = policy::TargetEnd{{0, 0, 0, 0}, 7004},
+              .v6 = policy::TargetEnd{std::string(16, '\0'), 7004}},
+             DP_LAYER_ALE_BIND_REDIRECT_V4,
+             {when("FWPM_CONDITION_IP_LOCAL_PORT", value(std::uint16_t{7003}))});
+    EXPECT_EQ(name("s.bind(('192.0.2.1',7003))", "INET", "STREAM"), "192.0.2.1 7004\n");
+    EXPECT_EQ(name("s.bind(('192.0.2.1',7002))", "INET", "STREAM"), "192.0.2.1 7002\n");
 }
 
 TEST_F(RedirectTest, WhatIsNotRedirectedIsToldNothing) {
