@@ -16,13 +16,14 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import probe
 
 LEVEL, RECORDS, CONTEXT, ORIGINAL, PEER = 0x534C, 1, 2, 3, 4
 SO_ORIGINAL_DST = 80
 RECORD_BYTES = 880
-SECONDS = 5
+SECONDS = 20  # another kernel may be slow
 KINDS = {"tcp": socket.SOCK_STREAM, "udp": socket.SOCK_DGRAM}
 
 
@@ -197,7 +198,9 @@ def proxy_process(arguments):
 
 def run(args):
     probe.enter(args.server)
-    server = probe.make_server(args.kind, args.asked, args.port)
+    server = bound(args.kind, args.asked, args.port)
+    serve = probe.serve_tcp if args.kind == "tcp" else probe.serve_udp
+    threading.Thread(target=serve, args=(server,), daemon=True).start()
     probe.enter(args.client)
     with proxy_process(sys.argv[4:]) as process:
         try:
