@@ -245,6 +245,15 @@ struct {
     __type(value, struct dp_redirect);
 } empty_redirect SEC(".maps");
 
+/* 1 since the first flow of this data plane whose packets are to be rewritten: until then none is
+   looked for. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} translating SEC(".maps");
+
 /* Key of `redirects` by dp_redirect.wire. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -431,10 +440,10 @@ struct dp_way {
     __u32 vlan;    /* of a tag that is not in the frame: 0, or 0x10000 | tag control information */
     __u32 back;    /* it comes back from a host: the device at hand is a port */
     __u16 of_flow; /* it passes its flow's layers: it is for, or from, this machine */
-    __u16 indicated; /* its flow has been at ALE_FLOW_ESTABLISHED before */
-    __u32 seen;      /* dp_seen: what to leave in the packet for the device beneath; 0: nothing */
-    __u32 pad;
-    __u64 operation; /* for which it has waited; 0: for none */
+    __u16 indicated;  /* its flow has been at ALE_FLOW_ESTABLISHED before */
+    __u32 seen;       /* dp_seen: what to leave in the packet for the device beneath; 0: nothing */
+    __u32 redirected; /* 0, or 0x10 | what CONNECT_REDIRECT has come to: enum dp_classify_result */
+    __u64 operation;  /* for which it has waited; 0: for none */
     struct dp_injected injected;
 };
 
@@ -452,6 +461,7 @@ struct dp_scratch {
     struct dp_key key;
     struct dp_eval eval;
     struct dp_redirecting redirecting;
+    struct dp_redirect_request request;
     __u8 flow[sizeof(struct dp_flow)]; /* as bytes: a lock may stand in `flows` only */
 };
 

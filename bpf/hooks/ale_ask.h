@@ -5,8 +5,8 @@
 #define SLUICE_BPF_HOOKS_ALE_ASK_H
 
 #include "hooks/step.h"
-#include "lib/flow_end.h"
 #include "lib/owner.h"
+#include "lib/redirect_flow.h"
 
 /* Classifies f's layer for this packet into scratch's eval. */
 DP_INLINE int dp_out_judge(const struct dp_out *o, const struct dp_flow *f, __u32 reauthorize)
@@ -163,6 +163,12 @@ __noinline int dp_up_flow(struct __sk_buff *skb, __u32 kind, __u32 inbound)
     up->injected = s->way.injected;
     if (kind == DP_UPCALL_QUEUED)
         up->created_ns = bpf_ktime_get_ns(); /* the order of a queue that outlives its host */
+    if (up->flags & DP_UPCALL_HAS_REDIRECT &&
+        !dp_upcall_view(skb, f->redirect, !!(f->flags & DP_FLOW_PROXY))) {
+        dp_count(DP_REASON_INTERNAL, s->packet.bytes);
+        dp_flow_abandon(&s->flow_key, f);
+        return TC_ACT_SHOT;
+    }
     action = dp_upcall_skb(skb, up, f->host, &reason);
     if (reason && kind == DP_UPCALL_CLASSIFY) dp_flow_abandon(&s->flow_key, f);
     return action;
@@ -323,22 +329,29 @@ DP_INLINE int dp_out_queue(const struct dp_out *o, struct dp_flow *f)
     return action == DP_ASKS ? dp_out_upcall(o, DP_UPCALL_QUEUED) : action;
 }
 
-/* The evaluation with the outcome of the filter whose callout did not answer in place of the
-   answer: enum dp_classify_result, in scratch. */
-DP_INLINE int dp_out_outcome(const struct dp_out *o, struct dp_flow *f)
+/* Scratch's eval keeps the outcome of the filter whose callout did not answer in place of the
+   answer, and key is that of the question. 0: too many hops. */
+DP_INLINE int dp_out_outcome_keep(const struct dp_out *o, struct dp_flow *f)
 {
     struct dp_scratch *s = o->scratch;
     __u32 host = f->host;
-    int r;
 
     s->eval = *dp_flow_eval(f);
     dp_key_question(&s->key, o->key, f, o->ifindex, f->direction == DP_DIRECTION_INBOUND);
-    if (!dp_outcome_keep(&s->eval, bpf_map_lookup_elem(&hosts, &host), 0)) return DP_CLASSIFY_BLOCK;
-    r = dp_classify(&s->key, &s->eval);
-    DP_FORGET(r);
-    if (r != DP_CLASSIFY_CALLOUT) return r;
-    dp_flow_uncount(f); /* the place that it has is enough */
-    return dp_use_admit(&s->key, &s->eval, &f->process, o->packet->bytes);
+    return dp_outcome_keep(&s->eval, bpf_map_lookup_elem(&hosts, &host), 0);
+}
+
+/* The evaluation with that outcome: enum dp_classify_result, in scratch. */
+DP_INLINE int dp_out_outcome(const struct dp_out *o, struct dp_flow *f)
+{
+    struct dp_resuming g = {.key = o->key,
+                            .flow = f,
+                            .ifindex = o->ifindex,
+                            .inbound = f->direction == DP_DIRECTION_INBOUND,
+                            .bytes = o->packet->bytes};
+
+    if (!o->scratch->way.redirected && !dp_out_outcome_keep(o, f)) return DP_CLASSIFY_BLOCK;
+    return dp_flow_resume(o->scratch, &g);
 }
 
 /* The next filter's callout is asked with the packet at hand: the one that is out is lost. */
@@ -374,6 +387,7 @@ DP_INLINE int dp_out_overdue(const struct dp_out *o, struct dp_flow *f)
         dp_flow_drained(f);
         return DP_PASS;
     }
+    if (dp_flow_redirects(f) && !o->scratch->way.redirected) return DP_OVERDUE;
     r = dp_out_outcome(o, f);
     DP_FORGET(r);
     if (r == DP_CLASSIFY_PERMIT) to = DP_FLOW_PERMITTED;

@@ -7,12 +7,31 @@
 
 #include "hooks/ale_again.h"
 
+/* CONNECT_REDIRECT is to judge the flow's first packet. Not of what was injected, nor where
+   connect() has settled it. */
+DP_INLINE int dp_out_redirects(const struct dp_out *o)
+{
+    const struct dp_packet *p = o->packet;
+    const struct dp_socket *s;
+
+    if (o->inbound || o->scratch->way.injected.host || p->group ||
+        p->fragment == DP_FRAGMENT_LATER ||
+        dp_address_type(&p->destination, 0) != DP_ADDRESS_UNICAST ||
+        !dp_layer_has_rows(dp_layer_for(DP_LAYER_ALE_CONNECT_REDIRECT_V4, &o->key->remote)))
+        return 0;
+    s = dp_socket_of(o->skb);
+    return !s || !dp_redirect_is_settled(s, o->key);
+}
+
 /* First packet of a flow that has no entry. */
 DP_INLINE int dp_out_first(const struct dp_out *o, __u32 flags)
 {
     struct dp_eval *e = &o->scratch->eval;
-    struct dp_flow *f = dp_out_prepare(o, flags, DP_DIRECTION_OUTBOUND);
+    struct dp_flow *f;
     int r;
+
+    if (!(flags & DP_FLOW_MID_STREAM) && dp_out_redirects(o)) return DP_REDIRECTS;
+    f = dp_out_prepare(o, flags, DP_DIRECTION_OUTBOUND);
 
     __builtin_memset(e, 0, sizeof *e);
     if (flags & DP_FLOW_MID_STREAM) f->again = DP_REAUTHORIZE_MID_STREAM;

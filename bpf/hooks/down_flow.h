@@ -4,6 +4,7 @@
 #define SLUICE_BPF_HOOKS_DOWN_FLOW_H
 
 #include "hooks/down_context.h"
+#include "lib/redirect_flow.h"
 #include "lib/timestamp.h"
 
 /* The stage that has answered, or asks again. */
@@ -44,30 +45,53 @@ static __noinline int dp_refusal_remember(const struct dp_flow *f, const struct 
     return 0;
 }
 
-/* Resumes the layer with the answer appended. */
-DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
+/* What its callout has made of the request stands with its own permit, no other's. */
+DP_INLINE void dp_down_redirected(const struct dp_down *d, const struct dp_flow *f)
 {
-    struct dp_eval *e = &d->scratch->eval;
-    struct dp_key *key = &d->scratch->key;
-    int r;
+    const struct dp_downcall *head = &d->scratch->head;
+    __u32 permits = head->action == DP_ACTION_PERMIT &&
+                    !(head->flags & (DP_DOWNCALL_EXPIRED | DP_DOWNCALL_ABANDONED));
+    int reason = dp_redirect_answered(f->redirect, head->filter_id, permits, &f->process);
 
-    *e = *dp_flow_eval(f);
-    if (d->scratch->head.filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
-    dp_down_contexts(d, &d->scratch->head.key, f);
-    if (!dp_down_keep(d, e)) return -DP_REASON_TOO_MANY_HOPS;
+    DP_FORGET(reason);
+    if (reason)
+        dp_count(reason, d->bytes);
+    else if (permits)
+        dp_redirect_learn(f->redirect, &f->process, f->eval.generation);
+}
+
+/* Scratch's key and eval are those of the open question. */
+DP_INLINE void dp_down_question(const struct dp_down *d, struct dp_flow *f)
+{
+    struct dp_key *key = &d->scratch->key;
+
     dp_key_question(key, &d->scratch->head.key, f, dp_flow_nic(f, d->inbound), d->inbound);
     if (f->flags & DP_FLOW_REAUTHORIZE) {
         DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_REAUTHORIZE;
         DP_NUMBER(key, REAUTHORIZE_REASON) = f->again;
     }
-    r = dp_classify(key, e);
-    DP_FORGET(r);
-    if (r == DP_CLASSIFY_CALLOUT && d->bytes) { /* on to another, with the place that it has */
-        dp_flow_uncount(f);
-        r = dp_use_admit(key, e, &f->process, d->bytes);
-        DP_FORGET(r);
+}
+
+/* Resumes the layer with the answer appended. */
+DP_INLINE int dp_down_resume(const struct dp_down *d, struct dp_flow *f)
+{
+    struct dp_eval *e = &d->scratch->eval;
+    struct dp_resuming g = {.key = &d->scratch->head.key,
+                            .flow = f,
+                            .ifindex = dp_flow_nic(f, d->inbound),
+                            .inbound = d->inbound,
+                            .bytes = d->bytes};
+    int r;
+
+    if (!d->scratch->way.redirected) {
+        *e = *dp_flow_eval(f);
+        if (d->scratch->head.filter_id != e->asked_id) return -DP_REASON_DOWNCALL_STALE;
+        dp_down_contexts(d, &d->scratch->head.key, f);
+        if (!dp_down_keep(d, e)) return -DP_REASON_TOO_MANY_HOPS;
+        dp_down_question(d, f);
     }
-    if (r == DP_CLASSIFY_PERMIT) dp_event_tell(key, e, &f->process, DP_REASON_NONE);
+    r = dp_flow_resume(d->scratch, &g);
+    if (r == DP_CLASSIFY_PERMIT) dp_event_tell(&d->scratch->key, e, &f->process, DP_REASON_NONE);
     *dp_flow_eval(f) = *e;
     if (!d->established) f->generation = e->generation;
     return r;
@@ -272,8 +296,10 @@ DP_INLINE int dp_down_direct(struct dp_down *d, const struct dp_flow *f)
    comes late for the question before is no answer to that. */
 DP_INLINE int dp_down_is_late(const struct dp_down *d, const struct dp_flow *f)
 {
-    return d->scratch->head.kind <= DP_DOWNCALL_COMPLETE && d->scratch->head.generation &&
-           d->scratch->head.generation != dp_flow_asked_under(f);
+    __u32 kind = d->scratch->head.kind;
+
+    return (kind <= DP_DOWNCALL_COMPLETE || kind == DP_DOWNCALL_REDIRECT) &&
+           d->scratch->head.generation && d->scratch->head.generation != dp_flow_asked_under(f);
 }
 
 /* What waited with a host whose question was answered, while another's is open. */
@@ -283,26 +309,49 @@ DP_INLINE int dp_down_is_left(const struct dp_down *d, const struct dp_flow *f)
                                          d->scratch->head.kind == DP_DOWNCALL_DISCARD);
 }
 
+/* Why the downcall may not name the flow: enum dp_reason. */
+DP_INLINE __u32 dp_down_unfit(struct dp_down *d, const struct dp_flow *f)
+{
+    if (!f) return DP_REASON_DOWNCALL_UNKNOWN_FLOW;
+    if (f->host != d->host && !dp_down_is_left(d, f)) return DP_REASON_DOWNCALL_FOREIGN;
+    if (f->ticket != d->scratch->head.ticket || dp_down_is_late(d, f))
+        return DP_REASON_DOWNCALL_STALE;
+    return dp_down_direct(d, f) ? DP_REASON_NONE : DP_REASON_DOWNCALL_MISMATCH;
+}
+
 /* The flow that the downcall names; 0: it may not, counted. */
 DP_INLINE struct dp_flow *dp_down_named(struct dp_down *d)
 {
     struct dp_flow *f = dp_flow_find(&d->scratch->head.key);
-    __u32 reason = DP_REASON_NONE;
+    __u32 reason = dp_down_unfit(d, f);
 
-    if (!f)
-        reason = DP_REASON_DOWNCALL_UNKNOWN_FLOW;
-    else if (f->host != d->host && !dp_down_is_left(d, f))
-        reason = DP_REASON_DOWNCALL_FOREIGN;
-    else if (f->ticket != d->scratch->head.ticket || dp_down_is_late(d, f))
-        reason = DP_REASON_DOWNCALL_STALE;
-    else if (!dp_down_direct(d, f))
-        reason = DP_REASON_DOWNCALL_MISMATCH;
     if (reason) {
         dp_count(reason, d->bytes);
         return 0;
     }
-    d->established = !!(f->flags & DP_FLOW_ESTABLISHING);
+    d->established = f && f->flags & DP_FLOW_ESTABLISHING;
     return f;
+}
+
+/* An answer at CONNECT_REDIRECT: the layer goes on. What may not answer is refused later. */
+DP_INLINE void dp_down_redirect_resume(struct dp_down *d)
+{
+    struct dp_flow *f = dp_flow_find(&d->scratch->head.key);
+    struct dp_scratch *s = d->scratch;
+
+    s->way.redirected = 0;
+    if (!f || dp_down_unfit(d, f) || !dp_flow_redirects(f) ||
+        (f->state != DP_FLOW_ASKED && f->state != DP_FLOW_HELD) ||
+        s->head.filter_id != f->eval.asked_id)
+        return;
+    s->eval = f->eval;
+    dp_down_contexts(d, &s->head.key, f);
+    dp_down_redirected(d, f);
+    dp_down_question(d, f);
+    if (dp_down_keep(d, &s->eval))
+        dp_flow_redirect(s, f, d->bytes);
+    else
+        s->way.redirected = 0x10 | DP_CLASSIFY_BLOCK;
 }
 
 DP_INLINE int dp_down_is_answer(const struct dp_downcall *head)

@@ -9,6 +9,7 @@
 #include "hooks/down_flow.h"
 #include "hooks/down_inject.h"
 #include "hooks/down_operation.h"
+#include "hooks/down_redirect.h"
 #include "hooks/down_ticket.h"
 
 DP_INLINE int dp_down_wrap(struct xdp_md *ctx, const struct dp_port_meta *meta)
@@ -46,6 +47,14 @@ __noinline int dp_down_by_flow(__u32 host, __u32 bytes, __u32 fits)
     if (!d.scratch) return XDP_DROP;
     f = dp_down_named(&d);
     return f ? dp_down_flow(&d, f) : XDP_DROP;
+}
+
+__noinline int dp_down_by_redirect(__u32 host, __u32 bytes, __u32 fits)
+{
+    struct dp_down d = {.host = host, .scratch = dp_scratch(), .bytes = bytes, .fits = fits};
+
+    if (d.scratch) dp_down_redirect_resume(&d);
+    return 0;
 }
 
 __noinline int dp_down_by_answer(struct xdp_md *ctx, __u32 host, __u32 bytes, __u32 fits)
@@ -86,7 +95,10 @@ DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host
         return XDP_DROP;
     }
     if (!s->head.key.protocol) return dp_down_by_ticket(s, host, bytes);
-    if (dp_down_is_answer(&s->head)) return dp_down_by_answer(ctx, host, bytes, fits);
+    if (dp_down_is_answer(&s->head)) {
+        dp_down_by_redirect(host, bytes, fits);
+        return dp_down_by_answer(ctx, host, bytes, fits);
+    }
     return dp_down_by_flow(host, bytes, fits);
 }
 
@@ -104,12 +116,14 @@ DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
 
     if (bpf_xdp_load_bytes(ctx, 0, head, sizeof *head) || head->magic != DP_DOWNCALL_MAGIC ||
         head->version != DP_LAYOUT_VERSION || head->kind < DP_DOWNCALL_ANSWER ||
-        head->kind > DP_DOWNCALL_CONTEXT) {
+        head->kind > DP_DOWNCALL_REDIRECT) {
         dp_count(DP_REASON_DOWNCALL_MALFORMED, bytes);
         return XDP_DROP;
     }
     dp_count(DP_REASON_DOWNCALL, bytes);
     if (head->kind == DP_DOWNCALL_CONTEXT) return dp_down_context(ctx, s, host);
+    if (head->kind == DP_DOWNCALL_REDIRECT)
+        return dp_down_redirect(ctx, s, host, bytes - sizeof *head);
     __builtin_memset(&s->meta, 0, sizeof s->meta);
     s->meta.magic = DP_DOWNCALL_MAGIC;
     action = dp_down_apply(ctx, s, host, bytes - sizeof *head);

@@ -4,9 +4,9 @@
 #ifndef SLUICE_BPF_HOOKS_STAGES_OUT_H
 #define SLUICE_BPF_HOOKS_STAGES_OUT_H
 
-#include "hooks/ale_outbound.h"
 #include "hooks/link.h"
 #include "hooks/operation_wait.h"
+#include "hooks/redirect_out.h"
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
 
@@ -41,7 +41,7 @@ __noinline int dp_stage_ale_out(struct __sk_buff *skb)
     f = dp_flow_find(o.key);
     /* What is neither TCP nor UDP has an entry only where a filter could ask for one. */
     if (!f && s->packet.protocol != DP_PROTO_TCP && s->packet.protocol != DP_PROTO_UDP &&
-        !dp_flow_has_layers(o.key, DP_LAYER_ALE_AUTH_CONNECT_V4))
+        !dp_flow_has_layers(o.key, DP_LAYER_ALE_AUTH_CONNECT_V4) && !dp_out_redirects(&o))
         return DP_PASS;
     action = f ? dp_out_known(&o, f) : dp_out_unknown(&o);
     if (action == DP_PASS) dp_out_seen(&o);
@@ -80,6 +80,13 @@ DP_INLINE int dp_stages_out(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
     if (action != DP_PASS) return action;
     if (from <= DP_STAGE_ALE_OUT && s->way.of_flow) {
         action = dp_stage_ale_out(skb);
+        DP_FORGET(action);
+        if (action == DP_OVERDUE) {
+            dp_redirect_overdue();
+            action = dp_stage_ale_out(skb);
+            DP_FORGET(action);
+        }
+        if (action == DP_REDIRECTS) action = dp_stage_redirect(skb, s);
         if (action != DP_PASS) return action;
     }
     if (from <= DP_STAGE_ESTABLISHED_OUT && s->way.of_flow) {

@@ -15,8 +15,10 @@
 #define DP_PASS TC_ACT_UNSPEC /* on to the next step; in the end to the next program or filter */
 
 /* What a function leaves to its caller, for the stack. */
-#define DP_REFUSED 0x100 /* the sender is to hear at once */
-#define DP_ASKS 0x101    /* the packet is to go up */
+#define DP_REFUSED 0x100   /* the sender is to hear at once */
+#define DP_ASKS 0x101      /* the packet is to go up */
+#define DP_REDIRECTS 0x102 /* the flow's first packet: CONNECT_REDIRECT is to be judged */
+#define DP_OVERDUE 0x103   /* nobody has answered that in time: its filter's outcome applies */
 
 struct dp_out {
     struct __sk_buff *skb;

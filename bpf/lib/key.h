@@ -97,6 +97,19 @@ DP_INLINE void dp_key_redirection(struct dp_key *key, const struct dp_flow *f)
         DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_CONNECTION_REDIRECTED;
 }
 
+/* Where its packets go instead. */
+__noinline int dp_key_destination(struct dp_key *key, __u64 redirect)
+{
+    const struct dp_redirect *d = bpf_map_lookup_elem(&redirects, &redirect);
+
+    if (!key || !d) return 0;
+    DP_WIDE(key, REMOTE_ADDRESS) = d->wire.remote;
+    DP_NUMBER(key, REMOTE_ADDRESS_TYPE) = dp_address_type(&d->wire.remote, 0);
+    if (!dp_is_icmp(d->wire.protocol)) DP_NUMBER(key, REMOTE_PORT) = d->wire.remote_port;
+    if (dp_addr_is_loopback(&d->wire.remote)) DP_NUMBER(key, FLAGS) |= DP_CONDITION_IS_LOOPBACK;
+    return 1;
+}
+
 /* An ALE layer's key for a flow. inbound: the packet at hand; the layer is the flow's. */
 DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
                                 const struct dp_flow *f, __u32 ifindex, int inbound)
@@ -117,6 +130,7 @@ DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
         DP_NUMBER(key, REMOTE_PORT) = k->remote_port;
         key->empty |= DP_SLOT_BIT(ORIGINAL_ICMP_TYPE);
     }
+    if (f->flags & DP_FLOW_TRANSLATE) dp_key_destination(key, f->redirect);
     if (dp_is_icmp(k->protocol) && f->direction == DP_DIRECTION_INBOUND && !f->process.start_ns)
         key->empty |= DP_OWNER_BITS; /* the kernel answers */
     else

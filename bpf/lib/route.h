@@ -18,8 +18,9 @@ DP_INLINE void dp_route_words(__be32 *to, const struct dp_addr *a)
     to[3] = bpf_htonl((__u32)a->lo);
 }
 
-/* BPF_FIB_LKUP_RET_*, below 0: the look-up itself failed. fib says by which interface to where. */
-DP_INLINE long dp_route(struct __sk_buff *skb, struct bpf_fib_lookup *fib, __u32 ifindex,
+/* ctx: of TC or XDP. BPF_FIB_LKUP_RET_*, below 0: the look-up itself failed. fib says by which
+ * interface to where. */
+DP_INLINE long dp_route(void *ctx, struct bpf_fib_lookup *fib, __u32 ifindex,
                         const struct dp_addr *source, const struct dp_addr *destination)
 {
     __builtin_memset(fib, 0, sizeof *fib);
@@ -33,16 +34,16 @@ DP_INLINE long dp_route(struct __sk_buff *skb, struct bpf_fib_lookup *fib, __u32
         dp_route_words(fib->ipv6_src, source);
         dp_route_words(fib->ipv6_dst, destination);
     }
-    return bpf_fib_lookup(skb, fib, sizeof *fib, 0);
+    return bpf_fib_lookup(ctx, fib, sizeof *fib, 0);
 }
 
 /* Whether a packet from `source` to `destination` that came in by the interface is for this
  * machine. */
-static __noinline int dp_route_is_local(struct __sk_buff *skb, const struct dp_addr *source,
+static __noinline int dp_route_is_local(void *ctx, const struct dp_addr *source,
                                         const struct dp_addr *destination, __u32 ifindex)
 {
     struct bpf_fib_lookup fib;
-    long r = dp_route(skb, &fib, ifindex, source, destination);
+    long r = dp_route(ctx, &fib, ifindex, source, destination);
 
     return r < 0 || r == BPF_FIB_LKUP_RET_NOT_FWDED || r == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }

@@ -56,8 +56,9 @@ DP_INLINE void dp_upcall_counted(struct dp_host *h, __u32 callout, __u8 kind, __
     dp_count(DP_REASON_UPCALL, bytes);
 }
 
-/* Puts the header (and the path of the program) in front of the packet and redirects. Returns a TC
-   action; on failure the packet is dropped and the reason is counted and left in *reason. */
+/* Puts the header (and the path of the program) in front of the packet, or of the view that stands
+   before it, and redirects. Returns a TC action; on failure the packet is dropped and the reason is
+   counted and left in *reason. */
 DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 host, __u32 *reason)
 {
     struct dp_host *h = dp_host_alive(host);
@@ -74,6 +75,7 @@ DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 h
         bytes += DP_EXE_PATH_MAX;
     }
     up->header_bytes = bytes;
+    if (up->flags & DP_UPCALL_HAS_REDIRECT) up->header_bytes += sizeof(struct dp_redirect_view);
     dp_upcall_interface(up);
     *reason = DP_REASON_PORT_FRAME_TOO_BIG;
     if (skb->gso_segs <= 1 && skb->len + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
@@ -90,11 +92,42 @@ drop:
     return TC_ACT_SHOT;
 }
 
+/* What the flow was redirected to so far stands in front of the packet: 1. A packet that comes back
+   has a tag behind its way, not in its frame. */
+__noinline int dp_upcall_view(struct __sk_buff *skb, __u64 id, __u32 carries)
+{
+    const struct dp_redirect *d = bpf_map_lookup_elem(&redirects, &id);
+    struct {
+        __u64 id;
+        __u32 versions, carries;
+    } head = {.id = id, .carries = carries};
+    __u32 at = offsetof(struct dp_redirect_view, version);
+
+    if (!d) return 0;
+    head.versions = d->versions;
+    if (skb->vlan_present && bpf_skb_vlan_pop(skb)) return 0;
+    return !bpf_skb_change_head(skb, sizeof(struct dp_redirect_view), 0) &&
+           !bpf_skb_store_bytes(skb, 0, &head, sizeof head, 0) &&
+           !bpf_skb_store_bytes(skb, at, d->version, sizeof d->version, 0) &&
+           !bpf_skb_store_bytes(skb, at + sizeof d->version, &d->record, sizeof d->record, 0);
+}
+
 DP_INLINE void dp_upcall_question(struct dp_upcall *up, struct dp_flow *f)
 {
     dp_upcall_eval(up, dp_flow_eval(f));
     if (!(f->flags & DP_FLOW_ESTABLISHING))
         up->generation = dp_question_number(f->eval.generation, f->round);
+}
+
+/* At CONNECT_REDIRECT itself nothing is redirected yet. */
+DP_INLINE void dp_upcall_redirected(struct dp_upcall *up, const struct dp_flow *f)
+{
+    if (f->flags & DP_FLOW_PROXY) up->condition_flags |= DP_CONDITION_IS_PROXY_CONNECTION;
+    if (!f->redirect) return;
+    if (f->layer < DP_LAYER_ALE_CONNECT_REDIRECT_V4)
+        up->condition_flags |= DP_CONDITION_IS_CONNECTION_REDIRECTED;
+    if (up->kind == DP_UPCALL_CLASSIFY && !(f->flags & DP_FLOW_ESTABLISHING))
+        up->flags |= DP_UPCALL_HAS_REDIRECT;
 }
 
 DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
@@ -117,6 +150,7 @@ DP_INLINE void dp_upcall_flow(struct dp_upcall *up, const struct dp_flow *f,
     if (!(f->flags & (DP_FLOW_REAUTHORIZE | DP_FLOW_INJECTED | DP_FLOW_ESTABLISHING)))
         up->flags |= DP_UPCALL_MAY_PEND;
     if (f->flags & DP_FLOW_KEEP_DATA) up->flags |= DP_UPCALL_KEEP_DATA;
+    dp_upcall_redirected(up, f);
 }
 
 /* A packet layer's key as the port's headers carry it. */

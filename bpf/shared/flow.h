@@ -55,10 +55,11 @@ enum dp_flow_flag {
     DP_FLOW_ESTABLISHING = 1 << 15, /* the open question is that layer's: its evaluation is `hop` */
     DP_FLOW_COUNTED = 1 << 16,      /* stands in `uses`, for its host and its process */
     DP_FLOW_WAS_HELD = 1 << 17,     /* HOLD_OPENED was counted, its end was not yet */
-    DP_FLOW_INJECTED = 1 << 18, /* the packet that is out was injected: by whom says the record in
-                                   `tickets` under the flow's ticket */
-    DP_FLOW_SHORT = 1 << 19,    /* of the segment that is out only the headers went up */
-    DP_FLOW_PROXY = 1 << 20,    /* its socket carries a record: a proxy's onward connection */
+    DP_FLOW_INJECTED = 1 << 18,  /* the packet that is out was injected: by whom says the record in
+                                    `tickets` under the flow's ticket */
+    DP_FLOW_SHORT = 1 << 19,     /* of the segment that is out only the headers went up */
+    DP_FLOW_PROXY = 1 << 20,     /* its socket carries a record: a proxy's onward connection */
+    DP_FLOW_TRANSLATE = 1 << 21, /* its packets are rewritten as `redirect` says */
 };
 
 #define DP_FLOWS_MAX 262144

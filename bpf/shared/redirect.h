@@ -86,7 +86,8 @@ struct dp_redirect_request {
     struct dp_redirect_version version; /* filter_id, DP_REDIRECT_LOCAL are not read */
     __u32 learn_ms;       /* how long the kernel may decide so by itself; 0: not at all */
     __u32 context_bytes;  /* in all, at most DP_REDIRECT_CONTEXT_MAX */
-    __u32 context_offset; /* of this piece; a later piece repeats the rest */
+    __u32 context_offset; /* of this piece, a multiple of DP_REDIRECT_PIECE; a later piece repeats
+                             the rest */
     __u32 piece;          /* at most DP_REDIRECT_PIECE */
 };
 DP_ASSERT(sizeof(struct dp_redirect_request) == 56, "layout");
