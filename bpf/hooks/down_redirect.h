@@ -82,8 +82,11 @@ static __noinline int dp_request_context(struct xdp_md *ctx, const struct dp_red
     if (!c) c = bpf_map_lookup_elem(&contexts_of, &id);
     DP_FORGET(at);
     at &= DP_REDIRECT_CONTEXT_MAX - DP_REDIRECT_PIECE;
+    if (!c) return 0;
+    /* 1 .. PIECE, as Linux 6.1 understands it. */
+    bytes--;
     DP_FORGET(bytes);
-    if (!c || !bytes || bytes > DP_REDIRECT_PIECE) return 0;
+    bytes = (bytes & (DP_REDIRECT_PIECE - 1)) + 1;
     return !bpf_xdp_load_bytes(ctx, sizeof(struct dp_downcall) + sizeof *q, &c->bytes[at], bytes);
 }
 
@@ -103,9 +106,10 @@ DP_INLINE __u32 dp_request_check(struct xdp_md *ctx, struct dp_redirect_version 
 DP_INLINE __u32 dp_request_store(struct xdp_md *ctx, const struct dp_redirect_request *q,
                                  struct dp_redirect *r, __u64 id)
 {
-    __u64 at = r->versions;
+    __u64 at;
 
     if (!dp_request_context(ctx, q, id)) return DP_REASON_REDIRECTS_FULL;
+    at = r->versions;
     if (at >= DP_REDIRECT_VERSIONS_MAX) return DP_REASON_REDIRECT_CHAIN;
     DP_FORGET(at);
     r->version[at] = q->version;

@@ -89,6 +89,9 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
     }
     action = dp_stages_out(skb, s, from);
     if (action != DP_PASS) return action;
+    action = dp_translate(skb, s);
+    DP_FORGET(action);
+    if (action != DP_PASS) return action;
     return dp_port_tag(skb, &s->way) ? dp_port_send(skb, &s->way) : TC_ACT_SHOT;
 }
 

@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_TC_EGRESS_H
 
 #include "hooks/stages_out.h"
+#include "hooks/translate.h"
 
 /* scratch holds the parsed packet and its way. Global, as the steps of stages_in.h. */
 __noinline int dp_stages_forward(struct __sk_buff *skb, __u32 arrival)
@@ -48,12 +49,18 @@ DP_INLINE int dp_egress(struct __sk_buff *skb, struct dp_scratch *s)
     /* What came in by a device was not sent by a socket: sent by a port, so judged, or forwarded
        (no connection of ours). No application can make a packet look so. */
     __u32 arrival = skb->ingress_ifindex;
+    int action;
 
     if (arrival && bpf_map_lookup_elem(&ports, &arrival)) return dp_egress_sent(skb, s);
+    if (!arrival && skb->tc_index == DP_TC_INDEX_TRANSLATED) {
+        skb->tc_index = 0;
+        return DP_PASS; /* it was here before */
+    }
     if (dp_egress_begin(skb, s)) return TC_ACT_SHOT;
     arrival = skb->ingress_ifindex;
     if (arrival || !s->packet.version) return dp_stages_forward(skb, arrival);
-    return dp_stages_out(skb, s, DP_STAGE_ALE_OUT);
+    action = dp_stages_out(skb, s, DP_STAGE_ALE_OUT);
+    return action == DP_PASS ? dp_translate(skb, s) : action;
 }
 
 SEC("tc") int dp_tc_egress(struct __sk_buff *skb)

@@ -6,15 +6,15 @@
 
 #include "hooks/link.h"
 #include "hooks/stages_in.h"
+#include "hooks/translate.h"
 
-#define DP_MARK_BITS (cfg.mark_bit | DP_OWN_BIT) /* both: delivered by a port */
 #define DP_PACKET_HOST 0
 
 DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const struct dp_nic *nic)
 {
     __u32 mark = skb->mark & DP_MARK_BITS,
           from = nic->xdp ? DP_STAGE_TRANSPORT_IN : DP_STAGE_MAC_IN;
-    int reason;
+    int reason, action;
 
     if (mark) skb->mark &= ~DP_MARK_BITS;
     /* It was injected and is for this machine, whatever its link header says. */
@@ -27,6 +27,11 @@ DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const stru
     if (reason) {
         dp_count(reason, skb->len);
         return TC_ACT_SHOT;
+    }
+    if (!mark && !nic->loopback && dp_translating()) {
+        action = dp_translate_in(skb);
+        DP_FORGET(action);
+        if (action != DP_PASS) return action;
     }
     return dp_stages_in(skb, s, from);
 }
