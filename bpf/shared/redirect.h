@@ -7,7 +7,10 @@
 #include "flow.h"
 
 /* Socket options of redirection: get/setsockopt with this level, for any language. docs/redirect.md
- */
+   get: ENOENT not redirected, ERANGE buffer too small, ENODATA no context, EACCES neither root nor
+   the target's user or cgroup (but for ORIGINAL_DST), ENETDOWN no secret yet. set: EINVAL forged or
+   of another length, EACCES of another compartment or for another user and cgroup, ESTALE, EISCONN,
+   EAFNOSUPPORT. Both: EOPNOTSUPP neither TCP nor UDP, ENOPROTOOPT no such option. */
 #define DP_SOL_SLUICE 0x534c
 enum dp_sockopt {
     DP_SO_REDIRECT_RECORDS = 1, /* get: of an accepted socket. set: of one that will connect */

@@ -26,22 +26,30 @@ protected:
 
     // Everything to the asked port is the proxy's, on loopback.
     void redirect(const std::string &context) {
-        redirect({.v4 = proxy_at({127, 0, 0, 1}),
-                  .v6 = proxy_at(std::string(15, '\0') + '\1'),
-                  .context = context},
-                 DP_LAYER_ALE_CONNECT_REDIRECT_V4,
-                 {when("FWPM_CONDITION_IP_REMOTE_PORT", value(asked_port))});
+        redirect(to_proxy(context), DP_LAYER_ALE_CONNECT_REDIRECT_V4, to_asked_port());
+    }
+    static policy::Target to_proxy(const std::string &context) {
+        return {.v4 = proxy_at({127, 0, 0, 1}),
+                .v6 = proxy_at(std::string(15, '\0') + '\1'),
+                .context = context};
+    }
+    static std::vector<Condition> to_asked_port() {
+        return {when("FWPM_CONDITION_IP_REMOTE_PORT", value(asked_port))};
     }
     // At a layer and its V6.
     void redirect(const policy::Target &to, std::uint16_t layer,
                   const std::vector<Condition> &conditions) {
+        publish(redirecting(to, layer, conditions));
+    }
+    static policy::Policy redirecting(const policy::Target &to, std::uint16_t layer,
+                                      const std::vector<Condition> &conditions) {
         policy::Policy policy = policy::initial();
         policy::ProviderContext target;
         target.key = Guid::random();
         target.name = "target";
         target.type = FWPM_GENERAL_CONTEXT;
         target.data = policy::write_target(to);
-        ASSERT_TRUE(policy::add_provider_context(policy, target));
+        EXPECT_TRUE(policy::add_provider_context(policy, target));
         for (const std::uint16_t at : {layer, std::uint16_t(layer + 1)}) {
             policy::Filter filter;
             filter.name = "elsewhere";
@@ -51,15 +59,39 @@ protected:
             filter.provider_context = target.key;
             filter.conditions = conditions;
             const auto added = policy::add_filter(policy, filter);
-            ASSERT_TRUE(added) << added.error().text();
+            EXPECT_TRUE(added) << added.error().text();
         }
-        publish(policy);
+        return policy;
     }
 
-    std::string through(const std::string &kind, bool v6, const std::string &more = {}) const {
+    std::string through(const std::string &kind, bool v6, const std::string &more = {},
+                        std::string at = {}) const {
+        if (at.empty()) at = v6 ? "::1" : "127.0.0.1";
         return probe("through " + name_ + " " + peer_ + " " + kind + " " + asked(v6) + " " +
-                     std::to_string(asked_port) + (v6 ? " ::1 " : " 127.0.0.1 ") +
-                     std::to_string(proxy_port) + " " + more);
+                     std::to_string(asked_port) + " " + at + " " + std::to_string(proxy_port) +
+                     " " + more);
+    }
+    // On this machine: `s` is a socket.
+    std::string say_of(const std::string &family, const std::string &type,
+                       const std::string &code) const {
+        return output("nsenter --net=/run/netns/" + name_ +
+                      " /usr/bin/python3 -c \"import socket\n"
+                      "s=socket.socket(socket.AF_" +
+                      family + ",socket.SOCK_" + type +
+                      ")\n"
+                      "s.setsockopt(1,2,1)\n"
+                      "try:\n " +
+                      code + "\nexcept OSError as e: print(e.errno)\" 2>&1");
+    }
+    policy::Policy &also(policy::Policy &policy, std::uint16_t layer,
+                         std::vector<Condition> conditions) {
+        policy::Filter filter;
+        filter.name = "block";
+        filter.layer = layer;
+        filter.action = FWP_ACTION_BLOCK;
+        filter.conditions = std::move(conditions);
+        EXPECT_TRUE(policy::add_filter(policy, filter));
+        return policy;
     }
     static std::string probe(const std::string &arguments) {
         std::string line =
@@ -149,13 +181,7 @@ TEST_F(RedirectTest, ASocketIsBoundToTheOtherInterfaceAndShowsIt) {
     const std::string v6("\x20\x01\x0d\xb8\0\x02\0\0\0\0\0\0\0\0\0\x01", 16);
     const auto name = [&](const std::string &call, const std::string &family,
                           const std::string &type) {
-        return output("nsenter --net=/run/netns/" + name_ +
-                      " /usr/bin/python3 -c \"import socket\n"
-                      "s=socket.socket(socket.AF_" +
-                      family + ",socket.SOCK_" + type +
-                      ")\n"
-                      "s.setsockopt(1,2,1)\n" +
-                      call + "\nprint(*s.getsockname()[:2])\" 2>&1");
+        return say_of(family, type, call + "; print(*s.getsockname()[:2])");
     };
     redirect({.v4 = v4, .v6 = policy::TargetEnd{v6, 0}}, DP_LAYER_ALE_BIND_REDIRECT_V4, {});
     for (const std::string type : {"STREAM", "DGRAM"}) {
@@ -178,21 +204,57 @@ TEST_F(RedirectTest, ASocketIsBoundToTheOtherInterfaceAndShowsIt) {
     EXPECT_EQ(name("s.bind(('192.0.2.1',7002))", "INET", "STREAM"), "192.0.2.1 7002\n");
 }
 
-TEST_F(RedirectTest, WhatIsNotRedirectedIsToldNothing) {
-    EXPECT_EQ(output("nsenter --net=/run/netns/" + name_ +
-                     " /usr/bin/python3 -c \"import socket\n"
-                     "s=socket.socket()\n"
-                     "try: s.getsockopt(0x534c,1,1024)\n"
-                     "except OSError as e: print(e.errno)\""),
-              "95\n")
-        << "before a policy redirects the level is nobody's";
+TEST_F(RedirectTest, ATargetMayListenOnTheWildcardAndForBothFamilies) {
     redirect("for the proxy");
-    EXPECT_EQ(output("nsenter --net=/run/netns/" + name_ +
-                     " /usr/bin/python3 -c \"import socket\n"
-                     "s=socket.socket()\n"
-                     "try: s.getsockopt(0x534c,1,1024)\n"
-                     "except OSError as e: print(e.errno)\""),
-              "2\n");
+    for (const std::string kind : {"tcp", "udp"})
+        for (const std::string at : {"0.0.0.0", "::"})
+            EXPECT_EQ(through(kind, false, "", at), seen(kind, false, "proxy"));
+}
+
+TEST_F(RedirectTest, ConnectFailsAsItWouldAtTheTargetOrIsRefused) {
+    const std::string connect = "s.connect(('192.0.2.2',7001)); print('connected')";
+    const std::string listening = "l=socket.create_server(('127.0.0.1',7100)); ";
+    const std::uint16_t layer = DP_LAYER_ALE_CONNECT_REDIRECT_V4;
+    redirect("");
+    EXPECT_EQ(say_of("INET", "STREAM", connect), "111\n") << "nobody listens";
+    EXPECT_EQ(say_of("INET", "STREAM", listening + connect), "connected\n");
+
+    policy::Target another = to_proxy("");
+    another.process = 1;
+    redirect(another, layer, to_asked_port());
+    EXPECT_EQ(say_of("INET", "STREAM", listening + connect), "1\n");
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECT_TARGET"), 1u);
+
+    policy::Policy policy = redirecting(to_proxy(""), layer, to_asked_port());
+    publish(also(policy, DP_LAYER_ALE_AUTH_CONNECT_V4,
+                 {when("FWPM_CONDITION_IP_REMOTE_PORT", value(proxy_port)),
+                  when("FWPM_CONDITION_FLAGS",
+                       value(std::uint32_t{FWP_CONDITION_FLAG_IS_CONNECTION_REDIRECTED}),
+                       FWP_MATCH_FLAGS_ALL_SET)}));
+    const std::size_t before = redirections().size();
+    EXPECT_EQ(say_of("INET", "STREAM", listening + connect), "1\n") << "by the new destination";
+    EXPECT_EQ(redirections().size(), before) << "its draft is gone";
+
+    policy::Policy blocking = policy::initial();
+    publish(also(blocking, layer, to_asked_port()));
+    EXPECT_EQ(say_of("INET", "STREAM", connect), "1\n");
+}
+
+TEST_F(RedirectTest, ANewConnectOfAUdpSocketForgetsTheOldOne) {
+    redirect("");
+    EXPECT_EQ(say_of("INET", "DGRAM",
+                     "s.connect(('192.0.2.2',7001)); s.connect(('198.51.100.2',7001)); "
+                     "print(*s.getpeername())"),
+              "198.51.100.2 7001\n");
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECTED"), 2u);
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECT_ENDED"), 2u) << "the other with its socket";
+}
+
+TEST_F(RedirectTest, WhatIsNotRedirectedIsToldNothing) {
+    const std::string ask = "s.getsockopt(0x534c,1,1024)";
+    EXPECT_EQ(say_of("INET", "STREAM", ask), "95\n") << "the level is nobody's yet";
+    redirect("for the proxy");
+    EXPECT_EQ(say_of("INET", "STREAM", ask), "2\n");
     EXPECT_EQ(say({"tcp", true, 7002}, false), "reached");
     EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECTED"), 0u);
 }
