@@ -315,28 +315,6 @@ struct {
     __type(value, struct dp_redirect_record);
 } carried SEC(".maps");
 
-/* Whom a process descends from, as far as they run the same executable, nearest first: the workers
-   of a proxy. */
-#define DP_LINEAGE_MAX 3
-struct dp_ancestor {
-    __u64 start_ns; /* 0: no more */
-    __u32 tgid;
-    __u32 pad;
-};
-struct dp_lineage {
-    struct dp_ancestor of; /* the process itself */
-    struct dp_ancestor above[DP_LINEAGE_MAX];
-};
-
-/* Of the process that used the socket last, where redirect layers have filters; for TC, which does
-   not run in it. */
-struct {
-    __uint(type, BPF_MAP_TYPE_SK_STORAGE);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, int);
-    __type(value, struct dp_lineage);
-} lineages SEC(".maps");
-
 /* What a new entry of `contexts_of` starts as; never written. */
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -349,14 +327,11 @@ struct {
 struct dp_redirecting {
     struct dp_flow_key app;    /* in: as the application asks; local is zero where unknown */
     struct dp_process process; /* in: whose socket it is */
-    struct dp_lineage lineage; /* in, unless `own` */
     __u64 cookie;              /* in: of the socket; 0: unknown */
     __u64 draft;               /* in, out: key of `redirects`; 0: none has redirected yet */
-    __u32 own;    /* in: the current task is that process, its lineage is found when needed */
-    __u32 dry;    /* in: nothing is decided: a redirection is DP_CLASSIFY_CALLOUT */
+    __u32 dry;                 /* in: nothing is decided: a redirection is DP_CLASSIFY_CALLOUT */
     __u32 reason; /* out, with DP_CLASSIFY_BLOCK: enum dp_reason of what could not be carried out;
                      0: a filter blocks */
-    __u32 pad;
 };
 
 /* The client of an unconnected UDP socket to which its options refer. */

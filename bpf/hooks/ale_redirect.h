@@ -6,6 +6,7 @@
 #define SLUICE_BPF_HOOKS_ALE_REDIRECT_H
 
 #include "hooks/connect.h"
+#include "lib/redirect_infer.h"
 #include "lib/redirect_judge.h"
 #include "lib/redirect_target.h"
 
@@ -21,14 +22,6 @@ DP_INLINE void dp_connect_forget(struct dp_socket *s)
     if (id) dp_redirect_end(id);
 }
 
-/* TC, which does not run in the process, is to know its lineage. */
-DP_INLINE void dp_redirect_lineage(struct bpf_sock *sk, const struct dp_process *p)
-{
-    struct dp_lineage *l = bpf_sk_storage_get(&lineages, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-
-    if (l && (l->of.start_ns != p->start_ns || l->of.tgid != p->tgid)) dp_lineage_find(l, p);
-}
-
 DP_INLINE void dp_redirect_request(struct bpf_sock_addr *ctx, const struct dp_target *to,
                                    const struct dp_socket *s, struct dp_redirecting *r)
 {
@@ -38,7 +31,6 @@ DP_INLINE void dp_redirect_request(struct bpf_sock_addr *ctx, const struct dp_ta
     r->app.protocol = ctx->protocol;
     r->process = s->process;
     r->cookie = s->cookie;
-    r->own = 1;
     r->dry = to->sendmsg;
 }
 
@@ -65,11 +57,8 @@ DP_INLINE int dp_redirect_classify(struct bpf_sock_addr *ctx, const struct dp_ta
 /* TC decides with the first packet of each flow. */
 DP_INLINE int dp_redirect_leave(struct bpf_sock_addr *ctx, struct dp_socket *s)
 {
-    struct bpf_sock *sk = ctx->sk;
-
     s->needs_user = 1;
     dp_connect_patience(ctx, s);
-    if (sk) dp_redirect_lineage(sk, &s->process);
     return DP_ALLOW;
 }
 
@@ -102,7 +91,9 @@ static __noinline int dp_ale_redirect(struct bpf_sock_addr *ctx, struct dp_targe
     __u64 draft;
     int r;
 
-    if (!w || !to) return DP_DENY;
+    if (!w || !to || !sk) return DP_DENY;
+    dp_redirect_infer(sk, &s->process);
+    to->proxy = !!bpf_sk_storage_get(&carried, sk, 0, 0);
     r = dp_redirect_classify(ctx, to, s, w);
     draft = w->redirecting.draft;
     dp_work_give(w);

@@ -22,7 +22,7 @@ static __noinline int dp_peer_accepts(struct bpf_sock *sk)
     if (own >= DP_RECORD_HOPS_MAX) return 0;
     DP_FORGET(own);
     dp_process_current(&process, &cgroups);
-    return dp_redirect_proxy(&process, (struct dp_redirect_name *)d->record.hop[own].provider);
+    return dp_redirect_proxy(&process, (struct dp_redirect_name *)d->record.hop[own].provider, 0);
 }
 
 /* What the socket's owner asked for; 0: it was not redirected. */

@@ -6,19 +6,6 @@
 
 #include "hooks/ale_outbound.h"
 
-/* Those whose process may be a proxy's worker. */
-DP_INLINE void dp_redirect_lineage_of(struct __sk_buff *skb, struct dp_lineage *to)
-{
-    struct bpf_sock *sk = skb->sk;
-    struct dp_lineage *l;
-
-    if (!sk) return;
-    sk = bpf_sk_fullsock(sk);
-    if (!sk) return;
-    l = bpf_sk_storage_get(&lineages, sk, 0, 0);
-    if (l) *to = *l;
-}
-
 /* The request of f, in scratch, and the key of its layer. */
 static __noinline int dp_redirect_request_of(struct __sk_buff *skb, struct dp_scratch *s)
 {
@@ -30,7 +17,6 @@ static __noinline int dp_redirect_request_of(struct __sk_buff *skb, struct dp_sc
     r->app = s->flow_key;
     r->process = f->process;
     r->cookie = f->cookie;
-    dp_redirect_lineage_of(skb, &r->lineage);
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     dp_key_from_flow(&s->key, &s->flow_key, f, s->way.ifindex, 0);
     if (s->packet.fragment) DP_NUMBER(&s->key, FLAGS) |= DP_CONDITION_IS_FRAGMENT;

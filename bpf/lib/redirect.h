@@ -148,27 +148,71 @@ __noinline int dp_redirect_context_learned(__u64 id, __u64 from, __u32 bytes)
     return 1;
 }
 
-/* The process is a proxy in the provider's name from now on. */
+DP_INLINE int dp_name_is_none(const __u64 *name)
+{
+    return !(name[0] | name[1]);
+}
+
+DP_INLINE int dp_proxy_is(const struct dp_proxy_name *name, const __u64 *words)
+{
+    __u64 at[2];
+
+    __builtin_memcpy(at, name->provider, sizeof at);
+    return at[0] == words[0] && at[1] == words[1];
+}
+
+/* The place of the name in the entry; of a new one the next place. */
+DP_INLINE __u64 dp_proxy_place(struct dp_proxy *of, const __u64 *name)
+{
+    __u64 place = DP_PROXY_NAMES_MAX;
+
+    for (__u64 i = 0; i < DP_PROXY_NAMES_MAX; i++)
+        if (dp_proxy_is(&of->name[i], name)) place = i;
+    if (place == DP_PROXY_NAMES_MAX) place = __sync_fetch_and_add(&of->next, 1);
+    return place & (DP_PROXY_NAMES_MAX - 1);
+}
+
+/* The process is a proxy in the provider's name from now on. generation: dp_proxy_name. */
 __noinline int dp_redirect_proxy(const struct dp_process *p,
-                                 const struct dp_redirect_name *provider)
+                                 const struct dp_redirect_name *provider, __u64 generation)
 {
     struct dp_proxy_key key = {};
-    struct dp_proxy value = {}, *known;
+    struct dp_proxy_name *name;
+    struct dp_proxy *known;
+    __u64 words[2], place;
 
     if (!p || !provider || !p->start_ns) return 0;
     key.start_ns = p->start_ns;
     key.tgid = p->tgid;
-    __builtin_memcpy(key.provider, provider->bytes, sizeof key.provider);
     known = bpf_map_lookup_elem(&proxies, &key);
-    if (known) {
-        known->seen_ns = bpf_ktime_get_coarse_ns();
-        return 0;
+    if (!known) {
+        struct dp_proxy none = {};
+
+        bpf_map_update_elem(&proxies, &key, &none, BPF_NOEXIST);
+        known = bpf_map_lookup_elem(&proxies, &key);
     }
-    value.exe_inode = p->exe_inode;
-    value.exe_dev = p->exe_dev;
-    value.seen_ns = bpf_ktime_get_coarse_ns();
-    bpf_map_update_elem(&proxies, &key, &value, BPF_ANY);
-    return 0;
+    if (!known) return 0;
+    __builtin_memcpy(words, provider, sizeof words);
+    place = dp_proxy_place(known, words);
+    DP_FORGET(place);
+    if (place >= DP_PROXY_NAMES_MAX) return 0;
+    name = &known->name[place];
+    /* Who redirects to it need not be told again; who came before is known as of this policy. */
+    if (!dp_proxy_is(name, words) || name->generation || !generation) name->generation = generation;
+    __builtin_memcpy(name->provider, words, sizeof words);
+    return 1;
+}
+
+/* In whose name redirections lead to the target of this one: its own, and those before. */
+DP_INLINE void dp_redirect_proxies(const struct dp_redirect *d, const struct dp_redirect_hop *own)
+{
+    __u64 generation = dp_generation();
+
+    dp_redirect_proxy(&d->target, (const struct dp_redirect_name *)own->provider, 0);
+    for (__u32 i = 0; i < DP_RECORD_HOPS_MAX - 1; i++)
+        if (i < d->record.hops)
+            dp_redirect_proxy(
+                &d->target, (const struct dp_redirect_name *)d->record.hop[i].provider, generation);
 }
 
 /* The draft's way (enum dp_redirect_way) is chosen and its target is known as far as it is: LIVE
@@ -190,7 +234,7 @@ __noinline int dp_redirect_finish(__u64 id, __u32 way)
     record->target_uid = d->target.start_ns ? d->target.uid : ~0u; /* nobody but root */
     record->target_cgroup = d->target.cgroup;
     record->mac = 0; /* when it is asked for: dp_record_seal */
-    dp_redirect_proxy(&d->target, (const struct dp_redirect_name *)hop->provider);
+    dp_redirect_proxies(d, hop);
     record->hops++;
     d->way = way;
     d->state = DP_REDIRECT_LIVE;

@@ -106,11 +106,6 @@ DP_INLINE int dp_offer_learned(struct dp_offer *o, const struct dp_eval *e,
     return 1;
 }
 
-DP_INLINE int dp_name_is_none(const __u64 *name)
-{
-    return !(name[0] | name[1]);
-}
-
 /* Whether the chain has a hop in the provider's name; of a filter without one, a hop of the filter.
    Without branches in its loop. */
 __noinline int dp_redirect_in_chain(const struct dp_redirect_record *chain,
@@ -136,52 +131,6 @@ __noinline int dp_redirect_in_chain(const struct dp_redirect_record *chain,
     return found & 1;
 }
 
-/* The processes above the current one, as long as they run the executable of p, which it is. */
-__noinline int dp_lineage_find(struct dp_lineage *l, const struct dp_process *p)
-{
-    struct task_struct *task = (void *)bpf_get_current_task();
-
-    if (!l || !p) return 0;
-    __builtin_memset(l, 0, sizeof *l);
-    l->of.start_ns = p->start_ns;
-    l->of.tgid = p->tgid;
-    for (int i = 0; i < DP_LINEAGE_MAX; i++) {
-        struct file *file;
-
-        task = BPF_CORE_READ(task, real_parent);
-        file = BPF_CORE_READ(task, mm, exe_file);
-        if (!file || BPF_CORE_READ(file, f_inode, i_ino) != p->exe_inode ||
-            BPF_CORE_READ(file, f_inode, i_sb, s_dev) != p->exe_dev)
-            break;
-        l->above[i].start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
-        l->above[i].tgid = BPF_CORE_READ(task, tgid);
-    }
-    return 0;
-}
-
-DP_INLINE int dp_ancestor_is_proxy(const struct dp_ancestor *a, const struct dp_redirect_name *name)
-{
-    struct dp_proxy_key key = {.start_ns = a->start_ns, .tgid = a->tgid};
-
-    __builtin_memcpy(key.provider, name, sizeof key.provider);
-    return a->start_ns && bpf_map_lookup_elem(&proxies, &key);
-}
-
-/* Whether the process is a proxy in the provider's name, or the worker of one. */
-__noinline int dp_redirect_is_proxy(struct dp_redirecting *r, const struct dp_redirect_name *name)
-{
-    struct dp_ancestor self = {};
-
-    if (!r || !name || !r->process.start_ns) return 0;
-    self.start_ns = r->process.start_ns;
-    self.tgid = r->process.tgid;
-    if (dp_ancestor_is_proxy(&self, name)) return 1;
-    if (r->own) dp_lineage_find(&r->lineage, &r->process);
-    for (int i = 0; i < DP_LINEAGE_MAX; i++)
-        if (dp_ancestor_is_proxy(&r->lineage.above[i], name)) return 1;
-    return 0;
-}
-
 /* Whether an evaluation before this one, or another filter of it, keeps the offer from standing. */
 DP_INLINE int dp_offer_is_passed_over(const struct dp_offer *o, const struct dp_eval *e,
                                       struct dp_redirecting *r,
@@ -192,9 +141,8 @@ DP_INLINE int dp_offer_is_passed_over(const struct dp_offer *o, const struct dp_
 
     if (!(e->rights & DP_RIGHT_ACTION_WRITE)) return 1;
     if (v && v->flags & DP_REDIRECT_LOCAL) return 1;
-    if (dp_redirect_in_chain(carried, &o->provider, o->version.filter_id)) return 1;
-    if (!dp_redirect_is_proxy(r, &o->provider)) return 0;
-    if (!r->dry) dp_count(DP_REASON_REDIRECT_LOOP, 0);
+    if (!dp_redirect_in_chain(carried, &o->provider, o->version.filter_id)) return 0;
+    if (carried && !carried->id && !r->dry) dp_count(DP_REASON_REDIRECT_LOOP, 0);
     return 1;
 }
 

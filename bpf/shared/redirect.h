@@ -35,7 +35,7 @@ struct dp_redirect_hop {
     __u32 target_pid;         /* that the callout named; 0: none */
     __u64 handle;             /* host << 32 | its number; 0: a filter's fixed target */
     __u64 filter_id;
-    __u64 redirect;            /* key of `redirects` */
+    __u64 redirect;            /* key of `redirects`; 0: inferred, see `proxies` */
     struct dp_process process; /* that connected */
 };
 DP_ASSERT(sizeof(struct dp_redirect_hop) == 120, "layout");
@@ -52,7 +52,7 @@ struct dp_redirect_record {
     __u32 magic;
     __u16 version;
     __u16 hops;
-    __u64 id; /* of the redirection that the proxy accepted: key of `redirects` */
+    __u64 id; /* of the redirection that the proxy accepted: key of `redirects`; 0: inferred */
     __u32 compartment;
     __u32 target_uid; /* who may carry it: this user, or this cgroup, or root */
     __u64 target_cgroup;
@@ -200,19 +200,23 @@ struct dp_learned {
 };
 DP_ASSERT(sizeof(struct dp_learned) == 72, "layout");
 
-/* Map `proxies`, LRU hash: processes that redirections were for, by provider. A process that is
-   one, or descends from one with the same executable, is not redirected in that name again. */
+/* Map `proxies`, LRU hash: processes that redirections were for. What such a process connects with,
+   or one that descends from it with the same executable, carries a record even if it sets none: the
+   names of those who have redirected to it, and of those before them in the chain. */
 struct dp_proxy_key {
     __u64 start_ns;
     __u32 tgid;
     __u32 pad;
-    __u8 provider[16];
 };
+struct dp_proxy_name {
+    __u8 provider[16]; /* zero: none */
+    __u64 generation;  /* 0: it redirects to this process itself. Else it was before one that does,
+                          as long as the policy is this one */
+};
+#define DP_PROXY_NAMES_MAX 4
 struct dp_proxy {
-    __u64 exe_inode;
-    __u32 exe_dev;
-    __u32 pad;
-    __u64 seen_ns;
+    __u64 next; /* place of the next name */
+    struct dp_proxy_name name[DP_PROXY_NAMES_MAX];
 };
 
 #endif
