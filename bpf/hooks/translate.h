@@ -72,7 +72,7 @@ DP_INLINE int dp_redirect_routed(struct __sk_buff *skb, const struct dp_redirect
     struct dp_host *h = bpf_map_lookup_elem(&hosts, &host);
     __u32 by = h && h->port_ifindex ? h->port_ifindex : d->ifindex;
     struct bpf_fib_lookup fib;
-    long r = dp_route(skb, &fib, by, &d->wire.local, &d->wire.remote);
+    long r = dp_route(skb, &fib, by, &d->app.local, &d->wire.remote);
 
     if (r == BPF_FIB_LKUP_RET_FWD_DISABLED) return 1;
     if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH) return 0;
@@ -98,10 +98,10 @@ __noinline int dp_redirect_go(struct __sk_buff *skb, __u64 id, __u32 host)
     d->ifindex = s->way.ifindex;
     reason = way == DP_WAY_LOCAL ? dp_redirect_own(skb, d) : DP_REASON_NONE;
     if (reason) return reason;
+    if (way == DP_WAY_REMOTE && !dp_redirect_routed(skb, d, host)) return DP_REASON_REDIRECT_ROUTE;
     reason = dp_wire_choose(skb, id);
     DP_FORGET(reason);
     if (reason) return reason;
-    if (way == DP_WAY_REMOTE && !dp_redirect_routed(skb, d, host)) return DP_REASON_REDIRECT_ROUTE;
     return dp_redirect_finish(id, way) ? DP_REASON_NONE : DP_REASON_REDIRECT_CHAIN;
 }
 
