@@ -2,7 +2,7 @@
 """A redirected connection from both ends, for redirect_test.cpp: prints in one line what each of them saw.
 
     redirect_probe.py through CLIENT_NS SERVER_NS tcp|udp ASKED PORT PROXY PROXY_PORT [--mapped]
-        [--onward record|bare] [--records --cgroup DIR --file FILE]
+        [--unconnected] [--onward record|bare] [--records --cgroup DIR --file FILE]
     redirect_probe.py set CLIENT_NS FILE
 
 --onward: the proxy connects on, with or without the record. --records: what becomes of its record, and of others, when
@@ -177,9 +177,13 @@ def client(args):
     asked = "::ffff:" + args.asked if args.mapped else args.asked
     with socket.socket(probe.family_of(asked), KINDS[args.kind]) as sock:
         sock.settimeout(SECONDS)
-        sock.connect((asked, args.port))
-        peer = end(sock.getpeername())
-        sock.sendall(b"hello")
+        if args.unconnected:
+            peer = "-"
+            sock.sendto(b"hello", (asked, args.port))
+        else:
+            sock.connect((asked, args.port))
+            peer = end(sock.getpeername())
+            sock.sendall(b"hello")
         answer, source = sock.recvfrom(64)
         return f"peer={peer} source={end(source) if source else '-'} answer={answer.decode()}"
 
@@ -218,6 +222,7 @@ def ends(parser):
     parser.add_argument("proxy")
     parser.add_argument("proxy_port", type=int)
     parser.add_argument("--mapped", action="store_true")
+    parser.add_argument("--unconnected", action="store_true")
     parser.add_argument("--onward")
     parser.add_argument("--records", action="store_true")
     parser.add_argument("--cgroup")

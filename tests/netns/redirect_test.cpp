@@ -204,6 +204,18 @@ TEST_F(RedirectTest, ASocketIsBoundToTheOtherInterfaceAndShowsIt) {
     EXPECT_EQ(name("s.bind(('192.0.2.1',7002))", "INET", "STREAM"), "192.0.2.1 7002\n");
 }
 
+// What sendmsg() leaves to TC.
+TEST_F(RedirectTest, DatagramsWithoutConnectionGoThroughTheProxyToo) {
+    redirect("for the proxy");
+    const auto seen_of = [](bool v6) {
+        std::string line = seen("udp", v6, "proxy");
+        return "peer=-" + line.substr(line.find(" source="));
+    };
+    EXPECT_EQ(through("udp", false, "--unconnected"), seen_of(false));
+    EXPECT_EQ(through("udp", true, "--unconnected"), seen_of(true));
+    EXPECT_EQ(through("udp", false, "--unconnected --mapped"), seen_of(false));
+}
+
 TEST_F(RedirectTest, ATargetMayListenOnTheWildcardAndForBothFamilies) {
     redirect("for the proxy");
     for (const std::string kind : {"tcp", "udp"})
