@@ -9,6 +9,7 @@
 
 #include "cli/commands.h"
 #include "cli/json.h"
+#include "cli/objects.h"
 #include "cli/parse.h"
 #include "core/guid.h"
 #include "sluice/fwp.h"
@@ -103,6 +104,8 @@ Names names_for(DaemonClient &client, const FilterWords &words) {
             names.sublayers.insert(names.sublayers.end(), reply.sublayers().sublayers().begin(),
                                    reply.sublayers().sublayers().end());
         });
+    if (!words.provider.empty())
+        names.provider = key_of(client, protocol::PROVIDER, words.provider);
     return names;
 }
 
@@ -122,15 +125,32 @@ void add_callout_of(DaemonClient &client, const protocol::Filter &filter, const 
     }
 }
 
+// A filter and its context are there together or not at all.
+protocol::Reply add_with_context(DaemonClient &client, R filter,
+                                 const protocol::ProviderContext &context) {
+    R begin, add, commit;
+    begin.mutable_transaction_begin();
+    *add.mutable_provider_context_add() = context;
+    commit.mutable_transaction_commit();
+    client.ask(std::move(begin));
+    client.ask(std::move(add)); // a refusal ends the connection, and with it the transaction
+    const auto reply = client.ask(std::move(filter));
+    client.ask(std::move(commit));
+    return reply;
+}
+
 void add_filter(Context &c, const FilterWords &words) {
     DaemonClient client(c.socket);
     const Names names = names_for(client, words);
     auto filter = parse_filter(words, names);
     if (!filter) throw Failure{exit_usage, filter.error().text()};
+    const auto context = parse_redirect(words, *filter);
+    if (!context) throw Failure{exit_usage, context.error().text()};
     add_callout_of(client, *filter, names);
     R r;
     *r.mutable_filter_add() = std::move(*filter);
-    const auto reply = client.ask(std::move(r));
+    const auto reply =
+        *context ? add_with_context(client, std::move(r), **context) : client.ask(std::move(r));
     if (c.json)
         std::fputs((print(Json{{"schema", schema}, {"id", reply.filter_id()}}) + "\n").c_str(),
                    stdout);
@@ -173,7 +193,14 @@ void add_condition_options(CLI::App &app, FilterWords &words) {
 void filter_add(CLI::App &app, Context &context) {
     auto words = std::make_shared<FilterWords>();
     app.add_option("--layer", words->layer, "a name in `sluice layer list`")->required();
-    app.add_option("--action", words->action, "permit, block or callout")->required();
+    app.add_option("--action", words->action, "permit, block, redirect or callout");
+    app.add_option(
+        "--redirect", words->redirect,
+        "where to, at a redirect layer: 127.0.0.1:8080[,[::1]:8080], an address alone or "
+        ":PORT alone");
+    app.add_option("--context", words->context, "text that the target may ask for");
+    app.add_flag("--proxy-v2", words->proxy_v2,
+                 "the target reads PROXY protocol v2 in front of what it is sent");
     app.add_option("--callout", words->callout, "name or GUID of the callout");
     app.add_option("--callout-type", words->callout_type,
                    "terminating (default), inspection or unknown");
@@ -181,6 +208,9 @@ void filter_add(CLI::App &app, Context &context) {
     app.add_option("--weight", words->weight,
                    "auto (default), 0-15 for a range of weights, or a weight of 64 bits");
     app.add_option("--sublayer", words->sublayer, "name or GUID (the universal sublayer)");
+    app.add_option("--provider", words->provider,
+                   "name or GUID (none); of a redirection: in whose name, which tells its proxy's "
+                   "own connections");
     app.add_option("--name", words->name, "text for lists");
     app.add_option("--description", words->description, "text for `sluice filter show`");
     app.add_option("--key", words->key, "GUID (a random one)");
@@ -222,8 +252,8 @@ std::vector<Command> change_commands() {
 std::vector<Command> all_commands() {
     auto all = query_commands();
     for (const auto &more :
-         {change_commands(), hold_commands(), object_commands(), policy_commands(),
-          event_commands(), explain_commands(), boot_commands()})
+         {change_commands(), hold_commands(), redirect_commands(), object_commands(),
+          policy_commands(), event_commands(), explain_commands(), boot_commands()})
         all.insert(all.end(), more.begin(), more.end());
     return all;
 }

@@ -39,6 +39,7 @@ void no_options(CLI::App &, Context &context) {
 std::vector<Command> query_commands();
 std::vector<Command> change_commands();
 std::vector<Command> hold_commands();
+std::vector<Command> redirect_commands();
 std::vector<Command> boot_commands();
 std::vector<Command> object_commands();
 std::vector<Command> policy_commands();

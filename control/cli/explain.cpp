@@ -36,6 +36,10 @@ T or_fail(Result<T> result, int exit_code) {
 // The objects as they are in force, with the ids and the weights that sluiced gave them.
 policy::Policy policy_of(const protocol::Objects &objects) {
     policy::Policy policy = policy::initial();
+    for (const auto &m : objects.provider_contexts()) {
+        auto object = or_fail(store::from_message(m), exit_refused);
+        policy.provider_contexts[object.key] = std::move(object);
+    }
     for (const auto &m : objects.sublayers()) {
         auto object = or_fail(store::from_message(m), exit_refused);
         policy.sublayers[object.key] = std::move(object);

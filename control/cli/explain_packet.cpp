@@ -38,10 +38,6 @@ std::optional<std::string> address_bytes(const std::string &word) {
     return policyfile::ipv6_of(word);
 }
 
-bool is_loopback(const std::string &bytes) {
-    return bytes.size() == 4 ? bytes[0] == 127 : bytes == std::string(15, '\0') + '\1';
-}
-
 policy::Scalar scalar_of(const std::string &address) {
     if (address.size() == 4) return v4_number(address);
     policy::Bytes16 bytes{};
@@ -133,6 +129,10 @@ private:
 
 } // namespace
 
+bool is_loopback(const std::string &bytes) {
+    return bytes.size() == 4 ? bytes[0] == 127 : bytes == std::string(15, '\0') + '\1';
+}
+
 Result<Endpoint> parse_endpoint(const std::string &word) {
     Endpoint endpoint;
     std::string address = word, port;
@@ -218,7 +218,8 @@ std::vector<std::uint16_t> layers_passed(const Traffic &traffic) {
             add(word + family);
         return layers;
     }
-    for (const char *word : {"ale_auth_connect", "outbound_transport", "outbound_ippacket"})
+    for (const char *word :
+         {"ale_connect_redirect", "ale_auth_connect", "outbound_transport", "outbound_ippacket"})
         add(word + family);
     add("outbound_mac_frame_ethernet");
     return layers;

@@ -29,9 +29,11 @@ struct Traffic {
 Result<Traffic> parse_traffic(const std::string &protocol, const std::string &source,
                               const std::string &destination, bool inbound);
 Traffic traffic_of(const protocol::NetEvent &event);
-std::string text_of(const Traffic &traffic); // "tcp 10.0.0.1:1234 -> 10.0.0.2:80, outbound"
+bool is_loopback(const std::string &address); // of 4 or 16 bytes
+std::string text_of(const Traffic &traffic);  // "tcp 10.0.0.1:1234 -> 10.0.0.2:80, outbound"
 
-// The layers that a new connection of this kind passes, in order.
+// The layers that a new connection of this kind passes, in order; ALE_CONNECT_REDIRECT is among
+// them for what some policy may have there.
 std::vector<std::uint16_t> layers_passed(const Traffic &traffic);
 // What the layer sees. A field that `traffic` does not tell is unknown. An error names what was
 // given and is no value.

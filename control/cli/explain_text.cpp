@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/explain_text.h"
 
+#include <algorithm>
+
 #include "cli/names.h"
 #include "cli/table.h"
 #include "policy/hold_words.h"
+#include "policy/redirect.h"
+#include "policy/wfp.h"
 #include "policyfile/conditions.h"
 #include "policyfile/writer.h"
 #include "sluice/fwp.h"
@@ -97,6 +101,10 @@ std::string tried_text(const Policy &policy, const policy::TriedFilter &tried,
     const auto *filter = filter_of(policy, tried.id);
     std::string text = head + "matches; ";
     if (filter != nullptr) text += callout_text(policy, *filter, tried, assumed);
+    if (filter != nullptr)
+        if (const auto redirection = policy::redirection_text(policy, *filter);
+            !redirection.empty() && !tried.ignored)
+            text += redirection + ": ";
     text += tried.action == FWP_ACTION_PERMIT || tried.action == FWP_ACTION_BLOCK
                 ? decision(tried.action, tried.clears_right)
                 : "continue";
@@ -167,6 +175,11 @@ Json tried_json(const Policy &policy, const policy::TriedFilter &tried) {
               {"condition", condition.empty() ? Json() : Json(condition)}};
     if (!matched) return json;
     json["action"] = action_name(tried.action);
+    if (filter != nullptr && policy::redirects(*filter)) {
+        const auto target = policy::target_of(policy, *filter);
+        const auto &end = policy::layer_is_v6(filter->layer) ? target->v6 : target->v4;
+        json["redirects_to"] = target ? Json(policy::end_text(*end)) : Json();
+    }
     json["hard"] = tried.clears_right;
     if (filter != nullptr && !filter->callout.is_null()) {
         json["callout"] = callout_name(policy, filter->callout);
@@ -219,12 +232,44 @@ Result<std::pair<std::string, policy::CalloutAnswer>> parse_answer(const std::st
     return std::pair(word.substr(0, equals), answer);
 }
 
+namespace {
+
+bool has_filters(const Policy &policy, std::uint16_t layer) {
+    return std::any_of(policy.filters.begin(), policy.filters.end(),
+                       [&](const auto &f) { return f.second.layer == layer; });
+}
+
+// What the layers behind it see: where the filters of ALE_CONNECT_REDIRECT send it.
+Traffic redirected(const Policy &policy, Traffic traffic, const policy::Explanation &steps) {
+    if (!policy::layer_redirects_connects(steps.layer)) return traffic;
+    for (const auto &sublayer : steps.sublayers)
+        for (const auto &tried : sublayer.filters) {
+            const auto *filter = filter_of(policy, tried.id);
+            if (filter == nullptr || tried.match != Match::yes || tried.ignored) continue;
+            const auto target = policy::redirects(*filter) ? policy::target_of(policy, *filter)
+                                                           : Result<policy::Target>(Error(0, ""));
+            if (!target) continue;
+            const auto &end = *(traffic.v6() ? target->v6 : target->v4);
+            if (!end.same_address()) traffic.remote.address = end.address;
+            if (end.port != 0) traffic.remote.port = end.port;
+            traffic.loopback = is_loopback(traffic.remote.address);
+            if (traffic.loopback) return traffic; // what is local goes nowhere else any more
+        }
+    return traffic;
+}
+
+} // namespace
+
 Result<std::vector<LayerWay>> explain_way(const Policy &policy, const Traffic &traffic,
                                           const std::vector<std::uint16_t> &layers,
                                           const Answers &answers) {
     std::vector<LayerWay> way;
+    Traffic now = traffic;
     for (const auto layer : layers) {
-        auto packet = packet_at(traffic, layer);
+        if (layers.size() > 1 && policy::layer_redirects_connects(layer) &&
+            !has_filters(policy, layer))
+            continue;
+        auto packet = packet_at(now, layer);
         if (!packet) return packet.error();
         LayerWay one;
         std::set<Guid> ignored;
@@ -232,6 +277,7 @@ Result<std::vector<LayerWay>> explain_way(const Policy &policy, const Traffic &t
                                     asker(policy, answers, FWP_ACTION_PERMIT, one.assumed));
         one.otherwise =
             policy::arbitrate(policy, *packet, asker(policy, answers, FWP_ACTION_BLOCK, ignored));
+        now = redirected(policy, std::move(now), one.steps);
         way.push_back(std::move(one));
     }
     return way;

@@ -140,6 +140,45 @@ Json to_json(const protocol::Hold &m) {
                 {"bytes", m.bytes()}};
 }
 
+namespace {
+
+Json hop_json(const protocol::RedirectHop &m) {
+    return Json{{"provider", guid_text(m.provider())},
+                {"provider_name", or_null(m.provider_name())},
+                {"from", m.from()},
+                {"to", m.to()},
+                {"filter", m.filter()},
+                {"redirect", m.redirect()},
+                {"pid", m.pid()},
+                {"exe", m.exe()},
+                {"uid", m.uid()},
+                {"cgroup", m.cgroup()},
+                {"host", m.host()},
+                {"handle", m.handle()},
+                {"target_pid", m.target_pid()}};
+}
+
+} // namespace
+
+Json to_json(const protocol::Redirect &m) {
+    Json hops = Json::array();
+    for (const auto &hop : m.hops())
+        hops.push_back(hop_json(hop));
+    return Json{{"id", m.id()},
+                {"state", m.state()},
+                {"way", or_null(m.way())},
+                {"protocol", m.protocol()},
+                {"compartment", m.compartment()},
+                {"age_ms", m.age_ms()},
+                {"client", or_null(m.client())},
+                {"original", m.original()},
+                {"target", m.target()},
+                {"target_pid", m.target_pid()},
+                {"target_exe", m.target_exe()},
+                {"context_bytes", m.context_bytes()},
+                {"hops", std::move(hops)}};
+}
+
 Json to_json(const protocol::Counter &m) {
     return Json{{"name", m.name()},
                 {"group", m.group()},

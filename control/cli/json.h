@@ -24,6 +24,7 @@ Json to_json(const protocol::Provider &provider);
 Json to_json(const protocol::Callout &callout); // the object; CalloutInfo is who answers for it
 Json to_json(const protocol::PolicyDifference &difference); // a document
 Json to_json(const protocol::Hold &hold);
+Json to_json(const protocol::Redirect &redirect);
 Json to_json(const protocol::Counter &counter);
 Json to_json(const protocol::StatusInfo &status);
 std::string

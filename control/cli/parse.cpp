@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/parse.h"
 
+#include <sstream>
+
 #include "policy/built_in.h"
 #include "policy/hold_words.h"
 #include "policyfile/layers.h"
 #include "policyfile/reader.h"
+#include "policyfile/redirect_words.h"
 #include "policyfile/values_text.h"
 #include "sluice/fwp.h"
+#include "sluice/sluice_redirect.h"
 #include "store/wire.h"
 
 namespace sluice::cli {
@@ -48,13 +52,41 @@ Result<std::string> sublayer_key(const std::string &word, const Names &names) {
                  "': give the name or GUID of one in `sluice sublayer list`");
 }
 
+std::vector<std::string> pieces_of(const std::string &list) {
+    std::vector<std::string> words;
+    std::stringstream in(list);
+    for (std::string word; std::getline(in, word, ',');)
+        words.push_back(word);
+    return words;
+}
+
+// A permit whose context, which goes with the filter, says where to.
+Result<void> set_redirect(protocol::Filter &filter, const FilterWords &words) {
+    if (!words.action.empty() && words.action != "redirect")
+        return wrong("--redirect goes with --action redirect only, or with none");
+    const auto layer = static_cast<std::uint16_t>(filter.layer());
+    if (!policy::layer_redirects_connects(layer) && !policy::layer_redirects_binds(layer))
+        return wrong("nothing is redirected at ", layer_name(layer), ": the layers are ",
+                     "ale_connect_redirect_v4 and _v6, ale_bind_redirect_v4 and _v6");
+    if (filter.key().empty()) filter.set_key(Guid::random().bytes());
+    filter.set_provider_context(policy::own_context_key(*Guid::from_bytes(filter.key())).bytes());
+    filter.set_flags(filter.flags() | FWPM_FILTER_FLAG_HAS_PROVIDER_CONTEXT);
+    filter.set_action(FWP_ACTION_PERMIT);
+    return {};
+}
+
 Result<void> set_action(protocol::Filter &filter, const FilterWords &words, const Names &names) {
+    if (!words.redirect.empty()) return set_redirect(filter, words);
+    if (words.action == "redirect") return wrong("--action redirect needs --redirect ADDRESS:PORT");
+    if (!words.context.empty() || words.proxy_v2)
+        return wrong(words.proxy_v2 ? "--proxy-v2" : "--context", " goes with --redirect only");
+    if (words.action.empty()) return wrong("--action or --redirect is needed");
     if (words.action != "callout" && !words.callout.empty())
         return wrong("--callout goes with --action callout only");
     if (words.action == "permit") return filter.set_action(FWP_ACTION_PERMIT), Result<void>();
     if (words.action == "block") return filter.set_action(FWP_ACTION_BLOCK), Result<void>();
     if (words.action != "callout")
-        return wrong("action '", words.action, "' is none of permit, block, callout");
+        return wrong("action '", words.action, "' is none of permit, block, redirect, callout");
     if (words.callout.empty()) return wrong("--action callout needs --callout NAME or GUID");
     auto key = callout_key(words.callout, static_cast<std::uint16_t>(filter.layer()), names);
     if (!key) return key.error();
@@ -155,6 +187,7 @@ Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &nam
     filter.set_flags(
         *lifetime | (words.clear_action_right ? FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT : 0u) |
         (words.permit_if_unregistered ? FWPM_FILTER_FLAG_PERMIT_IF_CALLOUT_UNREGISTERED : 0u));
+    filter.set_provider(names.provider);
     if (!words.sublayer.empty()) {
         auto key = sublayer_key(words.sublayer, names);
         if (!key) return key.error();
@@ -164,6 +197,21 @@ Result<protocol::Filter> parse_filter(const FilterWords &words, const Names &nam
     if (auto r = set_hold(filter, words); !r) return r.error();
     if (auto r = add_conditions(filter, words, *layer); !r) return r.error();
     return filter;
+}
+
+Result<std::optional<protocol::ProviderContext>> parse_redirect(const FilterWords &words,
+                                                                const protocol::Filter &filter) {
+    using Made = std::optional<protocol::ProviderContext>;
+    if (words.redirect.empty()) return Made();
+    auto target = policyfile::target_of(pieces_of(words.redirect));
+    if (!target) return wrong("--redirect ", target.error().text());
+    target->context = words.context;
+    if (words.proxy_v2) target->flags |= SLUICE_REDIRECT_FLAG_PROXY_V2;
+    constexpr std::uint32_t lasting = FWPM_FILTER_FLAG_PERSISTENT | FWPM_FILTER_FLAG_BOOTTIME;
+    auto context = policyfile::context_of(*target, (filter.flags() & lasting) != 0);
+    context.set_key(filter.provider_context());
+    context.set_provider(filter.provider());
+    return Made(std::move(context));
 }
 
 } // namespace sluice::cli

@@ -6,6 +6,8 @@
 
 #include "cli/names.h"
 #include "core/guid.h"
+#include "policy/redirect.h"
+#include "sluice/fwp.h"
 
 namespace sluice::cli {
 
@@ -98,6 +100,9 @@ Row heading(const protocol::Hold *) {
     return {"ID",    "STATE", "AGE", "PID",    "PROGRAM", "USER",
             "PROTO", "LOCAL", "",    "REMOTE", "CALLOUT"};
 }
+Row heading(const protocol::Redirect *) {
+    return {"ID", "STATE", "WAY", "PROTO", "CLIENT", "ORIGINAL", "", "TARGET", "CHAIN", "AGE"};
+}
 Row heading(const protocol::Counter *) {
     return {"COMPARTMENT", "GROUP", "NAME", "PACKETS", "BYTES"};
 }
@@ -132,6 +137,19 @@ Row row(const protocol::CalloutInfo &m) {
             joined(m.layers())};
 }
 
+namespace {
+
+// A permit with a target is no plain permit to a person.
+std::string action_text(const protocol::Filter &m) {
+    const auto layer = static_cast<std::uint16_t>(m.layer());
+    const bool redirects =
+        policy::layer_redirects_connects(layer) || policy::layer_redirects_binds(layer);
+    const bool has_target = !m.provider_context().empty() && m.action() == FWP_ACTION_PERMIT;
+    return redirects && has_target ? "redirect" : action_name(m.action());
+}
+
+} // namespace
+
 Row row(const protocol::Filter &m) {
     const std::string callout = m.callout_name().empty()
                                     ? (m.callout().empty() ? "-" : guid_text(m.callout()))
@@ -141,7 +159,7 @@ Row row(const protocol::Filter &m) {
             m.layer_name(),
             or_dash(readable(m.sublayer_name())),
             number(m.effective_weight()),
-            action_name(m.action()),
+            action_text(m),
             readable(callout),
             number(m.hits()),
             m.lifetime()};
@@ -163,6 +181,26 @@ Row row(const protocol::Hold &m) {
             "->",
             or_dash(m.remote()),
             or_dash(readable(m.callout()))};
+}
+
+std::string chain_name(const protocol::RedirectHop &hop) {
+    return hop.provider_name().empty() ? guid_text(hop.provider()) : hop.provider_name();
+}
+
+Row row(const protocol::Redirect &m) {
+    std::string chain;
+    for (const auto &hop : m.hops())
+        chain += (chain.empty() ? "" : " > ") + chain_name(hop);
+    return {number(m.id()),
+            m.state(),
+            or_dash(m.way()),
+            m.protocol(),
+            or_dash(m.client()),
+            or_dash(m.original()),
+            "->",
+            or_dash(m.target()),
+            or_dash(readable(chain)),
+            age_text(m.age_ms())};
 }
 
 Row row(const protocol::Counter &m) {

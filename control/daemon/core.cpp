@@ -14,6 +14,7 @@
 #include "daemon/plugins.h"
 #include "daemon/policy_apply.h"
 #include "daemon/reauthorize.h"
+#include "daemon/redirects.h"
 #include "daemon/sessions.h"
 #include "daemon/subscriptions.h"
 #include "daemon/sweep.h"
@@ -24,8 +25,9 @@ Core::Core(Options given, Loop &turns)
     : options(std::move(given)), loop(turns), rights(RightsRules::of_system()), notices(loop),
       turn(loop), planes(std::make_unique<Planes>(*this)), engine(std::make_unique<Engine>(*this)),
       hosts(std::make_unique<Hosts>(*this)), flow_contexts(std::make_unique<FlowContexts>(*this)),
-      hold_watch(std::make_unique<HoldWatch>(*this)), sessions(std::make_unique<Sessions>(*this)),
-      plugins(std::make_unique<Plugins>(*this)), subscriptions(std::make_unique<Subscriptions>()),
+      hold_watch(std::make_unique<HoldWatch>(*this)), redirects(std::make_unique<Redirects>(*this)),
+      sessions(std::make_unique<Sessions>(*this)), plugins(std::make_unique<Plugins>(*this)),
+      subscriptions(std::make_unique<Subscriptions>()),
       net_events(std::make_unique<NetEvents>(
           [this](const protocol::NetEvent &event) { subscriptions->net_event(event); })),
       policy_files(std::make_unique<PolicyApplier>(*this)),

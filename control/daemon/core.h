@@ -24,6 +24,7 @@ class Planes;
 class Plugins;
 class PolicyApplier;
 class Reauthorizer;
+class Redirects;
 class Sessions;
 class Subscriptions;
 class Sweeper;
@@ -44,6 +45,7 @@ struct Core {
     std::unique_ptr<Hosts> hosts;
     std::unique_ptr<FlowContexts> flow_contexts;
     std::unique_ptr<HoldWatch> hold_watch;
+    std::unique_ptr<Redirects> redirects;
     std::unique_ptr<Sessions> sessions;
     std::unique_ptr<Plugins> plugins;
     std::unique_ptr<Subscriptions> subscriptions;

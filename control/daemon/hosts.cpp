@@ -12,6 +12,7 @@
 #include "daemon/plugins.h"
 #include "daemon/process.h"
 #include "daemon/quotas.h"
+#include "daemon/redirects.h"
 #include "daemon/sessions.h"
 #include "sluice/fwp.h"
 #include "sluice/fwp_status.h"
@@ -102,6 +103,7 @@ void Hosts::hello(const protocol::HostHello &hello, std::vector<Fd> fds, const R
     to.done(welcome(host->id, kept));
     if (auto r = make_ports(*host, client); !r) return end(host->id, r.error().text());
     core_.plugins->host_arrived(*host);
+    if (kept) core_.redirects->host_returned(host->id);
     spdlog::info("host {} '{}' (pid {}, uid {}){}", host->id, host->name, host->peer.pid,
                  host->peer.uid, kept ? " is back with its ports" : " connected");
 }
@@ -211,6 +213,7 @@ void Hosts::plane_made(std::uint32_t compartment) {
         for (const auto &[key, registered] : host->callouts)
             set_callout(key, host.get());
     }
+    core_.redirects->plane_made(compartment);
 }
 
 } // namespace sluice::daemon

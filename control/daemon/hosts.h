@@ -36,8 +36,9 @@ struct Host {
     State state = State::live;
     std::map<std::uint32_t, std::unique_ptr<datapath::PortDevice>> ports; // by compartment
     std::map<Guid, Registered> callouts;
-    policy::HoldOptions hold; // its own defaults
-    bool hung = false;        // left a notification unanswered; until it answers one
+    std::map<std::uint32_t, Guid> redirect_handles; // provider by the host's number
+    policy::HoldOptions hold;                       // its own defaults
+    bool hung = false; // left a notification unanswered; until it answers one
     // Filter tables sent, and whether the last one was not acknowledged in time: its callouts then
     // count as unregistered until it is.
     std::uint64_t tables = 0;

@@ -11,6 +11,7 @@
 #include "daemon/planes.h"
 #include "daemon/plugins.h"
 #include "daemon/process.h"
+#include "daemon/redirects.h"
 #include "daemon/settle.h"
 
 namespace sluice::daemon {
@@ -60,6 +61,7 @@ void Hosts::end(std::uint32_t id, const std::string &why) {
     if (host->pidfd) core_.loop.forget(host->pidfd.get());
     set_alive(*host, false);
     core_.flow_contexts->host_ended(id);
+    core_.redirects->host_ended(id);
     clear_callouts(id);
     core_.engine->republish();
     std::size_t settled = 0;

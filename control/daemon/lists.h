@@ -15,6 +15,7 @@ void host_list(Core &core, const Responder &to);
 void callout_list(Core &core, const Responder &to);
 void filter_list(Core &core, const Responder &to);
 void sublayer_list(Core &core, const Responder &to);
+void redirect_list(Core &core, const protocol::ListGet &message, const Responder &to);
 void stats_get(Core &core, const Responder &to);
 void status_get(Core &core, const Responder &to);
 
@@ -25,15 +26,15 @@ constexpr std::uint64_t hold_id(std::uint32_t compartment, std::uint64_t ticket)
 std::string address_text(const dp_addr &address, std::uint16_t port);
 std::string protocol_text(std::uint8_t protocol);
 
-// Sends `all` as replies of at most protocol::list_page entries, at least one. add: puts one entry
-// into a reply.
+// Sends `all` as replies of at most `page` entries, at least one. add: puts one entry into a reply.
 template <typename Entry, typename Add>
-void send_pages(const std::vector<Entry> &all, const Responder &to, const Add &add) {
+void send_pages(const std::vector<Entry> &all, const Responder &to, const Add &add,
+                std::size_t page = protocol::list_page) {
     std::size_t i = 0;
     do {
         protocol::Reply reply;
         add(reply, nullptr);
-        for (std::size_t n = 0; n < protocol::list_page && i < all.size(); ++n, ++i)
+        for (std::size_t n = 0; n < page && i < all.size(); ++n, ++i)
             add(reply, &all[i]);
         reply.set_more(i < all.size());
         to.done(std::move(reply));

@@ -12,6 +12,7 @@
 #include "daemon/lists.h"
 #include "daemon/plugins.h"
 #include "daemon/policy_apply.h"
+#include "daemon/redirects.h"
 #include "daemon/sessions.h"
 #include "daemon/subscriptions.h"
 
@@ -23,7 +24,8 @@ using R = protocol::Request;
 
 bool is_host(R::BodyCase body) {
     return body == R::kCalloutRegister || body == R::kCalloutUnregister ||
-           body == R::kHostDefaultsSet || body == R::kFlowEnd;
+           body == R::kHostDefaultsSet || body == R::kFlowEnd || body == R::kRedirectHandleCreate ||
+           body == R::kRedirectHandleDestroy;
 }
 
 // Policy may be changed by whoever holds a session key of one who may: a plugin that gave its user
@@ -48,6 +50,10 @@ void host_request(Core &core, const R &request, const Responder &to) {
         core.flow_contexts->flow_end(request.flow_end(), to);
     else if (request.body_case() == R::kHostDefaultsSet)
         core.hosts->set_hold_defaults(*host, request.host_defaults_set(), to);
+    else if (request.body_case() == R::kRedirectHandleCreate)
+        core.redirects->create(*host, request.redirect_handle_create(), to);
+    else if (request.body_case() == R::kRedirectHandleDestroy)
+        core.redirects->destroy(*host, request.redirect_handle_destroy(), to);
     else if (request.body_case() == R::kCalloutRegister)
         core.hosts->register_callout(*host, request.callout_register(), to);
     else
@@ -141,6 +147,8 @@ void admin_request(Core &core, const R &request, std::vector<Fd> &fds, const Res
         return hold_decide(core, request.hold_decide(), to);
     case R::kHoldWatch:
         return core.hold_watch->add(request.hold_watch(), to);
+    case R::kRedirectList:
+        return redirect_list(core, request.redirect_list(), to);
     case R::kStatsGet:
         return stats_get(core, to);
     case R::kPolicyApply:

@@ -51,6 +51,7 @@ Access access_needed(protocol::Request::BodyCase body) {
     case R::kSublayerList:
     case R::kHoldList:
     case R::kHoldWatch:
+    case R::kRedirectList:
     case R::kStatsGet:
     case R::kObjectGet:
     case R::kObjectEnum:

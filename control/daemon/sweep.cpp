@@ -14,6 +14,7 @@
 #include "daemon/planes.h"
 #include "daemon/process.h"
 #include "daemon/quotas.h"
+#include "daemon/redirects.h"
 #include "daemon/settle.h"
 #include "daemon/socket_destroy.h"
 
@@ -90,7 +91,9 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
     std::vector<dp_flow_key> to_cut;               // a callout has blocked them when asked again
     const std::uint64_t now = monotonic_ns(), before = std::exchange(walked_ns_[compartment], now);
     const bool watched = core_.hold_watch->anybody();
+    std::set<std::uint64_t> redirected;
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &flow) {
+        if (flow.redirect != 0) redirected.insert(flow.redirect);
         if (watched) core_.hold_watch->met(plane, waiting_of(compartment, key, flow));
         if (flow.state == DP_FLOW_BLOCKED && (flow.flags & DP_FLOW_TO_CUT) != 0)
             to_cut.push_back(key);
@@ -99,6 +102,7 @@ void Sweeper::flows(std::uint32_t compartment, datapath::Datapath &plane) {
             due[flow.host].push_back({key, flow, fate});
         return true;
     });
+    core_.redirects->look(compartment, plane, redirected);
     for (const auto &key : to_cut)
         cut_if_blocked(plane, key);
     for (const auto &[host, flows_of_host] : due) {

@@ -132,8 +132,7 @@ public:
     // ---- redirections ----
     Result<void> set_redirect_handle(const dp_handle_key &key, const dp_handle &value);
     Result<void> delete_redirect_handle(const dp_handle_key &key);
-    // All of hosts that `is_gone` says have ended.
-    void forget_redirect_handles(const std::function<bool(std::uint32_t host)> &is_gone);
+    void forget_redirect_handles(const std::function<bool(const dp_handle_key &)> &is_gone);
     void each_redirect(const std::function<bool(std::uint64_t, const dp_redirect &)> &visit) const;
     // Its connection is over: it is marked so, unless it ended or went meanwhile.
     void end_redirect(std::uint64_t id, std::uint64_t now_ns);

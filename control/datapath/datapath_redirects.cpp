@@ -84,9 +84,9 @@ Result<void> Datapath::delete_redirect_handle(const dp_handle_key &key) {
     return state_->handles.erase(key);
 }
 
-void Datapath::forget_redirect_handles(const std::function<bool(std::uint32_t)> &is_gone) {
+void Datapath::forget_redirect_handles(const std::function<bool(const dp_handle_key &)> &is_gone) {
     state_->handles.each([&](const dp_handle_key &key, const dp_handle &) {
-        if (is_gone(key.host)) (void)state_->handles.erase(key);
+        if (is_gone(key)) (void)state_->handles.erase(key);
         return true;
     });
 }

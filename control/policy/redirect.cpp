@@ -192,9 +192,9 @@ Result<Target> target_of(const Policy &policy, const Filter &filter) {
     if (!target)
         return Error::status(target.error().ntstatus,
                              target.error().tried + ", of provider context", context->second.name);
-    if (target->flags != 0)
-        return refuse(STATUS_NOT_SUPPORTED,
-                      "targets that read PROXY protocol are not in this release, provider context",
+    if (target->flags != 0 && layer_redirects_binds(filter.layer))
+        return refuse(STATUS_FWP_INVALID_FLAGS,
+                      "a bind has no target that reads PROXY protocol, provider context",
                       context->second.name);
     if (!end_for(*target, filter.layer))
         return refuse(STATUS_FWP_INVALID_PARAMETER,

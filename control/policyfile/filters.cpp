@@ -5,7 +5,7 @@
 #include "core/guid.h"
 #include "policy/built_in.h"
 #include "policy/hold_words.h"
-#include "policyfile/objects.h"
+#include "policyfile/filter_parts.h"
 #include "policyfile/values_text.h"
 #include "sluice/fwp.h"
 #include "store/wire.h"
@@ -71,7 +71,7 @@ void ObjectReader::callout_action(const std::string &name, const std::string &ty
     filter.set_callout(reference(&word, "callout"));
 }
 
-// permit | block | callout NAME [TYPE] | {callout: NAME, type: TYPE}
+// permit | block | redirect | callout NAME [TYPE] | {callout: NAME, type: TYPE}
 void ObjectReader::action(const Node *node, protocol::Filter &filter) {
     if (node->is_map()) {
         Entry entry(*node, "an action", file_.problems);
@@ -79,17 +79,19 @@ void ObjectReader::action(const Node *node, protocol::Filter &filter) {
         const Node *type = entry.take_scalar("type");
         entry.finish();
         if (name == nullptr)
-            return problem(node->place, "an action is permit, block or {callout: NAME}");
+            return problem(node->place, "an action is permit, block, redirect or {callout: NAME}");
         return callout_action(name->text, type != nullptr ? type->text : "terminating", name->place,
                               filter);
     }
     const std::string &text = node->text;
-    if (node->is_scalar() && text == "permit") return filter.set_action(FWP_ACTION_PERMIT);
+    if (node->is_scalar() && (text == "permit" || text == "redirect"))
+        return filter.set_action(FWP_ACTION_PERMIT);
     if (node->is_scalar() && text == "block") return filter.set_action(FWP_ACTION_BLOCK);
     constexpr std::string_view prefix = "callout ";
     if (!node->is_scalar() || !text.starts_with(prefix))
         return problem(node->place,
-                       "action '" + text + "' is none of permit, block, callout NAME [TYPE]");
+                       "action '" + text +
+                           "' is none of permit, block, redirect, callout NAME [TYPE]");
     std::string name = text.substr(prefix.size()), type = "terminating";
     const auto last = name.rfind(' ');
     if (last != std::string::npos && is_callout_type(name.substr(last + 1))) {
@@ -217,14 +219,6 @@ void report_skipped(const std::vector<LayerConditions> &all, Problems &problems)
 
 } // namespace
 
-struct ObjectReader::Parts {
-    Head head;
-    protocol::Filter base; // what is the same in all layers
-    FilterPlaces places;
-    std::vector<std::uint16_t> layers;
-    bool ordered = false;
-};
-
 void ObjectReader::what_it_does(Entry &entry, const Node &node, Parts &parts) {
     const Node *layer = entry.take("layer");
     parts.layers = layers(entry.take_words("layer"));
@@ -241,6 +235,7 @@ void ObjectReader::what_it_does(Entry &entry, const Node &node, Parts &parts) {
         problem(node.place, "a filter needs an action");
     } else {
         parts.places.action = what->place;
+        parts.redirects = what->is_scalar() && what->text == "redirect";
         action(what, parts.base);
     }
     hold(entry.take("hold"), parts.base);
@@ -279,6 +274,7 @@ void ObjectReader::in_layers(const Node *conditions, const Node &node, const Par
     bool made = false;
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (all[i].impossible) continue;
+        check_family(parts, parts.layers[i]);
         at_layer(parts.base, parts.head, parts.layers[i], parts.ordered, std::move(all[i]),
                  parts.places);
         made = true;
@@ -299,6 +295,7 @@ void ObjectReader::filter(const Node &node) {
     parts.base.set_provider_data(parts.head.provider_data);
     what_it_does(entry, node, parts);
     what_goes_with_it(entry, parts);
+    redirection(entry, parts);
     const Node *conditions = entry.take("conditions");
     entry.finish();
     in_layers(conditions, node, parts);

@@ -42,6 +42,10 @@ private:
     struct Parts; // of one entry
     void what_it_does(Entry &entry, const Node &node, Parts &parts);
     void what_goes_with_it(Entry &entry, Parts &parts);
+    void redirection(Entry &entry, Parts &parts);
+    [[nodiscard]] bool redirection_fits(const Parts &parts, const Node *to, const Node *told);
+    std::string redirect_context(const Parts &parts, Place place);
+    void check_family(const Parts &parts, std::uint16_t layer);
     void in_layers(const Node *conditions, const Node &node, const Parts &parts);
     std::vector<std::uint16_t> layers(const std::vector<const Node *> &words);
     void action(const Node *node, protocol::Filter &filter);

@@ -12,6 +12,7 @@
 #include "policyfile/reader.h"
 #include "policyfile/values_text.h"
 #include "policy/hold_words.h"
+#include "policyfile/redirect_words.h"
 #include "sluice/fwp.h"
 
 namespace sluice::policyfile {
@@ -67,12 +68,17 @@ public:
         labels_.add_all(options.external);
         for (const auto &filter : objects.filters())
             ++filter_names_[filter.name() + '\0' + layer_of(filter)];
+        for (const auto *contexts :
+             {&objects.provider_contexts(), &options.external.provider_contexts()})
+            for (const auto &context : *contexts)
+                contexts_[context.key()] = &context;
+        find_targets();
     }
 
     Json tree() {
         Json out{{"version", 1}};
         section(out, "providers", objects_.providers(), nullptr);
-        section(out, "provider_contexts", objects_.provider_contexts(), nullptr);
+        section(out, "provider_contexts", contexts_in_full(), nullptr);
         section(out, "sublayers", objects_.sublayers(), &options_.external.sublayers());
         section(out, "callouts", objects_.callouts(), &options_.external.callouts());
         Json filters = Json::array();
@@ -89,12 +95,14 @@ public:
         if (filter.sublayer() != universal_sublayer() && !filter.sublayer().empty())
             out["sublayer"] = labels_.of("sublayer", filter.sublayer());
         if (const Json weight = weight_of(filter, layer); !weight.is_null()) out["weight"] = weight;
-        out["action"] = action_of(filter);
+        const auto target = targets_.find(filter.provider_context());
+        out["action"] = target != targets_.end() ? "redirect" : action_of(filter);
+        if (target != targets_.end()) put_target(out, target->second);
         if (Json hold = hold_tree(filter.hold()); !hold.is_null()) out["hold"] = std::move(hold);
         if (const Json flags = flags_of(filter.flags()); !flags.empty()) out["flags"] = flags;
         if (filter.flags() & FWPM_FILTER_FLAG_PERSISTENT) out["lifetime"] = "persistent";
         if (filter.flags() & FWPM_FILTER_FLAG_BOOTTIME) out["lifetime"] = "boot-time";
-        if (!filter.provider_context().empty())
+        if (!filter.provider_context().empty() && target == targets_.end())
             out["provider_context"] = labels_.of("provider context", filter.provider_context());
         if (filter.raw_context() != 0) out["raw_context"] = filter.raw_context();
         if (Json conditions = print_conditions(filter, static_cast<std::uint16_t>(filter.layer()));
@@ -106,6 +114,40 @@ public:
 private:
     static std::string layer_of(const protocol::Filter &filter) {
         return layer_name(static_cast<std::uint16_t>(filter.layer()));
+    }
+
+    // Contexts that filters say themselves, as `to`: all of the filters that name them must.
+    void find_targets() {
+        std::set<std::string> others;
+        for (const auto &filter : objects_.filters()) {
+            const auto context = contexts_.find(filter.provider_context());
+            if (context == contexts_.end()) continue;
+            if (auto target = plain_target(filter, *context->second))
+                targets_[context->first] = std::move(*target);
+            else
+                others.insert(context->first);
+        }
+        for (const auto &key : others)
+            targets_.erase(key);
+    }
+    [[nodiscard]] google::protobuf::RepeatedPtrField<protocol::ProviderContext>
+    contexts_in_full() const {
+        google::protobuf::RepeatedPtrField<protocol::ProviderContext> rest;
+        for (const auto &context : objects_.provider_contexts())
+            if (!targets_.contains(context.key())) *rest.Add() = context;
+        return rest;
+    }
+    static void put_target(Json &out, const policy::Target &target) {
+        const auto words = words_of(target);
+        out["to"] = words.size() == 1 ? Json(words.front()) : Json(words);
+        const auto plain = [](char c) { return c >= 0x20 && c < 0x7f; };
+        const std::string &told = target.context;
+        if (std::all_of(told.begin(), told.end(), plain)) {
+            if (!told.empty()) out["context"] = told;
+        } else {
+            out["context_hex"] = hex_text(told);
+        }
+        if (target.flags != 0) out["proxy_protocol"] = "v2";
     }
 
     template <typename Objects>
@@ -223,6 +265,8 @@ private:
     const protocol::Objects &objects_;
     const WriteOptions &options_;
     Labels labels_;
+    std::map<std::string, const protocol::ProviderContext *> contexts_;
+    std::map<std::string, policy::Target> targets_; // by their contexts' keys
     std::map<std::string, int> filter_names_;
     std::map<std::string, std::uint64_t> ordered_; // sublayer and layer: weights left out so far
 };

@@ -57,6 +57,25 @@ filters:
     action: block
 )";
 
+TEST(Explain, BehindARedirectionTheNewDestinationIsJudged) {
+    const auto policy = policy_of("filters:\n"
+                                  "  - {name: to the proxy, layer: ale_connect_redirect_v4, "
+                                  "action: redirect, to: '127.0.0.1:8080'}\n"
+                                  "  - {name: proxy only, layer: ale_auth_connect_v4, action: "
+                                  "block, conditions: {remote_port: {not: 8080}}}\n");
+    const auto about = traffic();
+    const auto way = explain_way(policy, about, layers_passed(about), {});
+    ASSERT_TRUE(way) << way.error().text();
+    const std::string text = way_text(policy, about, *way);
+    EXPECT_NE(text.find("matches; redirects to 127.0.0.1:8080: permit, soft"), std::string::npos)
+        << text;
+    EXPECT_TRUE(text.ends_with("permitted\n")) << text;
+    const auto json = way_json(policy, about, *way);
+    EXPECT_EQ(json["layers"][0]["sublayers"][0]["filters"][0]["redirects_to"], "127.0.0.1:8080");
+    const auto without = explain_way(policy_of(front_and_back), about, layers_passed(about), {});
+    EXPECT_EQ(policyfile::layer_name(without->front().steps.layer), "ale_auth_connect_v4");
+}
+
 TEST(Explain, SaysWhatMatchedWhatDidNotAndWhy) {
     EXPECT_EQ(explained(policy_of(front_and_back), traffic()),
               "tcp 10.0.0.1:1234 -> 10.0.0.2:443, outbound\n"
@@ -157,8 +176,9 @@ TEST(Way, LeadsThroughTheLayersOfItsDirectionAndFamily) {
         return all;
     };
     EXPECT_EQ(names(traffic()),
-              (std::vector<std::string>{"ale_auth_connect_v4", "outbound_transport_v4",
-                                        "outbound_ippacket_v4", "outbound_mac_frame_ethernet"}));
+              (std::vector<std::string>{"ale_connect_redirect_v4", "ale_auth_connect_v4",
+                                        "outbound_transport_v4", "outbound_ippacket_v4",
+                                        "outbound_mac_frame_ethernet"}));
     EXPECT_EQ(names(traffic("[fd00::1]:5", "[fd00::2]:6", true)),
               (std::vector<std::string>{"inbound_mac_frame_ethernet", "inbound_ippacket_v6",
                                         "inbound_transport_v6", "ale_auth_recv_accept_v6"}));

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "policy/redirect.h"
 #include "sluice/fwp.h"
 
 namespace sluice::cli {
@@ -111,6 +112,50 @@ TEST(Filter, TakesConditionsAsPolicyFilesWriteThem) {
     EXPECT_EQ(filter->conditions(1).value().number(), 0x21u);
     w.written = {"remote_prot: 22"};
     refuses(parse_filter(w, {}), "remote_prot");
+}
+
+TEST(Filter, ThatRedirectsIsAPermitWithItsOwnContext) {
+    auto w = words("ale_connect_redirect_v4", "");
+    w.redirect = "127.0.0.1:8080,[::1]:8080";
+    w.context = "hello";
+    w.lifetime = "persistent";
+    Names names;
+    names.provider = Guid::random().bytes();
+    const auto filter = parse_filter(w, names);
+    ASSERT_TRUE(filter) << filter.error().text();
+    EXPECT_EQ(filter->action(), FWP_ACTION_PERMIT);
+    EXPECT_EQ(filter->provider(), names.provider);
+    const auto context = parse_redirect(w, *filter);
+    ASSERT_TRUE(context) << context.error().text();
+    ASSERT_TRUE(*context);
+    EXPECT_EQ((*context)->key(), filter->provider_context());
+    EXPECT_EQ((*context)->key(), policy::own_context_key(*Guid::from_bytes(filter->key())).bytes());
+    EXPECT_EQ((*context)->provider(), names.provider);
+    EXPECT_EQ((*context)->flags(), FWPM_PROVIDER_CONTEXT_FLAG_PERSISTENT);
+    const auto target = policy::read_target((*context)->data());
+    ASSERT_TRUE(target) << target.error().text();
+    EXPECT_EQ(policy::end_text(*target->v6), "[::1]:8080");
+    EXPECT_EQ(target->context, "hello");
+    EXPECT_FALSE(*parse_redirect(words(), *parse_filter(words(), {}))) << "it does not redirect";
+}
+
+TEST(Filter, RefusesRedirectionsThatAreNone) {
+    auto w = words("ale_connect_redirect_v4", "");
+    refuses(parse_filter(w, {}), "--redirect is needed");
+    w.action = "redirect";
+    refuses(parse_filter(w, {}), "needs --redirect");
+    w.redirect = "127.0.0.1:80";
+    w.action = "block";
+    refuses(parse_filter(w, {}), "--action redirect");
+    w.action = "redirect";
+    ASSERT_TRUE(parse_filter(w, {}));
+    w.redirect = "127.0.0.1:eighty";
+    refuses(parse_redirect(w, *parse_filter(w, {})), "127.0.0.1:eighty");
+    w.layer = "ale_auth_connect_v4";
+    refuses(parse_filter(w, {}), "ale_auth_connect_v4");
+    auto permit = words();
+    permit.proxy_v2 = true;
+    refuses(parse_filter(permit, {}), "--proxy-v2");
 }
 
 TEST(Filter, TakesAKeyAndADescription) {

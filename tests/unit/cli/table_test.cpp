@@ -2,6 +2,7 @@
 #include "cli/table.h"
 
 #include <gtest/gtest.h>
+#include <sluice/fwp.h>
 
 namespace sluice::cli {
 namespace {
@@ -32,8 +33,28 @@ TEST(Table, EveryRowFitsItsHeading) {
               row(protocol::Filter()).size());
     EXPECT_EQ(heading(static_cast<protocol::SubLayer *>(nullptr)).size(),
               row(protocol::SubLayer()).size());
+    EXPECT_EQ(heading(static_cast<protocol::Redirect *>(nullptr)).size(),
+              row(protocol::Redirect()).size());
     EXPECT_EQ(heading(static_cast<protocol::Counter *>(nullptr)).size(),
               row(protocol::Counter()).size());
+}
+
+TEST(Table, AChainIsItsNamesInTheirOrderOrTheirKeys) {
+    protocol::Redirect m;
+    m.add_hops()->set_provider_name("filter proxy");
+    m.add_hops()->set_provider(std::string(16, '\1'));
+    EXPECT_EQ(row(m)[8], "filter proxy > 01010101-0101-0101-0101-010101010101");
+}
+
+TEST(Table, APermitWithATargetIsShownAsTheRedirectionThatItIs) {
+    protocol::Filter m;
+    m.set_action(FWP_ACTION_PERMIT);
+    m.set_layer(FWPS_LAYER_ALE_CONNECT_REDIRECT_V6);
+    EXPECT_EQ(row(m)[5], "permit");
+    m.set_provider_context(std::string(16, '\1'));
+    EXPECT_EQ(row(m)[5], "redirect");
+    m.set_layer(FWPS_LAYER_ALE_AUTH_CONNECT_V6);
+    EXPECT_EQ(row(m)[5], "permit");
 }
 
 } // namespace

@@ -100,9 +100,9 @@ TEST(Redirect, AFilterIsAddedOnlyWithATargetOfItsFamily) {
     refused(STATUS_FWP_INVALID_PARAMETER,
             redirecting(redirect_v4, new_context(policy, "nonsense")));
     refused(STATUS_FWP_INVALID_PARAMETER, redirecting(redirect_v6, good));
-    refused(STATUS_NOT_SUPPORTED,
+    refused(STATUS_FWP_INVALID_FLAGS,
             redirecting(
-                redirect_v4,
+                bind_v4,
                 new_context(policy,
                             write_target({.v4 = proxy, .flags = SLUICE_REDIRECT_FLAG_PROXY_V2}))));
     EXPECT_TRUE(policy.filters.empty());
