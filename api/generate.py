@@ -128,9 +128,21 @@ def status_header(rows):
     return out
 
 
+def wsa_header(rows):
+    out = c_banner("Errors of the socket controls.")
+    for row in rows:
+        if row["group"] == "wsa":
+            value = int(row["value"], 0)
+            out.append(f"#define {row['name']} {f'({value})' if value < 0 else value}")
+    return out + [""]
+
+
 def winsock_header(rows):
     out = c_banner("Socket constants with Windows' values; several differ from this system's own.")
+    out += ["#include <sluice/detail/wsa_constants.h>", ""]
     for row in filter(in_windows_door, rows):
+        if row["group"] == "wsa":
+            continue
         value = number(row["value"]) if row["name"].startswith("IOC_") else int(row["value"], 0)
         value = f"({value})" if isinstance(value, int) and value < 0 else value
         out += [f"#undef {row['name']}", f"#define {row['name']} {value}"]
@@ -299,6 +311,7 @@ def main():
         "sluice/fwp_guids.h": guids_header(layers, conditions, guids),
         "sluice/sluice_conditions.h": own_guids_header(own),
         "sluice/detail/fwp_tables.hpp": tables_header(layers, fields, conditions, guids, own, constants),
+        "sluice/detail/wsa_constants.h": wsa_header(constants),
         "wdk/detail/winsock_constants.h": winsock_header(constants),
         "README.md": readme(status_pairs.readme_lines()),
         "sluice.map": version_script(layers, conditions, guids, own, [name for _, name, _, _ in status_pairs.declarations()]),

@@ -12,7 +12,9 @@ HEADERS = ("fwps_functions.h", "fwps_flow.h", "fwps_buffers.h",
            "fwps_inject_functions.h", "ndis_functions.h", "fwpm_functions.h",
            "fwpm_provider.h", "fwpm_sublayer.h", "fwpm_callout.h", "fwpm_filter.h", "fwpm_layer.h", "fwpm_subscribe.h",
            "fwpm_net_event_functions.h", "object_functions.h", "sluice_driver.h", "sluice_hold.h",
-           "fwps_redirect_functions.h", "sluice_redirect.h")
+           "fwps_redirect_functions.h", "sluice_redirect.h", "wsa_functions.h")
+# Functions with socket errors instead of statuses: their tests are in tests/api/sockets_test.cpp.
+SOCKET_HEADER = "wsa_functions.h"
 DECLARATION = re.compile(r"^SLUICE_API (\w+) NTAPI\s+(\w+)\(([^;]*)\);", re.M)
 NOT_ASKED = re.compile(r"Enum\d$|DestroyEnumHandle0$|Unsubscribe|SubscriptionsGet0$|^FwpmLayer|^FwpmEngineClose0$")
 CHANGES = re.compile(r"Add\d$|Delete")
@@ -61,7 +63,11 @@ def reason(function, status, reasons):
 def tests():
     """Every test that must exist, by its name behind `Status.`"""
     reasons, out = unprovoked(), []
+    sockets = (HERE / "sluice" / SOCKET_HEADER).read_text(encoding="utf-8")
+    elsewhere = {name for _, name, _ in DECLARATION.findall(sockets)}
     for function, statuses in pairs().items():
+        if function in elsewhere:
+            continue
         out += [f"{function}_{s}" for s in statuses if not reason(function, s, reasons)]
         if not statuses:
             out.append(function)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
- * Socket types for sources that include this for ws2def.h's sake. There are no socket functions:
- * a program that opens sockets uses the system's own headers and <sluice/fwp.h>. */
+ * Socket types, and the socket controls of redirection. Other socket functions are the system's own: a
+ * file that calls them uses its headers and <sluice/wsa_functions.h>, not this. */
 #pragma once
 
 #include "ws2def.h"
+
+#include <sluice/wsa_functions.h>

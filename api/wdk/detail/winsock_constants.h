@@ -3,6 +3,8 @@
  * Socket constants with Windows' values; several differ from this system's own. */
 #pragma once
 
+#include <sluice/detail/wsa_constants.h>
+
 #undef IOC_IN
 #define IOC_IN 0x80000000u
 #undef IOC_OUT
@@ -17,32 +19,6 @@
 #define IOC_PROTOCOL 0x10000000u
 #undef IOC_VENDOR
 #define IOC_VENDOR 0x18000000u
-#undef WSA_IO_PENDING
-#define WSA_IO_PENDING 997
-#undef WSA_OPERATION_ABORTED
-#define WSA_OPERATION_ABORTED 995
-#undef ERROR_INSUFFICIENT_BUFFER
-#define ERROR_INSUFFICIENT_BUFFER 122
-#undef WSAEINTR
-#define WSAEINTR 10004
-#undef WSAEACCES
-#define WSAEACCES 10013
-#undef WSAEFAULT
-#define WSAEFAULT 10014
-#undef WSAEINVAL
-#define WSAEINVAL 10022
-#undef WSAEINPROGRESS
-#define WSAEINPROGRESS 10036
-#undef WSAENOTSOCK
-#define WSAENOTSOCK 10038
-#undef WSAEOPNOTSUPP
-#define WSAEOPNOTSUPP 10045
-#undef WSAENETDOWN
-#define WSAENETDOWN 10050
-#undef WSAENOTCONN
-#define WSAENOTCONN 10057
-#undef SOCKET_ERROR
-#define SOCKET_ERROR (-1)
 #undef AF_UNSPEC
 #define AF_UNSPEC 0
 #undef AF_INET
