@@ -2,6 +2,8 @@
 #include <cstring>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/filter_object.h"
 #include "runtime/indication.h"
@@ -334,4 +336,27 @@ TEST(Text, SurvivesTheWayThereAndBack) {
     EXPECT_EQ(wide.size(), 5u);
     EXPECT_EQ(to_utf8(reinterpret_cast<const WCHAR *>(wide.c_str())), text);
     EXPECT_EQ(to_utf16("\xC3"), std::u16string(1, 0xFFFD));
+}
+
+TEST(Indication, AProxysConnectionNamesTheProgramThatItIsFor) {
+    Upcall u = connect_v4(6);
+    auto view = std::make_shared<dp_redirect_view>();
+    view->carries = view->record.hops = 1;
+    struct stat self {};
+    ASSERT_EQ(::stat("/proc/self/exe", &self), 0);
+    auto &first = view->record.hop[0].process;
+    first.tgid = static_cast<std::uint32_t>(::getpid());
+    first.exe_inode = self.st_ino;
+    u.redirect = view;
+    const auto original = [&] {
+        Indication in(u, {}, {});
+        const auto &app = field(in, FWPS_FIELD_ALE_AUTH_CONNECT_V4_ALE_ORIGINAL_APP_ID);
+        EXPECT_EQ(app.type, FWP_BYTE_BLOB_TYPE);
+        return to_utf8(reinterpret_cast<const WCHAR *>(app.byteBlob->data));
+    };
+    EXPECT_NE(original().find("runtime_test"), std::string::npos);
+    ++first.exe_inode; // the pid is another program's by now
+    EXPECT_EQ(original(), u.path);
+    u.redirect = nullptr;
+    EXPECT_EQ(original(), u.path);
 }
