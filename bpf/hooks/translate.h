@@ -6,7 +6,7 @@
 #define SLUICE_BPF_HOOKS_TRANSLATE_H
 
 #include "hooks/link.h"
-#include "hooks/rewrite.h"
+#include "hooks/translate_error.h"
 #include "lib/redirect_flow.h"
 #include "lib/redirect_target.h"
 
@@ -201,7 +201,12 @@ __noinline int dp_translate_in(struct __sk_buff *skb)
     struct dp_redirect *d;
     int r;
 
-    if (!s || !s->packet.version || dp_flow_key_of(&s->flow_key, &s->packet, 0)) return DP_PASS;
+    if (!s || !s->packet.version) return DP_PASS;
+    if (dp_is_icmp_error(&s->packet)) {
+        d = dp_translate_error(skb, s, DP_WAY_REMOTE);
+        return d && d->ifindex != skb->ifindex ? dp_translate_deliver(skb, d) : DP_PASS;
+    }
+    if (dp_flow_key_of(&s->flow_key, &s->packet, 0)) return DP_PASS;
     d = dp_translate_find(s, 1);
     if (!d || d->way != DP_WAY_REMOTE || d->state == DP_REDIRECT_DRAFT) return DP_PASS;
     r = dp_translate_from(skb, d);
@@ -230,6 +235,15 @@ __noinline int dp_translate_refuse(struct __sk_buff *skb, __u32 reason)
     return dp_out_refuse(&o, reason);
 }
 
+/* An error that leaves by lo. DP_PASS: it is not about a redirection's packet. */
+__noinline int dp_translate_error_back(struct __sk_buff *skb)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_redirect *d = s ? dp_translate_error(skb, s, DP_WAY_LOCAL) : 0;
+
+    return d ? dp_translate_deliver(skb, d) : DP_PASS;
+}
+
 /* Of the flow that the packet belongs to; 0: its packets go as they are. */
 DP_INLINE __u64 dp_translate_of(const struct dp_scratch *s, __u32 *host)
 {
@@ -250,7 +264,9 @@ DP_INLINE int dp_translate(struct __sk_buff *skb, struct dp_scratch *s)
 
     if (!dp_translating()) return DP_PASS;
     id = dp_translate_of(s, &host);
-    if (!id) return s->way.ifindex == DP_IFINDEX_LO ? dp_translate_back(skb) : DP_PASS;
+    if (!id && s->way.ifindex != DP_IFINDEX_LO) return DP_PASS;
+    if (!id)
+        return dp_is_icmp_error(&s->packet) ? dp_translate_error_back(skb) : dp_translate_back(skb);
     d = dp_redirect_find(id);
     if (!d || d->state == DP_REDIRECT_DRAFT) {
         reason = dp_redirect_go(skb, id, host);

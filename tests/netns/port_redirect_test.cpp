@@ -130,7 +130,7 @@ TEST_F(RedirectTest, HeldConnectionsReachLocalListeners) {
     ASSERT_EQ(all.size(), 6u);
     for (const dp_redirect &r : all) {
         EXPECT_EQ(r.way, std::uint32_t(DP_WAY_LOCAL));
-        EXPECT_EQ(r.record.hops, 1u);
+        EXPECT_GE(r.record.hops, 1u) << "the test is client and proxy: more may be inferred";
         EXPECT_EQ(r.target.tgid, std::uint32_t(getpid()));
         EXPECT_EQ(r.context_bytes, 7u);
     }
@@ -233,7 +233,24 @@ TEST_F(RedirectTest, ABlockLeavesNothing) {
     EXPECT_EQ(error, ECONNREFUSED);
 }
 
-// A thousand peers of one socket: the target tells them apart, and each answer is from its peer.
+TEST_F(RedirectTest, ErrorsAboutWhatWasRewrittenReachTheApplication) {
+    ask_at({redirect_v4, redirect_v4 + 1}, IPPROTO_UDP);
+    for (const bool v6 : {false, true}) {
+        SCOPED_TRACE(v6);
+        const Fd c = client(SOCK_DGRAM, v6, far(v6), 7400);
+        ASSERT_EQ(send(c.get(), "anyone", 6, 0), 6);
+        const auto up = next();
+        ASSERT_TRUE(up);
+        redirect(*up, v6 ? "::1" : "127.0.0.1", 7401);
+        ASSERT_TRUE(ready(c, POLLERR, 2000));
+        int error = 0;
+        socklen_t length = sizeof error;
+        getsockopt(c.get(), SOL_SOCKET, SO_ERROR, &error, &length);
+        EXPECT_EQ(error, ECONNREFUSED) << "nobody listens there";
+    }
+}
+
+// A hundred peers of one socket: the target tells them apart, and each answer is from its peer.
 TEST_F(RedirectTest, EachPeerOfADatagramSocketIsAFlowOfItsOwn) {
     ask_at({redirect_v4, redirect_v4 + 1}, IPPROTO_UDP);
     for (const bool v6 : {false, true}) {
