@@ -9,9 +9,8 @@
 #include "lib/redirect_peer.h"
 
 /* Who accepts need not be who listens: a worker, or what a daemon has become. */
-static __noinline int dp_peer_accepts(struct bpf_sock *sk)
+static __noinline int dp_peer_accepts(__u64 id)
 {
-    __u64 id = dp_peer_redirect(sk);
     struct dp_redirect *d = dp_redirect_find(id);
     struct dp_cgroups cgroups;
     struct dp_process process = {};
@@ -55,8 +54,20 @@ DP_INLINE const struct dp_redirect *dp_name_peer(struct bpf_sock_addr *ctx)
 
     if (!sk || dp_ale_foreign(ctx)) return 0;
     d = dp_name_of(sk);
-    if (!d && sk->protocol == DP_PROTO_TCP) dp_peer_accepts(sk);
+    if (!d && sk->protocol == DP_PROTO_TCP) dp_peer_accepts(dp_peer_redirect(sk));
     return d;
+}
+
+/* A datagram is received by another process than bound the socket. */
+DP_INLINE void dp_peer_receives(struct bpf_sock *sk, const struct dp_addr *from, __u16 port)
+{
+    struct dp_socket *s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    struct dp_flow_key k = {.local = *from, .local_port = port, .protocol = DP_PROTO_UDP};
+
+    if (!s || s->process.tgid == bpf_get_current_pid_tgid() >> 32) return;
+    k.remote = dp_sock_local(sk);
+    k.remote_port = sk->src_port;
+    dp_peer_accepts(dp_peer_search(&k));
 }
 
 /* The sender of a datagram, if it is the target in place of the peer. */
@@ -68,6 +79,7 @@ DP_INLINE const struct dp_redirect *dp_name_sender(struct bpf_sock_addr *ctx,
 
     if (!sk || dp_ale_foreign(ctx)) return 0;
     d = dp_name_of(sk);
+    if (!d) dp_peer_receives(sk, from, bpf_ntohs(ctx->user_port));
     return d && dp_addr_equal(&d->wire.remote, from) &&
                    d->wire.remote_port == bpf_ntohs(ctx->user_port)
                ? d

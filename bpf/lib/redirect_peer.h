@@ -45,22 +45,28 @@ DP_INLINE __u64 dp_peer_lookup(const struct dp_flow_key *k)
 
 /* A socket that is bound to the wildcard does not know to which of its addresses the client sent:
    loopback, and the client's own, are tried. A target at another address must be bound to it. The
-   number of the redirection; 0: the socket has none. */
-static __noinline __u64 dp_peer_redirect(struct bpf_sock *sk)
+   number of the redirection; 0: there is none. */
+static __noinline __u64 dp_peer_search(struct dp_flow_key *k)
 {
-    struct dp_flow_key k;
     __u64 id;
     int v4;
 
-    if (!dp_peer_client(sk, &k)) return 0;
-    if (!dp_addr_is_any(&k.remote)) return dp_peer_lookup(&k);
-    v4 = dp_addr_is_v4(&k.local);
-    k.remote.hi = 0;
-    k.remote.lo = v4 ? DP_V4_MAPPED | 0x7f000001 : 1;
-    id = dp_peer_lookup(&k);
+    if (!dp_addr_is_any(&k->remote)) return dp_peer_lookup(k);
+    v4 = dp_addr_is_v4(&k->local);
+    k->remote.hi = 0;
+    k->remote.lo = v4 ? DP_V4_MAPPED | 0x7f000001 : 1;
+    id = dp_peer_lookup(k);
     if (id) return id;
-    k.remote = k.local;
-    return dp_peer_lookup(&k);
+    k->remote = k->local;
+    return dp_peer_lookup(k);
+}
+
+/* 0: the socket has none. */
+static __noinline __u64 dp_peer_redirect(struct bpf_sock *sk)
+{
+    struct dp_flow_key k;
+
+    return dp_peer_client(sk, &k) ? dp_peer_search(&k) : 0;
 }
 
 #endif

@@ -2,11 +2,11 @@
 """A redirected connection from both ends, for redirect_test.cpp: prints in one line what each of them saw.
 
     redirect_probe.py through CLIENT_NS SERVER_NS tcp|udp ASKED PORT PROXY PROXY_PORT [--mapped]
-        [--unconnected] [--onward record|bare] [--records --cgroup DIR --file FILE]
+        [--unconnected] [--forks] [--onward record|bare] [--records --cgroup DIR --file FILE]
     redirect_probe.py set CLIENT_NS FILE
 
---onward: the proxy connects on, with or without the record. --records: what becomes of its record, and of others, when
-it is set; the record is left in FILE, which `set` sets once more.
+--forks: the proxy becomes a daemon once it listens. --onward: it connects on, with or without the record. --records: what
+becomes of its record, and of others, when it is set; the record is left in FILE, which `set` sets once more.
 """
 
 import argparse
@@ -104,6 +104,8 @@ def bound(kind, address, port):
 def proxy(args):
     """One connection: says what it saw, and answers."""
     sock = bound(args.kind, args.proxy, args.proxy_port)
+    if args.forks and os.fork() != 0:
+        os._exit(0)
     print("ready", flush=True)
     if args.kind == "tcp":
         sock, _ = sock.accept()
@@ -223,6 +225,7 @@ def ends(parser):
     parser.add_argument("proxy_port", type=int)
     parser.add_argument("--mapped", action="store_true")
     parser.add_argument("--unconnected", action="store_true")
+    parser.add_argument("--forks", action="store_true")
     parser.add_argument("--onward")
     parser.add_argument("--records", action="store_true")
     parser.add_argument("--cgroup")

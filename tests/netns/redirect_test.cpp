@@ -152,6 +152,9 @@ TEST_F(RedirectTest, AProxyGoesOnWithItsRecordAndWithoutItIsCut) {
         EXPECT_EQ(through(kind, true, "--onward bare"), seen(kind, true, "12345678"));
     EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECT_LOOP"), 2u);
     EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECTED"), 4u);
+    for (const std::string kind : {"tcp", "udp"})
+        EXPECT_EQ(through(kind, false, "--forks --onward bare"), seen(kind, false, "12345678"));
+    EXPECT_EQ(packets(*plane_, "DP_REASON_REDIRECT_LOOP"), 4u) << "who listened is gone";
 }
 
 TEST_F(RedirectTest, RecordsAreTakenOnlyWholeInTimeAndFromWhomTheyWereGivenTo) {
