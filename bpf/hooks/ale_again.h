@@ -5,7 +5,7 @@
 #ifndef SLUICE_BPF_HOOKS_ALE_AGAIN_H
 #define SLUICE_BPF_HOOKS_ALE_AGAIN_H
 
-#include "hooks/ale_ask.h"
+#include "hooks/ale_overdue.h"
 
 /* The packet is not where the flow's last one in this direction was, or sluiced has a reason. */
 DP_INLINE int dp_flow_strays(const struct dp_out *o, const struct dp_flow *f)
