@@ -20,6 +20,11 @@ void set_block(FWPS_CLASSIFY_OUT0 &out) {
     out.rights &= ~FWPS_RIGHT_ACTION_WRITE;
 }
 
+bool is_loopback(const dp_addr &address) {
+    constexpr std::uint64_t mapped_127 = 0xFFFF7F;
+    return address.hi == 0 && (address.lo == 1 || address.lo >> 24 == mapped_127);
+}
+
 // Nobody waits for what it says any more.
 bool over(const Classify &classify) {
     Lock own(classify.hold->mutex);
@@ -68,6 +73,8 @@ void Classifies::conclude_locked(Classify &classify, Answer &answer) {
         ++counters_.redirects_refused;
         answer = {};
     } else if (change && answer.action == DP_ACTION_PERMIT) {
+        // The kernel refuses and counts such a one; the connection is not let go without it.
+        if (classify.without_handle) answer = {};
         answer.redirection = std::make_shared<const Redirection>(*std::move(change));
     }
 }
@@ -235,9 +242,13 @@ void Classifies::read(Classify &classify, const FWPS_CONNECT_REQUEST0 &request, 
     version.handle = RedirectHandles::on_wire(request.localRedirectHandle, hold.port->host_id);
     change.request.learn_ms = classify.learn_ms;
     change.key = {hold.port->compartment, hold.upcall.redirection()};
+    const HANDLE handle = request.localRedirectHandle;
+    const auto own = handles_.find(handle);
+    classify.without_handle =
+        handle ? !own && handle != shown.localRedirectHandle : is_loopback(remote->address);
+    if (classify.without_handle) return;
     if (!context->memory || context->bytes == 0) return;
-    if (const auto own = handles_.find(request.localRedirectHandle))
-        context->provider = own->provider;
+    if (own) context->provider = own->provider;
     change.request.context_bytes = static_cast<__u32>(context->bytes);
     change.context = std::move(context);
 }

@@ -32,6 +32,7 @@ struct Classify {
     std::uint32_t learn_ms GUARDED_BY(mutex) = 0;
     bool refused GUARDED_BY(mutex) = false; // what was applied cannot be done
     std::optional<Redirection> change GUARDED_BY(mutex);
+    bool without_handle GUARDED_BY(mutex) = false; // `change` names none that is there, but should
 };
 
 class Classifies {

@@ -206,12 +206,15 @@ TEST_F(Redirects, TheHistoryIsShownNewestFirst) {
     EXPECT_EQ(request_of(port->wait_sent(2).at(0)).version.handle, (6ull << 32) | 1);
 }
 
-TEST_F(Redirects, AHandleThatIsNotThereIsTheKernelsToRefuse) {
-    for (const HANDLE bad : {reinterpret_cast<HANDLE>(0x17), static_cast<HANDLE>(&pended)}) {
+TEST_F(Redirects, WithoutALiveHandleTheKernelCountsItAndTheConnectionIsBlocked) {
+    const HANDLE gone = handle;
+    engine->destroy_redirect_handle(gone);
+    for (const HANDLE bad : {reinterpret_cast<HANDLE>(0x17), static_cast<HANDLE>(&pended), gone,
+                             static_cast<HANDLE>(nullptr)}) {
         script = [this, bad](const Asked &a) {
             const UINT64 classify = acquire(a);
             FWPS_CONNECT_REQUEST0 *request = writable(classify);
-            to_proxy(*request);
+            to_proxy(*request, 8);
             request->localRedirectHandle = bad;
             engine->classifies().apply(classify, request, 0);
             a.out->actionType = FWP_ACTION_PERMIT;
@@ -220,7 +223,13 @@ TEST_F(Redirects, AHandleThatIsNotThereIsTheKernelsToRefuse) {
         const std::size_t before = port->sent().size();
         port->inject(question(before + 1), "syn");
         const auto sent = port->wait_sent(before + 2);
-        EXPECT_EQ(request_of(sent.at(before)).version.handle, (5ull << 32) | UINT32_MAX);
+        const auto r = request_of(sent.at(before));
+        EXPECT_EQ(r.version.handle, bad == gone ? (5ull << 32) | 1
+                                    : bad       ? (5ull << 32) | UINT32_MAX
+                                                : 0);
+        EXPECT_EQ(r.context_bytes, 0u);
+        EXPECT_EQ(sent.at(before + 1).header.kind, DP_DOWNCALL_ANSWER);
+        EXPECT_EQ(sent.at(before + 1).header.action, FWP_ACTION_BLOCK);
     }
 }
 
