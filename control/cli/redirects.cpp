@@ -74,9 +74,15 @@ void show_redirect(Context &c, const std::string &word) {
         rows.push_back({"context:", std::to_string(m.context_bytes()) + " bytes"});
     put(table(rows));
     int number = 0;
-    for (const auto &hop : m.hops())
+    for (const auto &hop : m.hops()) {
+        if (hop.to().empty()) { // of a proxy that sets no records: only that it has been
+            put("hop " + std::to_string(++number) + ": inferred, in the name of " +
+                readable(chain_name(hop)) + "\n  of " + process_text(hop) + "\n");
+            continue;
+        }
         put("hop " + std::to_string(++number) + ": " + hop.from() + " -> " + hop.to() + "\n  by " +
             readable(maker_text(hop)) + "\n  of " + process_text(hop) + "\n");
+    }
 }
 
 void set_up_redirect_list(CLI::App &app, Context &context) {

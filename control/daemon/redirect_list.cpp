@@ -50,10 +50,10 @@ std::string known_address(const dp_addr &address, std::uint16_t port) {
 std::string provider_name(const policy::Policy &policy, const Guid &key, std::uint64_t filter) {
     if (const auto known = policy.providers.find(key); known != policy.providers.end())
         return known->second.name;
-    const bool of_context = policy.provider_contexts.contains(key);
+    const auto context = policy.provider_contexts.find(key);
+    if (context == policy.provider_contexts.end()) return {};
     const auto named = policy.filters.find(filter);
-    if (of_context && named != policy.filters.end()) return named->second.name;
-    return {};
+    return named != policy.filters.end() ? named->second.name : context->second.name;
 }
 
 void add_hop(Core &core, const datapath::Datapath &plane, const dp_redirect_hop &hop,
@@ -66,7 +66,7 @@ void add_hop(Core &core, const datapath::Datapath &plane, const dp_redirect_hop 
     h.set_from(known_address(hop.from, hop.from_port));
     h.set_to(known_address(hop.to, hop.to_port));
     h.set_filter(hop.filter_id);
-    h.set_redirect(hold_id(plane.compartment(), hop.redirect));
+    if (hop.redirect != 0) h.set_redirect(hold_id(plane.compartment(), hop.redirect));
     h.set_pid(hop.process.tgid);
     h.set_exe(program_of(plane, hop.process));
     h.set_uid(hop.process.uid);
