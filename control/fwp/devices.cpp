@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fwp/custody.h"
 #include "fwp/instance.h"
 #include "fwp/work_items.h"
 #include "runtime/text.h"
@@ -36,6 +37,7 @@ VOID SluiceDriverEnd0(PDRIVER_OBJECT driver) {
         fwp::engine().end_driver(driver, patience);
         while (driver->DeviceObject)
             IoDeleteDevice(driver->DeviceObject);
+        fwp::end_lists_of(*driver);
         return STATUS_SUCCESS;
     });
 }

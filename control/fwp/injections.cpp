@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fwp/custody.h"
 #include "fwp/instance.h"
 
 using namespace sluice;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "fwp/custody.h"
 #include "fwp/instance.h"
 #include "runtime/net_buffer.h"
 #include "runtime/net_buffer_pool.h"
@@ -22,27 +23,55 @@ Pointer or_null(Body &&body) noexcept {
 }
 
 NTSTATUS make_over(NDIS_HANDLE handle, USHORT context, USHORT back_fill, MDL *chain, ULONG offset,
-                   SIZE_T length, NET_BUFFER_LIST **out) {
+                   SIZE_T length, const void *place, NET_BUFFER_LIST **out) {
     auto pool = runtime::buffer_pools().find(handle);
     if (!pool || !pool->of_lists || !pool->with_buffer || pool->data_bytes > 0)
         return STATUS_INVALID_PARAMETER;
     if (length > UINT32_MAX || !runtime::chain_holds(chain, offset, length))
         return STATUS_INVALID_PARAMETER;
     BufferList *list = runtime::make_list(std::move(pool), context, back_fill);
+    list->made_at(place);
     list->add_buffer(chain, offset, static_cast<std::uint32_t>(length));
     *out = list;
     return STATUS_SUCCESS;
 }
 
-void count_foreign() {
-    ++fwp::engine().counters().foreign_lists;
+// Frees a list of this kind, and no other.
+void free_list(NET_BUFFER_LIST *list, BufferList::Kind kind, const char *function,
+               const void *place) {
+    BufferList *ours = BufferList::of(list);
+    if (!ours) return fwp::report(BufferList::slots(), list, function, place, true);
+    if (ours->kind() != kind) {
+        ++fwp::engine().counters().foreign_lists;
+        return;
+    }
+    const BufferList::Ended ended = ours->end(place);
+    if (ended == BufferList::Ended::before) fwp::report_freed_twice(list, function, place);
+    if (ended == BufferList::Ended::injected) fwp::report_injected(list, function, place);
 }
 
-// Frees a list of this kind, and no other.
-void free_list(NET_BUFFER_LIST *list, BufferList::Kind kind) {
-    BufferList *ours = BufferList::of(list);
-    if (!ours || ours->kind() != kind) return count_foreign();
-    ours->release();
+// Of ours and still there; else it is reported.
+bool usable(const NET_BUFFER *buffer, const char *function, const void *place) {
+    auto &slots = runtime::Buffer::slots();
+    if (slots.find(buffer) == runtime::Slots::Found::live) return true;
+    fwp::report(slots, buffer, function, place, false);
+    return false;
+}
+bool usable(NET_BUFFER_LIST *list, const char *function, const void *place) {
+    if (!BufferList::of(list)) {
+        fwp::report(BufferList::slots(), list, function, place, false);
+        return false;
+    }
+    std::size_t count = 0;
+    for (const NET_BUFFER *b = list->FirstNetBuffer; b; b = b->Next)
+        if (!usable(b, function, place) || ++count > runtime::buffers_max) return false;
+    return true;
+}
+#define USABLE(object) usable(object, __func__, SLUICE_CALLER())
+
+void free_piece(MDL *mdl, const char *function, const void *place) {
+    if (mdl && !runtime::free_mdl(mdl))
+        fwp::report(runtime::Piece::slots(), mdl, function, place, true);
 }
 
 bool pool_or_none(NDIS_HANDLE handle, bool of_lists) {
@@ -52,15 +81,19 @@ bool pool_or_none(NDIS_HANDLE handle, bool of_lists) {
 }
 
 NTSTATUS clone(NET_BUFFER_LIST *original, NDIS_HANDLE lists, NDIS_HANDLE buffers, bool deep,
-               NET_BUFFER_LIST **out) {
+               const void *place, NET_BUFFER_LIST **out) {
     return fwp::guarded([&] {
         if (!original || !out) return STATUS_FWP_NULL_POINTER;
         BufferList *from = BufferList::of(original);
+        if (!from) fwp::report(BufferList::slots(), original, "clone", place, false);
         if (!from || !pool_or_none(lists, true)) return STATUS_INVALID_PARAMETER;
         // A pool of lists that brings buffers along serves for these too.
         if (!pool_or_none(buffers, false) && !pool_or_none(buffers, true))
             return STATUS_INVALID_PARAMETER;
-        *out = BufferList::clone(*from, deep);
+        BufferList *made = BufferList::clone(*from, deep);
+        if (!made) return STATUS_INVALID_PARAMETER;
+        made->made_at(place);
+        *out = made;
         return STATUS_SUCCESS;
     });
 }
@@ -98,11 +131,13 @@ VOID NdisFreeNetBufferPool(NDIS_HANDLE handle) {
 // ---- lists ----
 
 PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE handle, USHORT context, USHORT back_fill) {
+    const void *place = SLUICE_CALLER();
     return or_null<PNET_BUFFER_LIST>([&]() -> PNET_BUFFER_LIST {
         auto pool = runtime::buffer_pools().find(handle);
         if (!pool || !pool->of_lists) return nullptr;
         const runtime::BufferPool kind = *pool;
         BufferList *list = runtime::make_list(std::move(pool), context, back_fill);
+        list->made_at(place);
         if (kind.data_bytes > 0)
             list->add_buffer_with_data(kind.data_bytes);
         else if (kind.with_buffer)
@@ -114,60 +149,64 @@ PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE handle, USHORT context, U
 PNET_BUFFER_LIST NdisAllocateNetBufferAndNetBufferList(NDIS_HANDLE handle, USHORT context,
                                                        USHORT back_fill, PMDL chain, ULONG offset,
                                                        SIZE_T length) {
+    const void *place = SLUICE_CALLER();
     return or_null<PNET_BUFFER_LIST>([&]() -> PNET_BUFFER_LIST {
         NET_BUFFER_LIST *list = nullptr;
-        (void)make_over(handle, context, back_fill, chain, offset, length, &list);
+        (void)make_over(handle, context, back_fill, chain, offset, length, place, &list);
         return list;
     });
 }
 
 VOID NdisFreeNetBufferList(PNET_BUFFER_LIST list) {
-    free_list(list, BufferList::Kind::pooled);
+    free_list(list, BufferList::Kind::pooled, __func__, SLUICE_CALLER());
 }
 
 NTSTATUS FwpsAllocateNetBufferAndNetBufferList0(NDIS_HANDLE handle, USHORT context,
                                                 USHORT back_fill, MDL *chain, ULONG offset,
                                                 SIZE_T length, NET_BUFFER_LIST **out) {
+    const void *place = SLUICE_CALLER();
     return fwp::guarded([&] {
         if (!out) return STATUS_FWP_NULL_POINTER;
-        return make_over(handle, context, back_fill, chain, offset, length, out);
+        return make_over(handle, context, back_fill, chain, offset, length, place, out);
     });
 }
 
 VOID FwpsFreeNetBufferList0(NET_BUFFER_LIST *list) {
-    free_list(list, BufferList::Kind::pooled);
+    free_list(list, BufferList::Kind::pooled, __func__, SLUICE_CALLER());
 }
 
 NTSTATUS FwpsAllocateCloneNetBufferList0(NET_BUFFER_LIST *original, NDIS_HANDLE lists,
                                          NDIS_HANDLE buffers, ULONG flags, NET_BUFFER_LIST **out) {
     if (original && out && flags != 0) return STATUS_FWP_INVALID_FLAGS;
-    return clone(original, lists, buffers, false, out);
+    return clone(original, lists, buffers, false, SLUICE_CALLER(), out);
 }
 
 NTSTATUS FwpsAllocateDeepCloneNetBufferList0(NET_BUFFER_LIST *original, NDIS_HANDLE lists,
                                              NDIS_HANDLE buffers, NET_BUFFER_LIST **out) {
-    return clone(original, lists, buffers, true, out);
+    return clone(original, lists, buffers, true, SLUICE_CALLER(), out);
 }
 
 VOID FwpsFreeCloneNetBufferList0(NET_BUFFER_LIST *list, ULONG) {
-    free_list(list, BufferList::Kind::clone);
+    free_list(list, BufferList::Kind::clone, __func__, SLUICE_CALLER());
 }
 
 VOID FwpsReferenceNetBufferList0(NET_BUFFER_LIST *list, BOOLEAN) {
+    const void *place = SLUICE_CALLER();
+    const char *function = __func__;
     (void)fwp::guarded([&] {
         if (BufferList *ours = BufferList::of(list))
-            ours->reference();
+            ours->reference(place);
         else
-            count_foreign();
+            fwp::report(BufferList::slots(), list, function, place, false);
         return STATUS_SUCCESS;
     });
 }
 
 VOID FwpsDereferenceNetBufferList0(NET_BUFFER_LIST *list, BOOLEAN) {
-    if (BufferList *ours = BufferList::of(list))
-        ours->release();
-    else
-        count_foreign();
+    const void *place = SLUICE_CALLER();
+    BufferList *ours = BufferList::of(list);
+    if (!ours) return fwp::report(BufferList::slots(), list, __func__, place, true);
+    if (!ours->dereference(place)) fwp::report_freed_twice(list, __func__, place);
 }
 
 // ---- buffers ----
@@ -185,17 +224,20 @@ PNET_BUFFER NdisAllocateNetBuffer(NDIS_HANDLE handle, PMDL chain, ULONG offset, 
 }
 
 VOID NdisFreeNetBuffer(PNET_BUFFER buffer) {
-    runtime::free_buffer(buffer);
+    if (buffer && !runtime::free_buffer(buffer))
+        fwp::report(runtime::Buffer::slots(), buffer, __func__, SLUICE_CALLER(), true);
 }
 
 NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER buffer, ULONG delta, ULONG back_fill,
                                           NET_BUFFER_ALLOCATE_MDL_HANDLER allocate) {
+    if (!USABLE(buffer)) return NDIS_STATUS_FAILURE;
     return runtime::retreat(*buffer, delta, back_fill, allocate);
 }
 
 NDIS_STATUS NdisRetreatNetBufferListDataStart(PNET_BUFFER_LIST list, ULONG delta, ULONG back_fill,
                                               NET_BUFFER_ALLOCATE_MDL_HANDLER allocate,
                                               NET_BUFFER_FREE_MDL_HANDLER free_piece) {
+    if (!USABLE(list)) return NDIS_STATUS_FAILURE;
     for (NET_BUFFER *b = list->FirstNetBuffer; b; b = b->Next) {
         const NDIS_STATUS status = runtime::retreat(*b, delta, back_fill, allocate);
         if (status == NDIS_STATUS_SUCCESS) continue;
@@ -208,23 +250,26 @@ NDIS_STATUS NdisRetreatNetBufferListDataStart(PNET_BUFFER_LIST list, ULONG delta
 
 VOID NdisAdvanceNetBufferDataStart(PNET_BUFFER buffer, ULONG delta, BOOLEAN free_pieces,
                                    NET_BUFFER_FREE_MDL_HANDLER free_piece) {
-    runtime::advance(*buffer, delta, free_pieces != 0, free_piece);
+    if (USABLE(buffer)) runtime::advance(*buffer, delta, free_pieces != 0, free_piece);
 }
 
 VOID NdisAdvanceNetBufferListDataStart(PNET_BUFFER_LIST list, ULONG delta, BOOLEAN free_pieces,
                                        NET_BUFFER_FREE_MDL_HANDLER free_piece) {
+    if (!USABLE(list)) return;
     for (NET_BUFFER *b = list->FirstNetBuffer; b; b = b->Next)
         runtime::advance(*b, delta, free_pieces != 0, free_piece);
 }
 
 PVOID NdisGetDataBuffer(PNET_BUFFER buffer, ULONG bytes, PVOID storage, ULONG multiple,
                         ULONG offset) {
+    if (!USABLE(buffer)) return nullptr;
     return runtime::contiguous(*buffer, bytes, storage, multiple, offset);
 }
 
 NDIS_STATUS NdisCopyFromNetBufferToNetBuffer(PNET_BUFFER to, ULONG to_offset, ULONG bytes,
                                              const NET_BUFFER *from, ULONG from_offset,
                                              PULONG copied) {
+    if (!USABLE(to) || !USABLE(from)) return NDIS_STATUS_INVALID_PARAMETER;
     if (!copied || to_offset > to->DataLength || from_offset > from->DataLength)
         return NDIS_STATUS_INVALID_PARAMETER;
     std::byte block[1024];
@@ -247,7 +292,7 @@ PMDL NdisAllocateMdl(NDIS_HANDLE, PVOID address, UINT length) {
 }
 
 VOID NdisFreeMdl(PMDL mdl) {
-    runtime::free_mdl(mdl);
+    free_piece(mdl, __func__, SLUICE_CALLER());
 }
 
 PMDL IoAllocateMdl(PVOID address, ULONG length, BOOLEAN, BOOLEAN, PVOID irp) {
@@ -255,7 +300,7 @@ PMDL IoAllocateMdl(PVOID address, ULONG length, BOOLEAN, BOOLEAN, PVOID irp) {
 }
 
 VOID IoFreeMdl(PMDL mdl) {
-    runtime::free_mdl(mdl);
+    free_piece(mdl, __func__, SLUICE_CALLER());
 }
 
 VOID MmBuildMdlForNonPagedPool(PMDL mdl) {

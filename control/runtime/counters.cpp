@@ -3,7 +3,13 @@
 
 namespace sluice::runtime {
 
+CopiedBytes &copied_bytes() {
+    static CopiedBytes copied;
+    return copied;
+}
+
 std::string Counters::text() const {
+    const CopiedBytes &copied = copied_bytes();
     const struct {
         const char *name;
         const Count &count;
@@ -36,6 +42,14 @@ std::string Counters::text() const {
         {"thread_limit", thread_limit},
         {"injected", injected},
         {"foreign_lists", foreign_lists},
+        {"freed_twice", freed_twice},
+        {"used_after_free", used_after_free},
+        {"lists_left", lists_left},
+        {"copied_clone", copied.clone},
+        {"copied_deep_clone", copied.deep_clone},
+        {"copied_reference", copied.reference},
+        {"copied_answer", copied.answer},
+        {"copied_injection", copied.injection},
         {"foreign_devices", foreign_devices},
         {"contexts_made", contexts_made},
         {"contexts_deleted", contexts_deleted},

@@ -40,6 +40,9 @@ struct Counters {
     Count foreign_devices{0};        // IoDeleteDevice of no live device
     Count injected{0};               // packets given to the kernel by injection
     Count foreign_lists{0};          // a list handed back to a function that it is not from
+    Count freed_twice{0};            // a list, buffer or piece that its callout had freed before
+    Count used_after_free{0};        // handed to another function after that
+    Count lists_left{0};             // not freed, or referenced, when their driver was unloaded
     Count contexts_made{0};          // flow contexts
     Count contexts_deleted{0};       // calls of flowDeleteFn
     Count holds_decided{0};          // by the kernel or sluiced, without us
@@ -50,5 +53,17 @@ struct Counters {
 
     [[nodiscard]] std::string text() const; // name=value of those that are not 0
 };
+
+// Bytes of packets that were copied in user space, by why; a packet that is shown and sent on as it
+// came is in none of these. Of the process.
+struct CopiedBytes {
+    using Count = std::atomic<std::uint64_t>;
+    Count clone{0};      // FwpsAllocateClone..., since too many frames were kept already
+    Count deep_clone{0}; // asked for
+    Count reference{0};  // FwpsReference..., as with clones
+    Count answer{0};     // sent on while somebody keeps the frame that it came in
+    Count injection{0};  // into the frame that goes down
+};
+CopiedBytes &copied_bytes();
 
 } // namespace sluice::runtime

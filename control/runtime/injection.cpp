@@ -32,26 +32,24 @@ std::span<const std::byte> bytes_of(const void *p, std::size_t count) {
     return {static_cast<const std::byte *>(p), count};
 }
 
-xsk::Frame frame_of(PortLink &port, const dp_injection &injection, const PacketOrigin *origin,
-                    std::span<const std::byte> packet) {
-    auto frame = port.io->allocate();
-    const std::size_t total = sizeof(dp_downcall) + ethernet_bytes + packet.size();
-    if (!frame || !frame->set_bounds(0, static_cast<std::uint32_t>(total))) return {};
+constexpr std::size_t before_packet = sizeof(dp_downcall) + ethernet_bytes;
+static_assert(before_packet + DP_PORT_MTU <= DP_FRAME_BYTES);
+
+// What stands before the packet in its frame.
+void write_headers(std::span<std::byte> to, const dp_injection &injection,
+                   const PacketOrigin *origin) {
     dp_downcall d{};
     d.magic = DP_DOWNCALL_MAGIC;
     d.version = DP_LAYOUT_VERSION;
     d.kind = DP_DOWNCALL_INJECT;
     d.inject = injection;
-    const auto to = frame->bytes();
     std::memcpy(to.data(), &d, sizeof d);
     const auto ethernet = to.subspan(sizeof d, ethernet_bytes);
     std::fill(ethernet.begin(), ethernet.end(), std::byte{0});
     if (origin) std::copy_n(origin->ethernet_addresses.begin(), 12, ethernet.begin());
-    const bool v6 = std::to_integer<unsigned>(packet[0]) >> 4 == 6;
+    const bool v6 = std::to_integer<unsigned>(to[before_packet]) >> 4 == 6;
     ethernet[12] = v6 ? std::byte{0x86} : std::byte{0x08};
     ethernet[13] = v6 ? std::byte{0xDD} : std::byte{0x00};
-    std::copy(packet.begin(), packet.end(), to.begin() + sizeof d + ethernet_bytes);
-    return *std::move(frame);
 }
 
 } // namespace
@@ -142,8 +140,9 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
                           std::vector<Parcel> &parcels) {
     for (NET_BUFFER_LIST *at = in.lists; at; at = at->Next) {
         BufferList *list = BufferList::of(at);
-        if (!list) return STATUS_INVALID_PARAMETER;
-        auto &parcel = parcels.emplace_back(Parcel{at, {}});
+        // Taken already: by another injection that runs, or twice in this chain.
+        if (!list || !list->begin_injection()) return STATUS_INVALID_PARAMETER;
+        auto &parcel = parcels.emplace_back(Parcel{Taken(list), {}});
         const NTSTATUS status = pack(in, family, port, *list, parcel.frames);
         if (status != STATUS_SUCCESS) return status;
     }
@@ -153,34 +152,47 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
 NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
                           BufferList &list, std::vector<xsk::Frame> &frames) {
     const PacketOrigin *origin = list.origin();
-    const dp_injection injection = describe(in, origin);
     const bool one_only = !in.send;
     if (!list.FirstNetBuffer || (one_only && list.FirstNetBuffer->Next))
         return STATUS_INVALID_PARAMETER;
-    if (in.kind == DP_INJECT_RECEIVE && injection.ifindex == 0) return STATUS_INVALID_PARAMETER;
-    std::vector<std::byte> packet;
     for (const NET_BUFFER *b = list.FirstNetBuffer; b; b = b->Next) {
-        const NTSTATUS status = fill(in, family, origin, *b, packet);
+        xsk::Frame frame;
+        const NTSTATUS status = pack(in, family, port, origin, *b, frame);
         if (status != STATUS_SUCCESS) return status;
-        const auto shape = ip_shape(packet);
-        if (!shape || shape->v6 != (family == SLUICE_AF_INET6)) return STATUS_INVALID_PARAMETER;
-        packet.resize(shape->total);
-        complete_sums(packet, *shape,
-                      in.kind == DP_INJECT_RECEIVE ? Sums::received
-                      : in.send                    ? Sums::all
-                                                   : Sums::open);
-        auto frame = frame_of(port, injection, origin, packet);
-        if (!frame) return STATUS_INSUFFICIENT_RESOURCES;
         frames.push_back(std::move(frame));
     }
     return STATUS_SUCCESS;
 }
 
-// The whole IP packet, without checksums.
+NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
+                          const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame) {
+    const dp_injection injection = describe(in, origin);
+    if (in.kind == DP_INJECT_RECEIVE && injection.ifindex == 0) return STATUS_INVALID_PARAMETER;
+    if (buffer.DataLength == 0 || buffer.DataLength > DP_PORT_MTU) return STATUS_INVALID_PARAMETER;
+    auto room = port.io->allocate();
+    if (!room || !room->set_bounds(0, before_packet + DP_PORT_MTU))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    auto packet = room->bytes().subspan(before_packet);
+    const NTSTATUS status = fill(in, family, origin, buffer, packet);
+    if (status != STATUS_SUCCESS) return status;
+    const auto shape = ip_shape(packet);
+    if (!shape || shape->v6 != (family == SLUICE_AF_INET6)) return STATUS_INVALID_PARAMETER;
+    packet = packet.first(shape->total);
+    complete_sums(packet, *shape,
+                  in.kind == DP_INJECT_RECEIVE ? Sums::received
+                  : in.send                    ? Sums::all
+                                               : Sums::open);
+    write_headers(room->bytes(), injection, origin);
+    if (!room->set_bounds(0, static_cast<std::uint32_t>(before_packet + packet.size())))
+        return STATUS_INVALID_PARAMETER;
+    frame = *std::move(room);
+    return STATUS_SUCCESS;
+}
+
+// The whole IP packet, without checksums. packet: the room for it, then what it took of that.
 NTSTATUS Injections::fill(const Injection &in, ADDRESS_FAMILY family, const PacketOrigin *origin,
-                          const NET_BUFFER &buffer, std::vector<std::byte> &packet) {
+                          const NET_BUFFER &buffer, std::span<std::byte> &packet) {
     const std::size_t data = buffer.DataLength;
-    if (data == 0 || data > DP_PORT_MTU) return STATUS_INVALID_PARAMETER;
     std::size_t head = 0;
     IpHeader header;
     header.v6 = family == SLUICE_AF_INET6;
@@ -193,13 +205,14 @@ NTSTATUS Injections::fill(const Injection &in, ADDRESS_FAMILY family, const Pack
         if (status != STATUS_SUCCESS) return status;
         head = header.bytes();
     }
-    if (head > DP_PORT_MTU - data) return STATUS_INVALID_PARAMETER;
-    packet.assign(head + data, std::byte{0});
-    if (read(buffer, 0, std::span(packet).subspan(head)) != data) return STATUS_INVALID_PARAMETER;
+    if (head > packet.size() - data) return STATUS_INVALID_PARAMETER;
+    packet = packet.first(head + data);
+    if (read(buffer, 0, packet.subspan(head)) != data) return STATUS_INVALID_PARAMETER;
+    copied_bytes().injection += data;
     if (given) {
         std::memcpy(packet.data(), in.send->headerIncludeHeader, head);
         const auto target = bytes_of(in.send->remoteAddress, header.address_bytes());
-        if (!adopt_ip_header(header.v6, target, data, std::span(packet).first(head)))
+        if (!adopt_ip_header(header.v6, target, data, packet.first(head)))
             return STATUS_INVALID_PARAMETER;
     } else if (in.send) {
         write_ip_header(header, data, packet);
@@ -269,12 +282,14 @@ NTSTATUS Injections::send(const Injection &in, PortLink &port, std::vector<Parce
             status = STATUS_INSUFFICIENT_RESOURCES;
             if (!accepted) return port.io->closed() ? STATUS_FWP_TCPIP_NOT_READY : status;
         }
-        complete(in, parcel.list, status);
+        complete(in, std::move(parcel.list), status);
     }
     return STATUS_SUCCESS;
 }
 
-void Injections::complete(const Injection &in, NET_BUFFER_LIST *list, NTSTATUS status) {
+void Injections::complete(const Injection &in, Taken taken, NTSTATUS status) {
+    NET_BUFFER_LIST *const list = taken.get();
+    taken.reset(); // from here on it is the callout's
     list->Next = nullptr;
     list->Status = status;
     completing.push_back(injection_number(in.handle));

@@ -56,8 +56,12 @@ private:
         bool closing = false;
     };
     class Use;
+    struct EndInjection {
+        void operator()(BufferList *list) const { list->end_injection(); }
+    };
+    using Taken = std::unique_ptr<BufferList, EndInjection>; // for as long as it is the engine's
     struct Parcel { // one list, ready to be sent
-        NET_BUFFER_LIST *list;
+        Taken list;
         std::vector<xsk::Frame> frames;
     };
     NTSTATUS enter(const Injection &injection, ADDRESS_FAMILY &family) EXCLUDES(mutex_);
@@ -66,12 +70,14 @@ private:
                   std::vector<Parcel> &parcels);
     NTSTATUS pack(const Injection &injection, ADDRESS_FAMILY family, PortLink &port,
                   BufferList &list, std::vector<xsk::Frame> &frames);
+    NTSTATUS pack(const Injection &injection, ADDRESS_FAMILY family, PortLink &port,
+                  const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame);
     NTSTATUS fill(const Injection &injection, ADDRESS_FAMILY family, const PacketOrigin *origin,
-                  const NET_BUFFER &buffer, std::vector<std::byte> &packet);
+                  const NET_BUFFER &buffer, std::span<std::byte> &packet);
     NTSTATUS header_for(const Injection &injection, const PacketOrigin *origin, IpHeader &header);
     dp_injection describe(const Injection &injection, const PacketOrigin *origin) EXCLUDES(mutex_);
     NTSTATUS send(const Injection &injection, PortLink &port, std::vector<Parcel> &parcels);
-    void complete(const Injection &injection, NET_BUFFER_LIST *list, NTSTATUS status);
+    void complete(const Injection &injection, Taken taken, NTSTATUS status);
 
     const Ports ports_;
     const Endpoints &endpoints_;

@@ -5,36 +5,21 @@
 #include <cstring>
 #include <new>
 
-#include "runtime/net_buffer_pool.h"
+#include "runtime/counters.h"
 
 namespace sluice::runtime {
 
 namespace {
 
-// In NdisReserved of a list, with its address: a list of ours that is alive.
-constexpr std::uintptr_t list_mark = 0x534c5549434e424cull;
-
-PVOID mark_of(const NET_BUFFER_LIST *list) {
-    return reinterpret_cast<PVOID>(reinterpret_cast<std::uintptr_t>(list) ^ list_mark);
-}
-
-void fill_mdl(MDL &mdl, void *bytes, std::uint32_t count) {
-    mdl = {};
-    mdl.Size = sizeof mdl;
-    mdl.MdlFlags = MDL_SOURCE_IS_NONPAGED_POOL;
-    mdl.MappedSystemVa = mdl.StartVa = bytes;
-    mdl.ByteCount = count;
-}
+constexpr std::size_t lists_kept = std::size_t(1) << 19;
 
 } // namespace
 
-BufferList::BufferList(Kind kind) : NET_BUFFER_LIST{}, kind_(kind) {
-    NdisReserved[0] = mark_of(this);
-}
+BufferList::BufferList(Kind kind)
+    : NET_BUFFER_LIST{}, kind_(kind), owned_(kind != Kind::indicated) {}
 
 BufferList::~BufferList() {
-    NdisReserved[0] = nullptr;
-    for (NET_BUFFER *b = FirstNetBuffer; b; b = b->Next)
+    for (const auto &b : buffers_)
         drop_front(*b);
     if (memory_ && shares_) memory_->unshare();
     std::free(Context);
@@ -44,12 +29,15 @@ BufferList::~BufferList() {
 }
 
 BufferList *BufferList::of(NET_BUFFER_LIST *list) {
-    return list && list->NdisReserved[0] == mark_of(list) ? static_cast<BufferList *>(list)
-                                                          : nullptr;
+    return slots().find(list) == Slots::Found::live ? static_cast<BufferList *>(list) : nullptr;
 }
 const BufferList *BufferList::of(const NET_BUFFER_LIST *list) {
-    return list && list->NdisReserved[0] == mark_of(list) ? static_cast<const BufferList *>(list)
-                                                          : nullptr;
+    return slots().find(list) == Slots::Found::live ? static_cast<const BufferList *>(list)
+                                                    : nullptr;
+}
+Slots &BufferList::slots() {
+    static auto *const all = new Slots(sizeof(BufferList), lists_kept); // outlives threads
+    return *all;
 }
 
 BufferList *BufferList::indicated(std::span<std::byte> bytes, std::uint32_t offset,
@@ -64,6 +52,9 @@ BufferList *BufferList::indicated(std::span<std::byte> bytes, std::uint32_t offs
 }
 
 BufferList *BufferList::clone(BufferList &original, bool deep) {
+    std::size_t count = 0;
+    for (const NET_BUFFER *b = original.FirstNetBuffer; b; b = b->Next)
+        if (++count > buffers_max) return nullptr;
     auto *list = new BufferList(Kind::clone);
     list->origin_ = original.origin_;
     if (!deep && original.keep_memory()) {
@@ -75,10 +66,12 @@ BufferList *BufferList::clone(BufferList &original, bool deep) {
     try {
         for (const NET_BUFFER *from = original.FirstNetBuffer; from; from = from->Next) {
             NET_BUFFER *to = list->append();
-            if (list->parent_)
+            if (list->parent_) {
                 list->share_pieces(*from, *to);
-            else
-                list->copy_data(*from, *to);
+                continue;
+            }
+            list->copy_data(*from, *to);
+            (deep ? copied_bytes().deep_clone : copied_bytes().clone) += to->DataLength;
         }
     } catch (...) {
         list->release();
@@ -103,39 +96,42 @@ void BufferList::add_buffer_with_data(std::uint32_t bytes) {
     set_up(*append(), own_piece(data.get(), bytes), 0, 0);
 }
 
-NET_BUFFER *BufferList::append() {
-    auto *made = buffers_.emplace_back(std::make_unique<NET_BUFFER>()).get();
+Buffer *BufferList::append() {
+    auto *made = buffers_.emplace_back(std::make_unique<Buffer>()).get();
     made->NdisPoolHandle = NdisPoolHandle;
     NET_BUFFER **last = &FirstNetBuffer;
     while (*last)
         last = &(*last)->Next;
-    return *last = made;
+    *last = made;
+    return made;
 }
 
 MDL *BufferList::own_piece(void *bytes, std::uint32_t count) {
-    MDL *piece = pieces_.emplace_back(std::make_unique<MDL>()).get();
-    fill_mdl(*piece, bytes, count);
-    return piece;
+    return pieces_.emplace_back(std::make_unique<Piece>(Piece::Kind::list, bytes, count)).get();
 }
 
 void BufferList::share_pieces(const NET_BUFFER &from, NET_BUFFER &to) {
-    MDL *first = nullptr, **next = &first;
-    std::uint32_t left = from.DataLength, skip = from.CurrentMdlOffset;
-    for (const MDL *m = from.CurrentMdl; m && left > 0; m = m->Next) {
-        const std::uint32_t count = std::min(left, m->ByteCount - std::min(skip, m->ByteCount));
-        *next = own_piece(static_cast<std::byte *>(m->MappedSystemVa) + skip, count);
-        next = &(*next)->Next;
-        left -= count;
-        skip = 0;
-    }
-    set_up(to, first, 0, from.DataLength - left);
+    struct Chain {
+        BufferList &list;
+        MDL *first, *last;
+    } chain{*this, nullptr, nullptr};
+    const std::size_t there =
+        walk(from, 0, from.DataLength, &chain, [](void *context, std::span<std::byte> piece) {
+            auto &c = *static_cast<Chain *>(context);
+            MDL *next = c.list.own_piece(piece.data(), static_cast<std::uint32_t>(piece.size()));
+            (c.last ? c.last->Next : c.first) = next;
+            c.last = next;
+        });
+    set_up(to, chain.first, 0, static_cast<std::uint32_t>(there));
 }
 
 void BufferList::copy_data(const NET_BUFFER &from, NET_BUFFER &to) {
-    const std::uint32_t length = from.DataLength;
+    // Not as much as its length claims, but as there is.
+    const auto length = static_cast<std::uint32_t>(
+        walk(from, 0, from.DataLength, nullptr, [](void *, std::span<std::byte>) {}));
     auto &data = copies_.emplace_back(std::make_unique<std::byte[]>(length));
-    const auto got = static_cast<std::uint32_t>(read(from, 0, {data.get(), length}));
-    set_up(to, own_piece(data.get(), got), 0, got);
+    read(from, 0, {data.get(), length});
+    set_up(to, own_piece(data.get(), length), 0, length);
 }
 
 // Only an indicated list's bytes lie in a frame; those of the others stay as long as the list.
@@ -146,162 +142,65 @@ bool BufferList::keep_memory() {
     return true;
 }
 
-void BufferList::reference() {
+void BufferList::reference(const void *place) {
     references_.fetch_add(1, std::memory_order_relaxed);
+    of_callouts_.fetch_add(1, std::memory_order_relaxed);
+    referenced_at_.store(place, std::memory_order_relaxed);
     if (!keep_memory()) move_out_of_frame();
+}
+
+bool BufferList::dereference(const void *place) {
+    std::uint32_t there = of_callouts_.load(std::memory_order_relaxed);
+    do {
+        if (there == 0) return false;
+    } while (!of_callouts_.compare_exchange_weak(there, there - 1, std::memory_order_relaxed));
+    release(place);
+    return true;
+}
+
+BufferList::Ended BufferList::end(const void *place) {
+    if (injected_.load(std::memory_order_acquire)) return Ended::injected;
+    if (!owned_.exchange(false, std::memory_order_relaxed)) return Ended::before;
+    slots().note_end(this, place);
+    release(place);
+    return Ended::yes;
 }
 
 void BufferList::move_out_of_frame() {
     MDL &piece = *pieces_.front();
     auto copy = std::make_unique<std::byte[]>(piece.ByteCount);
     std::memcpy(copy.get(), piece.MappedSystemVa, piece.ByteCount);
+    copied_bytes().reference += piece.ByteCount;
     piece.MappedSystemVa = piece.StartVa = copy.get();
     copies_.push_back(std::move(copy));
 }
 
-void BufferList::release() {
-    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+void BufferList::release(const void *place) {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    if (place) slots().note_end(this, place);
+    delete this;
 }
 
-// ---- buffers ----
+// ---- what callouts left ----
 
-namespace {
-
-// Pieces that a retreat allocated together with their bytes.
-constexpr CSHORT front_flag = MDL_NETWORK_HEADER;
-
-bool is_front(const MDL &mdl) {
-    return (mdl.MdlFlags & front_flag) != 0;
-}
-
-MDL *make_front(std::uint32_t count) {
-    void *block = std::calloc(1, sizeof(MDL) + count);
-    if (!block) return nullptr;
-    auto *mdl = new (block) MDL{};
-    fill_mdl(*mdl, static_cast<std::byte *>(block) + sizeof(MDL), count);
-    mdl->MdlFlags |= front_flag;
-    return mdl;
-}
-
-void locate(NET_BUFFER &buffer) {
-    MDL *at = buffer.MdlChain;
-    std::uint32_t offset = buffer.DataOffset;
-    while (at && offset >= at->ByteCount && at->Next) {
-        offset -= at->ByteCount;
-        at = at->Next;
+std::vector<BufferList::Left> BufferList::left() {
+    std::vector<Left> out;
+    for (void *at : slots().live()) {
+        auto *list = static_cast<BufferList *>(at);
+        const Left one{list, list->made_at_.load(std::memory_order_relaxed),
+                       list->referenced_at_.load(std::memory_order_relaxed),
+                       list->of_callouts_.load(std::memory_order_relaxed),
+                       list->owned_.load(std::memory_order_relaxed)};
+        if (one.owned || one.references > 0) out.push_back(one);
     }
-    buffer.CurrentMdl = at;
-    buffer.CurrentMdlOffset = offset;
+    return out;
 }
 
-template <typename Each>
-std::size_t walk(const NET_BUFFER &buffer, std::size_t from, std::size_t count, Each &&each) {
-    if (from >= buffer.DataLength) return 0;
-    count = std::min<std::size_t>(count, buffer.DataLength - from);
-    std::size_t skip = buffer.CurrentMdlOffset + from, done = 0;
-    for (const MDL *m = buffer.CurrentMdl; m && done < count; m = m->Next) {
-        if (skip >= m->ByteCount) {
-            skip -= m->ByteCount;
-            continue;
-        }
-        const std::size_t here = std::min<std::size_t>(m->ByteCount - skip, count - done);
-        each(static_cast<std::byte *>(m->MappedSystemVa) + skip, done, here);
-        done += here;
-        skip = 0;
+void BufferList::take_back() {
+    while (dereference(nullptr)) {
     }
-    return done;
-}
-
-} // namespace
-
-void set_up(NET_BUFFER &buffer, MDL *chain, std::uint32_t offset, std::uint32_t length) {
-    buffer.MdlChain = chain;
-    buffer.DataOffset = offset;
-    buffer.stDataLength = length;
-    buffer.NdisReserved[0] = chain; // where retreats began
-    locate(buffer);
-}
-
-NDIS_STATUS retreat(NET_BUFFER &buffer, std::uint32_t delta, std::uint32_t back_fill,
-                    NET_BUFFER_ALLOCATE_MDL_HANDLER allocate) {
-    if (delta > UINT32_MAX - buffer.DataLength) return NDIS_STATUS_FAILURE;
-    if (delta > buffer.DataOffset) {
-        const std::uint32_t missing = delta - buffer.DataOffset;
-        if (back_fill > UINT16_MAX || missing > UINT16_MAX) return NDIS_STATUS_FAILURE;
-        ULONG size = missing + back_fill;
-        MDL *front = allocate ? allocate(&size) : make_front(size);
-        if (!front) return NDIS_STATUS_RESOURCES;
-        front->Next = buffer.MdlChain;
-        buffer.MdlChain = front;
-        buffer.DataOffset += front->ByteCount;
-    }
-    buffer.DataOffset -= delta;
-    buffer.DataLength += delta;
-    locate(buffer);
-    return NDIS_STATUS_SUCCESS;
-}
-
-void advance(NET_BUFFER &buffer, std::uint32_t delta, bool free_pieces,
-             NET_BUFFER_FREE_MDL_HANDLER free_piece) {
-    delta = std::min(delta, buffer.DataLength);
-    buffer.DataOffset += delta;
-    buffer.DataLength -= delta;
-    while (free_pieces && buffer.MdlChain && buffer.MdlChain != buffer.NdisReserved[0] &&
-           buffer.DataOffset >= buffer.MdlChain->ByteCount) {
-        MDL *front = buffer.MdlChain;
-        if (!free_piece && !is_front(*front)) break;
-        buffer.MdlChain = front->Next;
-        buffer.DataOffset -= front->ByteCount;
-        if (is_front(*front))
-            std::free(front);
-        else
-            free_piece(front);
-    }
-    locate(buffer);
-}
-
-void *contiguous(NET_BUFFER &buffer, std::uint32_t bytes, void *storage, std::uint32_t multiple,
-                 std::uint32_t offset) {
-    if (bytes == 0 || bytes > buffer.DataLength || !buffer.CurrentMdl) return nullptr;
-    const MDL &m = *buffer.CurrentMdl;
-    auto *at = static_cast<std::byte *>(m.MappedSystemVa) + buffer.CurrentMdlOffset;
-    const bool whole =
-        buffer.CurrentMdlOffset <= m.ByteCount && m.ByteCount - buffer.CurrentMdlOffset >= bytes;
-    const bool aligned =
-        multiple <= 1 || (reinterpret_cast<std::uintptr_t>(at) - offset) % multiple == 0;
-    if (whole && aligned) return at;
-    if (!storage) return nullptr;
-    return read(buffer, 0, {static_cast<std::byte *>(storage), bytes}) == bytes ? storage : nullptr;
-}
-
-std::size_t read(const NET_BUFFER &buffer, std::size_t from, std::span<std::byte> to) {
-    return walk(buffer, from, to.size(), [&](std::byte *piece, std::size_t at, std::size_t n) {
-        std::memcpy(to.data() + at, piece, n);
-    });
-}
-
-std::size_t write(NET_BUFFER &buffer, std::size_t to, std::span<const std::byte> from) {
-    return walk(buffer, to, from.size(), [&](std::byte *piece, std::size_t at, std::size_t n) {
-        std::memmove(piece, from.data() + at, n);
-    });
-}
-
-void drop_front(NET_BUFFER &buffer) {
-    while (buffer.MdlChain && is_front(*buffer.MdlChain)) {
-        MDL *front = buffer.MdlChain;
-        buffer.MdlChain = front->Next;
-        std::free(front);
-    }
-}
-
-MDL *make_mdl(void *bytes, std::uint32_t count) {
-    auto *mdl = static_cast<MDL *>(std::malloc(sizeof(MDL)));
-    if (mdl) fill_mdl(*mdl, bytes, count);
-    return mdl;
-}
-
-void free_mdl(MDL *mdl) {
-    std::free(mdl);
+    end_injection();
+    (void)end(nullptr);
 }
 
 } // namespace sluice::runtime

@@ -8,7 +8,8 @@
 //
 // Buffers and their pieces may be changed by whoever has the list, as in a driver: nothing here
 // relies on them but the list itself, which frees what it made and the pieces that a retreat put in
-// front.
+// front. Who may free a list and how often it was referenced is counted apart from what the engine
+// needs, so that a callout that frees twice, or what it never had, changes nothing.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <vector>
 
+#include "runtime/net_buffer_data.h"
 #include "runtime/net_buffer_memory.h"
 #include "shared/port.h"
 #include "sluice/fwp.h"
@@ -40,16 +42,21 @@ struct PacketOrigin {
 class BufferList final : public NET_BUFFER_LIST {
 public:
     enum class Kind { indicated, clone, pooled };
+    enum class Ended { yes, before, injected }; // injected: it is the engine's just now
 
-    // Null for a list that none of the functions here made.
+    // Null for a list that none of the functions here made, or that has ended.
     static BufferList *of(NET_BUFFER_LIST *list);
     static const BufferList *of(const NET_BUFFER_LIST *list);
+    static Slots &slots();
+    static void *operator new(std::size_t) { return slots().take(); }
+    static void operator delete(void *at) { slots().give(at); }
 
     // One piece of `bytes`, of which the data begins at `offset` and has `length` bytes.
     static BufferList *indicated(std::span<std::byte> bytes, std::uint32_t offset,
                                  std::uint32_t length, std::shared_ptr<PacketMemory> memory,
                                  std::shared_ptr<const PacketOrigin> origin);
-    // Of the data of every buffer, from its current start. `deep`: over a copy.
+    // Of the data of every buffer, from its current start. `deep`: over a copy. Null: the original
+    // has no end.
     static BufferList *clone(BufferList &original, bool deep);
     static BufferList *pooled(std::shared_ptr<BufferPool> pool);
 
@@ -57,9 +64,27 @@ public:
     void add_buffer(MDL *chain, std::uint32_t offset, std::uint32_t length);
     void add_buffer_with_data(std::uint32_t bytes); // over zeroed memory of the list
 
-    // The list and its bytes stay until release(). May move the bytes out of their frame.
-    void reference();
-    void release();
+    // For the engine: the list stays until as many release(). `place`: in whose code it ends.
+    void release(const void *place = nullptr);
+    // For callouts. A reference keeps the bytes as well, which it may move out of their frame.
+    void reference(const void *place = nullptr);
+    bool dereference(const void *place); // false: there is no reference left
+    // By the callout that has a clone or pooled list.
+    Ended end(const void *place);
+    void made_at(const void *place) { made_at_.store(place, std::memory_order_relaxed); }
+    // Given to the engine to inject: false, and nothing to undo, while it has it already.
+    bool begin_injection() { return !injected_.exchange(true, std::memory_order_acq_rel); }
+    void end_injection() { injected_.store(false, std::memory_order_release); }
+
+    // What callouts did not give back.
+    struct Left {
+        BufferList *list;
+        const void *made_at, *referenced_at;
+        std::uint32_t references; // besides the list itself, if it has to be freed
+        bool owned;
+    };
+    static std::vector<Left> left();
+    void take_back(); // for the callout: the list, and all its references
 
     [[nodiscard]] Kind kind() const { return kind_; }
     [[nodiscard]] const PacketOrigin *origin() const { return origin_.get(); }
@@ -67,7 +92,7 @@ public:
 private:
     explicit BufferList(Kind kind);
     ~BufferList();
-    NET_BUFFER *append();
+    Buffer *append();
     MDL *own_piece(void *bytes, std::uint32_t count);
     void share_pieces(const NET_BUFFER &from, NET_BUFFER &to);
     void copy_data(const NET_BUFFER &from, NET_BUFFER &to);
@@ -76,33 +101,18 @@ private:
 
     const Kind kind_;
     std::atomic<std::uint32_t> references_{1};
+    std::atomic<std::uint32_t> of_callouts_{0}; // of references_, what dereference() takes back
+    std::atomic<bool> owned_{false};            // of references_, one that end() takes back
+    std::atomic<bool> injected_{false};
+    std::atomic<const void *> made_at_{nullptr}, referenced_at_{nullptr};
     BufferList *parent_ = nullptr;
     std::shared_ptr<const PacketOrigin> origin_;
     std::shared_ptr<PacketMemory> memory_;
     std::atomic<bool> shares_{false}; // memory_
     std::shared_ptr<BufferPool> pool_;
-    std::vector<std::unique_ptr<NET_BUFFER>> buffers_;
-    std::vector<std::unique_ptr<MDL>> pieces_;
+    std::vector<std::unique_ptr<Buffer>> buffers_;
+    std::vector<std::unique_ptr<Piece>> pieces_;
     std::vector<std::unique_ptr<std::byte[]>> copies_;
 };
-
-// ---- what may be done with any NET_BUFFER ----
-
-// A buffer that is complete: data from `offset` of the chain on.
-void set_up(NET_BUFFER &buffer, MDL *chain, std::uint32_t offset, std::uint32_t length);
-NDIS_STATUS retreat(NET_BUFFER &buffer, std::uint32_t delta, std::uint32_t back_fill,
-                    NET_BUFFER_ALLOCATE_MDL_HANDLER allocate);
-void advance(NET_BUFFER &buffer, std::uint32_t delta, bool free_pieces,
-             NET_BUFFER_FREE_MDL_HANDLER free_piece);
-void *contiguous(NET_BUFFER &buffer, std::uint32_t bytes, void *storage, std::uint32_t multiple,
-                 std::uint32_t offset);
-// Copies between the data of buffers and memory; the number of bytes that were there.
-std::size_t read(const NET_BUFFER &buffer, std::size_t from, std::span<std::byte> to);
-std::size_t write(NET_BUFFER &buffer, std::size_t to, std::span<const std::byte> from);
-// Frees the pieces that retreats put in front and that are still there.
-void drop_front(NET_BUFFER &buffer);
-
-MDL *make_mdl(void *bytes, std::uint32_t count); // null: out of memory
-void free_mdl(MDL *mdl);
 
 } // namespace sluice::runtime

@@ -52,6 +52,7 @@ xsk::Frame PacketMemory::take() {
     const auto bytes = frame_.bytes();
     if (!spare_.set_bounds(frame_.offset(), static_cast<std::uint32_t>(bytes.size()))) return {};
     std::memcpy(spare_.bytes().data(), bytes.data(), bytes.size());
+    copied_bytes().answer += bytes.size();
     return std::move(spare_);
 }
 

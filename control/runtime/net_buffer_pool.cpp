@@ -8,16 +8,6 @@
 
 namespace sluice::runtime {
 
-namespace {
-
-// A buffer that came without a list.
-struct LoneBuffer : NET_BUFFER {
-    MDL own{};
-    std::unique_ptr<std::byte[]> data;
-};
-
-} // namespace
-
 NDIS_HANDLE BufferPools::add(const BufferPool &pool) {
     auto made = std::make_shared<BufferPool>(pool);
     Lock lock(mutex_);
@@ -68,30 +58,33 @@ BufferList *make_list(std::shared_ptr<BufferPool> pool, std::uint16_t context,
 
 NET_BUFFER *make_buffer(const BufferPool &pool, NDIS_HANDLE handle, MDL *chain,
                         std::uint32_t offset, std::uint32_t length) {
-    auto made = std::make_unique<LoneBuffer>();
+    auto made = std::make_unique<Buffer>();
+    made->alone = true;
     made->NdisPoolHandle = handle;
     if (!chain && pool.data_bytes > 0) {
         made->data = std::make_unique<std::byte[]>(pool.data_bytes);
-        made->own.Size = sizeof(MDL);
-        made->own.MdlFlags = MDL_SOURCE_IS_NONPAGED_POOL;
-        made->own.MappedSystemVa = made->own.StartVa = made->data.get();
-        made->own.ByteCount = pool.data_bytes;
-        chain = &made->own;
+        made->own = std::make_unique<Piece>(Piece::Kind::list, made->data.get(), pool.data_bytes);
+        chain = made->own.get();
     }
     set_up(*made, chain, offset, length);
     return made.release();
 }
 
-void free_buffer(NET_BUFFER *buffer) {
-    if (!buffer) return;
-    drop_front(*buffer);
-    delete static_cast<LoneBuffer *>(buffer);
+bool free_buffer(NET_BUFFER *buffer) {
+    if (Buffer::slots().find(buffer) != Slots::Found::live) return false;
+    auto *made = static_cast<Buffer *>(buffer);
+    if (!made->alone) return false;
+    drop_front(*made);
+    delete made;
+    return true;
 }
 
 bool chain_holds(const MDL *chain, std::size_t offset, std::size_t length) {
     std::size_t bytes = 0;
-    for (; chain; chain = chain->Next)
+    for (std::size_t pieces = 0; chain; chain = chain->Next) {
+        if (++pieces > pieces_max) return false;
         bytes += chain->ByteCount;
+    }
     return offset <= bytes && length <= bytes - offset;
 }
 

@@ -107,6 +107,11 @@ void list_rows() {
                 FwpsFreeCloneNetBufferList0(clone, 0);
             call(of_clones ? clone : list);
             EXPECT_EQ(foreign_lists(), before + 3);
+            const auto twice = fwp::engine().counters().freed_twice.load();
+            call(of_clones ? clone : list);
+            EXPECT_EQ(fwp::engine().counters().freed_twice, twice + 1);
+            EXPECT_EQ(FwpsAllocateCloneNetBufferList0(list, nullptr, nullptr, 0, &clone),
+                      STATUS_INVALID_PARAMETER); // it is gone
             return STATUS_SUCCESS;
         });
     };
@@ -129,6 +134,11 @@ void list_rows() {
             FwpsReferenceNetBufferList0(&foreign, 0);
             FwpsDereferenceNetBufferList0(&foreign, 0);
             EXPECT_EQ(foreign_lists(), before + 2);
+            list = p.list(8);
+            const auto twice = fwp::engine().counters().freed_twice.load();
+            FwpsDereferenceNetBufferList0(list, 0); // it was not referenced
+            EXPECT_EQ(fwp::engine().counters().freed_twice, twice + 1);
+            FwpsFreeNetBufferList0(list);
             return STATUS_SUCCESS;
         });
     }
@@ -172,6 +182,17 @@ NTSTATUS making_buffers() {
     NdisFreeNetBuffer(over);
     NdisFreeNetBuffer(own);
     NdisFreeNetBuffer(nullptr);
+    const auto &counters = fwp::engine().counters();
+    const auto freed = counters.freed_twice.load(), used = counters.used_after_free.load();
+    NdisFreeNetBuffer(own);
+    EXPECT_EQ(counters.freed_twice, freed + 1);
+    EXPECT_EQ(NdisGetDataBuffer(own, 4, nullptr, 1, 0), nullptr);
+    EXPECT_EQ(NdisRetreatNetBufferDataStart(own, 4, 0, nullptr), NDIS_STATUS_FAILURE);
+    NdisAdvanceNetBufferDataStart(own, 4, 1, nullptr);
+    EXPECT_EQ(counters.used_after_free, used + 3);
+    NET_BUFFER foreign{};
+    EXPECT_EQ(NdisGetDataBuffer(&foreign, 4, nullptr, 1, 0), nullptr);
+    EXPECT_EQ(counters.used_after_free, used + 3);
     return STATUS_SUCCESS;
 }
 
@@ -198,6 +219,9 @@ NTSTATUS making_pieces() {
         EXPECT_EQ(mdl->ByteCount, 8u);
         EXPECT_EQ(mdl->Next, nullptr);
         NdisFreeMdl(mdl);
+        const auto twice = fwp::engine().counters().freed_twice.load();
+        NdisFreeMdl(mdl);
+        EXPECT_EQ(fwp::engine().counters().freed_twice, twice + 1);
     }
     EXPECT_EQ(NdisAllocateMdl(nullptr, nullptr, 8), nullptr);
     EXPECT_EQ(IoAllocateMdl(nullptr, 8, 0, 0, nullptr), nullptr);
@@ -244,6 +268,9 @@ NTSTATUS retreating_one_of_two() {
     const auto release = [](PMDL mdl) {
         ++freed;
         NdisFreeMdl(mdl);
+        const auto twice = fwp::engine().counters().freed_twice.load();
+        NdisFreeMdl(mdl);
+        EXPECT_EQ(fwp::engine().counters().freed_twice, twice + 1);
     };
     const NTSTATUS status = NdisRetreatNetBufferListDataStart(list, 12, 0, +allocate, +release);
     EXPECT_EQ(status, NDIS_STATUS_RESOURCES);

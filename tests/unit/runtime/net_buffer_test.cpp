@@ -342,3 +342,57 @@ TEST(NetBufferPool, AChainHoldsWhatItsPiecesHave) {
     EXPECT_TRUE(chain_holds(nullptr, 0, 0));
     EXPECT_FALSE(chain_holds(nullptr, 0, 1));
 }
+
+TEST(NetBuffer, APieceIsFreedOnce) {
+    std::array<std::byte, 8> bytes{};
+    MDL *mdl = make_mdl(bytes.data(), 8);
+    EXPECT_TRUE(free_mdl(mdl));
+    EXPECT_FALSE(free_mdl(mdl));
+    MDL foreign{};
+    EXPECT_FALSE(free_mdl(&foreign));
+    Made made;
+    BufferList *list = made.indicate();
+    EXPECT_FALSE(free_mdl(list->FirstNetBuffer->MdlChain)); // the list's own
+    list->release();
+}
+
+TEST(NetBuffer, OneWithoutAListIsFreedOnce) {
+    const BufferPool pool{false, false, 0, 16};
+    NET_BUFFER *alone = make_buffer(pool, nullptr, nullptr, 0, 16);
+    ASSERT_EQ(retreat(*alone, 8, 0, nullptr), NDIS_STATUS_SUCCESS); // goes with it
+    EXPECT_TRUE(free_buffer(alone));
+    EXPECT_FALSE(free_buffer(alone));
+    Made made;
+    BufferList *list = made.indicate();
+    EXPECT_FALSE(free_buffer(list->FirstNetBuffer));
+    list->release();
+}
+
+TEST(NetBuffer, AFrontThatIsTooSmallIsRefused) {
+    Chain chain{10};
+    NET_BUFFER b{};
+    set_up(b, chain.pieces.data(), 0, 10);
+    static MDL small;
+    small.ByteCount = 3;
+    EXPECT_EQ(retreat(
+                  b, 4, 0, +[](PULONG) -> PMDL { return &small; }),
+              NDIS_STATUS_RESOURCES);
+    EXPECT_EQ(b.DataLength, 10u);
+    EXPECT_EQ(b.MdlChain, chain.pieces.data());
+}
+
+TEST(NetBufferList, APacketThatIsShownAndAnsweredIsNeverCopied) {
+    Made made;
+    const auto &copied = copied_bytes();
+    const std::uint64_t before = copied.clone + copied.reference + copied.answer;
+    BufferList *list = made.indicate();
+    const void *const shown = list->FirstNetBuffer->MdlChain->MappedSystemVa;
+    BufferList *clone = BufferList::clone(*list, false);
+    EXPECT_EQ(clone->FirstNetBuffer->MdlChain->MappedSystemVa,
+              static_cast<const std::byte *>(shown) + 20);
+    clone->release();
+    list->release();
+    xsk::Frame answer = std::move(made.frame);
+    EXPECT_EQ(answer.bytes().data() + sizeof(dp_upcall), shown); // the frame that came up
+    EXPECT_EQ(copied.clone + copied.reference + copied.answer, before);
+}
