@@ -9,7 +9,7 @@ import re
 
 HERE = pathlib.Path(__file__).resolve().parent
 HEADERS = ("fwps_functions.h", "fwps_flow.h", "fwps_buffers.h",
-           "fwps_inject_functions.h", "ndis_functions.h", "fwpm_functions.h",
+           "fwps_packet_functions.h", "fwps_buffer_contexts.h", "fwps_inject_functions.h", "ndis_functions.h", "fwpm_functions.h",
            "fwpm_provider.h", "fwpm_sublayer.h", "fwpm_callout.h", "fwpm_filter.h", "fwpm_layer.h", "fwpm_subscribe.h",
            "fwpm_net_event_functions.h", "object_functions.h", "sluice_driver.h", "sluice_hold.h",
            "fwps_redirect_functions.h", "sluice_redirect.h", "wsa_functions.h")

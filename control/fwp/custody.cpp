@@ -9,6 +9,7 @@
 #include "fwp/instance.h"
 #include "runtime/log.h"
 #include "runtime/net_buffer.h"
+#include "runtime/net_buffer_tags.h"
 
 namespace sluice::fwp {
 
@@ -88,6 +89,8 @@ void report_injected(const void *list, const char *function, const void *place) 
 void end_lists_of(const DRIVER_OBJECT &driver) {
     const void *module = module_of(reinterpret_cast<const void *>(driver.DriverInit));
     if (!module || module == program()) return;
+    runtime::buffer_tags().forget(
+        [module](const void *function) { return module_of(function) == module; });
     std::size_t found = 0;
     for (const BufferList::Left &left : BufferList::left()) {
         const bool made = left.owned && module_of(left.made_at) == module;

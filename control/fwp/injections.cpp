@@ -7,15 +7,19 @@ using namespace sluice;
 namespace {
 
 NTSTATUS inject(const runtime::Injection &injection) {
+    auto &slots = runtime::BufferList::slots();
+    if (slots.find(injection.lists) == runtime::Slots::Found::gone)
+        fwp::report(slots, injection.lists, "FwpsInject", injection.place, false);
     return fwp::guarded([&] { return fwp::engine().injections().inject(injection); });
 }
 
 NTSTATUS send(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
               const FWPS_TRANSPORT_SEND_PARAMS1 *args, ADDRESS_FAMILY family,
               COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
-              HANDLE done_context) {
+              HANDLE done_context, const void *place) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
     runtime::Injection in;
+    in.place = place;
     in.handle = handle;
     in.needs = FWPS_INJECTION_TYPE_TRANSPORT;
     in.context = context;
@@ -48,6 +52,7 @@ NTSTATUS FwpsInjectTransportReceiveAsync0(HANDLE handle, HANDLE context, PVOID r
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
     if (reserved) return STATUS_INVALID_PARAMETER;
     runtime::Injection in;
+    in.place = SLUICE_CALLER();
     in.handle = handle;
     in.needs = FWPS_INJECTION_TYPE_TRANSPORT;
     in.context = context;
@@ -67,6 +72,7 @@ NTSTATUS FwpsInjectNetworkReceiveAsync0(HANDLE handle, HANDLE context, UINT32 fl
                                         HANDLE done_context) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
     runtime::Injection in;
+    in.place = SLUICE_CALLER();
     in.handle = handle;
     in.needs = FWPS_INJECTION_TYPE_NETWORK;
     in.context = context;
@@ -91,7 +97,7 @@ NTSTATUS FwpsInjectTransportSendAsync0(HANDLE handle, HANDLE context, UINT64 end
         newer.controlDataLength = args->controlDataLength;
     }
     return send(handle, context, endpoint, flags, args ? &newer : nullptr, family, compartment,
-                lists, done, done_context);
+                lists, done, done_context, SLUICE_CALLER());
 }
 
 NTSTATUS FwpsInjectTransportSendAsync1(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
@@ -99,7 +105,7 @@ NTSTATUS FwpsInjectTransportSendAsync1(HANDLE handle, HANDLE context, UINT64 end
                                        COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists,
                                        FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
     return send(handle, context, endpoint, flags, args, family, compartment, lists, done,
-                done_context);
+                done_context, SLUICE_CALLER());
 }
 
 NTSTATUS FwpsInjectNetworkSendAsync0(HANDLE handle, HANDLE context, UINT32 flags,
@@ -107,6 +113,7 @@ NTSTATUS FwpsInjectNetworkSendAsync0(HANDLE handle, HANDLE context, UINT32 flags
                                      FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
     if (flags & ~FWPS_SEND_INJECT_PRESERVE_IPID) return STATUS_FWP_INVALID_FLAGS;
     runtime::Injection in;
+    in.place = SLUICE_CALLER();
     in.handle = handle;
     in.needs = FWPS_INJECTION_TYPE_NETWORK;
     in.context = context;

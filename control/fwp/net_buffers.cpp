@@ -3,6 +3,7 @@
 #include "fwp/instance.h"
 #include "runtime/net_buffer.h"
 #include "runtime/net_buffer_pool.h"
+#include "runtime/net_buffer_tags.h"
 
 using namespace sluice;
 using runtime::BufferList;
@@ -70,7 +71,7 @@ bool usable(NET_BUFFER_LIST *list, const char *function, const void *place) {
 #define USABLE(object) usable(object, __func__, SLUICE_CALLER())
 
 void free_piece(MDL *mdl, const char *function, const void *place) {
-    if (mdl && !runtime::free_mdl(mdl))
+    if (mdl && !runtime::free_mdl(mdl, place))
         fwp::report(runtime::Piece::slots(), mdl, function, place, true);
 }
 
@@ -93,6 +94,7 @@ NTSTATUS clone(NET_BUFFER_LIST *original, NDIS_HANDLE lists, NDIS_HANDLE buffers
         BufferList *made = BufferList::clone(*from, deep);
         if (!made) return STATUS_INVALID_PARAMETER;
         made->made_at(place);
+        runtime::buffer_tags().cloned(from, made);
         *out = made;
         return STATUS_SUCCESS;
     });
@@ -224,7 +226,7 @@ PNET_BUFFER NdisAllocateNetBuffer(NDIS_HANDLE handle, PMDL chain, ULONG offset, 
 }
 
 VOID NdisFreeNetBuffer(PNET_BUFFER buffer) {
-    if (buffer && !runtime::free_buffer(buffer))
+    if (buffer && !runtime::free_buffer(buffer, SLUICE_CALLER()))
         fwp::report(runtime::Buffer::slots(), buffer, __func__, SLUICE_CALLER(), true);
 }
 

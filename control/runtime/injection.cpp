@@ -7,6 +7,7 @@
 #include "runtime/holds.h"
 #include "runtime/injection_control.h"
 #include "runtime/injection_packet.h"
+#include "runtime/net_buffer_tags.h"
 
 namespace sluice::runtime {
 
@@ -292,6 +293,9 @@ void Injections::complete(const Injection &in, Taken taken, NTSTATUS status) {
     taken.reset(); // from here on it is the callout's
     list->Next = nullptr;
     list->Status = status;
+    buffer_tags().tell(list, in.kind == DP_INJECT_RECEIVE
+                                 ? FWPS_NET_BUFFER_LIST_NDIS_RECV_COMPLETE
+                                 : FWPS_NET_BUFFER_LIST_NDIS_SEND_COMPLETE);
     completing.push_back(injection_number(in.handle));
     try {
         in.done(in.done_context, list, 0);

@@ -33,6 +33,7 @@ struct Injection {
     NET_BUFFER_LIST *lists = nullptr;
     FWPS_INJECT_COMPLETE0 done = nullptr;
     HANDLE done_context = nullptr;
+    const void *place = nullptr; // in whose code
 };
 
 class Injections {
@@ -60,7 +61,7 @@ private:
         void operator()(BufferList *list) const { list->end_injection(); }
     };
     using Taken = std::unique_ptr<BufferList, EndInjection>; // for as long as it is the engine's
-    struct Parcel { // one list, ready to be sent
+    struct Parcel {                                          // one list, ready to be sent
         Taken list;
         std::vector<xsk::Frame> frames;
     };

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "runtime/counters.h"
+#include "runtime/net_buffer_tags.h"
 
 namespace sluice::runtime {
 
@@ -19,10 +20,13 @@ BufferList::BufferList(Kind kind)
     : NET_BUFFER_LIST{}, kind_(kind), owned_(kind != Kind::indicated) {}
 
 BufferList::~BufferList() {
+    buffer_tags().ended(this);
     for (const auto &b : buffers_)
         drop_front(*b);
     if (memory_ && shares_) memory_->unshare();
     std::free(Context);
+    for (BufferList *part : parts_)
+        part->release();
     if (!parent_) return;
     __atomic_fetch_sub(&parent_->ChildRefCount, 1, __ATOMIC_RELAXED);
     parent_->release();
@@ -66,12 +70,14 @@ BufferList *BufferList::clone(BufferList &original, bool deep) {
     try {
         for (const NET_BUFFER *from = original.FirstNetBuffer; from; from = from->Next) {
             NET_BUFFER *to = list->append();
-            if (list->parent_) {
-                list->share_pieces(*from, *to);
-                continue;
-            }
-            list->copy_data(*from, *to);
-            (deep ? copied_bytes().deep_clone : copied_bytes().clone) += to->DataLength;
+            MDL *last = nullptr;
+            MDL *chain = list->parent_ ? list->share_pieces(*from, 0, from->DataLength, &last)
+                                       : list->copy_of(*from, 0, from->DataLength);
+            std::uint32_t bytes = 0;
+            for (const MDL *m = chain; m; m = m->Next)
+                bytes += m->ByteCount;
+            set_up(*to, chain, 0, bytes);
+            if (!list->parent_) (deep ? copied_bytes().deep_clone : copied_bytes().clone) += bytes;
         }
     } catch (...) {
         list->release();
@@ -110,28 +116,67 @@ MDL *BufferList::own_piece(void *bytes, std::uint32_t count) {
     return pieces_.emplace_back(std::make_unique<Piece>(Piece::Kind::list, bytes, count)).get();
 }
 
-void BufferList::share_pieces(const NET_BUFFER &from, NET_BUFFER &to) {
+// Behind `*last`, if there is one; the first of them.
+MDL *BufferList::share_pieces(const NET_BUFFER &from, std::size_t at, std::size_t bytes,
+                              MDL **last) {
     struct Chain {
         BufferList &list;
-        MDL *first, *last;
-    } chain{*this, nullptr, nullptr};
-    const std::size_t there =
-        walk(from, 0, from.DataLength, &chain, [](void *context, std::span<std::byte> piece) {
-            auto &c = *static_cast<Chain *>(context);
-            MDL *next = c.list.own_piece(piece.data(), static_cast<std::uint32_t>(piece.size()));
-            (c.last ? c.last->Next : c.first) = next;
-            c.last = next;
-        });
-    set_up(to, chain.first, 0, static_cast<std::uint32_t>(there));
+        MDL *first, **last;
+    } chain{*this, nullptr, last};
+    walk(from, at, bytes, &chain, [](void *context, std::span<std::byte> piece) {
+        auto &c = *static_cast<Chain *>(context);
+        MDL *next = c.list.own_piece(piece.data(), static_cast<std::uint32_t>(piece.size()));
+        if (!c.first) c.first = next;
+        if (*c.last) (*c.last)->Next = next;
+        *c.last = next;
+    });
+    return chain.first;
 }
 
-void BufferList::copy_data(const NET_BUFFER &from, NET_BUFFER &to) {
-    // Not as much as its length claims, but as there is.
-    const auto length = static_cast<std::uint32_t>(
-        walk(from, 0, from.DataLength, nullptr, [](void *, std::span<std::byte>) {}));
-    auto &data = copies_.emplace_back(std::make_unique<std::byte[]>(length));
-    read(from, 0, {data.get(), length});
-    set_up(to, own_piece(data.get(), length), 0, length);
+MDL *BufferList::copy_of(const NET_BUFFER &from, std::size_t at, std::size_t bytes) {
+    // Not as much as a length claims, but as there is.
+    const std::size_t there = walk(from, at, bytes, nullptr, [](void *, std::span<std::byte>) {});
+    auto &data = copies_.emplace_back(std::make_unique<std::byte[]>(there));
+    read(from, at, {data.get(), there});
+    return own_piece(data.get(), static_cast<std::uint32_t>(there));
+}
+
+void BufferList::join(const Part &part, MDL **last) {
+    const NET_BUFFER &from = *part.list->FirstNetBuffer;
+    parts_.reserve(parts_.size() + 1);
+    if (part.list->keep_memory()) {
+        part.list->references_.fetch_add(1, std::memory_order_relaxed);
+        parts_.push_back(part.list);
+        share_pieces(from, part.from, part.bytes, last);
+        return;
+    }
+    MDL *copy = copy_of(from, part.from, part.bytes);
+    copied_bytes().clone += part.bytes;
+    (*last)->Next = copy;
+    *last = copy;
+}
+
+BufferList *BufferList::joined(std::span<const std::byte> header, std::uint32_t back_fill,
+                               const std::vector<Part> &parts) {
+    auto *list = new BufferList(Kind::pooled);
+    try {
+        const std::size_t front = back_fill + header.size();
+        auto &data = list->copies_.emplace_back(std::make_unique<std::byte[]>(front));
+        std::copy(header.begin(), header.end(), data.get() + back_fill);
+        MDL *const first = list->own_piece(data.get(), static_cast<std::uint32_t>(front));
+        MDL *last = first;
+        std::size_t bytes = header.size();
+        for (const Part &part : parts) {
+            list->join(part, &last);
+            bytes += part.bytes;
+        }
+        list->origin_ = parts.front().list->origin_;
+        set_up(*list->append(), first, back_fill, static_cast<std::uint32_t>(bytes));
+    } catch (...) {
+        list->release();
+        throw;
+    }
+    return list;
 }
 
 // Only an indicated list's bytes lie in a frame; those of the others stay as long as the list.

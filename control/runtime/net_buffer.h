@@ -59,6 +59,14 @@ public:
     // has no end.
     static BufferList *clone(BufferList &original, bool deep);
     static BufferList *pooled(std::shared_ptr<BufferPool> pool);
+    // A pooled list with one buffer: `back_fill` bytes before its data, a copy of `header`, and of
+    // each part's data the bytes from `from` on, where they are; it keeps the parts' lists.
+    struct Part {
+        BufferList *list;
+        std::size_t from, bytes;
+    };
+    static BufferList *joined(std::span<const std::byte> header, std::uint32_t back_fill,
+                              const std::vector<Part> &parts);
 
     // A buffer over this chain, as the list's only one; nothing of the chain becomes the list's.
     void add_buffer(MDL *chain, std::uint32_t offset, std::uint32_t length);
@@ -94,8 +102,9 @@ private:
     ~BufferList();
     Buffer *append();
     MDL *own_piece(void *bytes, std::uint32_t count);
-    void share_pieces(const NET_BUFFER &from, NET_BUFFER &to);
-    void copy_data(const NET_BUFFER &from, NET_BUFFER &to);
+    MDL *share_pieces(const NET_BUFFER &from, std::size_t at, std::size_t bytes, MDL **last);
+    MDL *copy_of(const NET_BUFFER &from, std::size_t at, std::size_t bytes);
+    void join(const Part &part, MDL **last);
     bool keep_memory();
     void move_out_of_frame();
 
@@ -106,6 +115,7 @@ private:
     std::atomic<bool> injected_{false};
     std::atomic<const void *> made_at_{nullptr}, referenced_at_{nullptr};
     BufferList *parent_ = nullptr;
+    std::vector<BufferList *> parts_; // of a joined list
     std::shared_ptr<const PacketOrigin> origin_;
     std::shared_ptr<PacketMemory> memory_;
     std::atomic<bool> shares_{false}; // memory_

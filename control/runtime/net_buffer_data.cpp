@@ -175,9 +175,10 @@ MDL *make_mdl(void *bytes, std::uint32_t count) try {
     return nullptr;
 }
 
-bool free_mdl(MDL *mdl) {
+bool free_mdl(MDL *mdl, const void *place) {
     Piece *piece = Piece::of(mdl);
     if (!piece || piece->kind != Piece::Kind::caller) return false;
+    Piece::slots().note_end(piece, place);
     delete piece;
     return true;
 }

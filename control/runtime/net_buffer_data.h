@@ -61,6 +61,7 @@ std::size_t walk(const NET_BUFFER &buffer, std::size_t from, std::size_t count, 
 void drop_front(NET_BUFFER &buffer);
 
 MDL *make_mdl(void *bytes, std::uint32_t count); // null: out of memory
-bool free_mdl(MDL *mdl);                         // false: not of make_mdl, or freed already
+// False: not of make_mdl, or freed already. `place`: in whose code it ends.
+bool free_mdl(MDL *mdl, const void *place = nullptr);
 
 } // namespace sluice::runtime

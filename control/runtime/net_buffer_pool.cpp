@@ -70,11 +70,12 @@ NET_BUFFER *make_buffer(const BufferPool &pool, NDIS_HANDLE handle, MDL *chain,
     return made.release();
 }
 
-bool free_buffer(NET_BUFFER *buffer) {
+bool free_buffer(NET_BUFFER *buffer, const void *place) {
     if (Buffer::slots().find(buffer) != Slots::Found::live) return false;
     auto *made = static_cast<Buffer *>(buffer);
     if (!made->alone) return false;
     drop_front(*made);
+    Buffer::slots().note_end(made, place);
     delete made;
     return true;
 }

@@ -39,7 +39,7 @@ BufferList *make_list(std::shared_ptr<BufferPool> pool, std::uint16_t context,
 // A buffer without a list; null chain: over the pool's own memory if it has any.
 NET_BUFFER *make_buffer(const BufferPool &pool, NDIS_HANDLE handle, MDL *chain,
                         std::uint32_t offset, std::uint32_t length);
-bool free_buffer(NET_BUFFER *buffer); // false: it is none of make_buffer that is still there
+bool free_buffer(NET_BUFFER *buffer, const void *place = nullptr); // false: it is none of make_buffer that is still there
 // Whether the chain has bytes for this.
 bool chain_holds(const MDL *chain, std::size_t offset, std::size_t length);
 

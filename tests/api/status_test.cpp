@@ -301,6 +301,7 @@ int main(int argc, char **argv) {
     (void)world();
     run_time_rows();
     packet_rows();
+    list_function_rows();
     injection_rows();
     session_rows();
     object_rows();

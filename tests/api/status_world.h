@@ -97,6 +97,7 @@ void typical(const char *function, int manner, const Typical &call);
 
 void run_time_rows();
 void packet_rows();
+void list_function_rows();
 void injection_rows();
 void session_rows();
 void object_rows();
