@@ -27,6 +27,10 @@ constexpr Verdict block() {
 constexpr Verdict proceed() {
     return {FWP_ACTION_CONTINUE, false, false};
 }
+// Drops the packet without a trace: the callout sends another in its place, or the same later.
+constexpr Verdict absorbed() {
+    return {FWP_ACTION_BLOCK, true, true};
+}
 constexpr Verdict pended() {
     return {FWP_ACTION_BLOCK, true, true};
 }

@@ -68,6 +68,14 @@ public:
                 list, complete, pending);
         });
     }
+    // The packet begins with its IP header and leaves as the route says; checksums of TCP, UDP and
+    // ICMP that are 0 are computed. The handle is of kind NETWORK and of the packet's family.
+    void send_packet(ClonedPacket &&packet, Injected done = {}, HANDLE context = nullptr) const {
+        inject(std::move(packet), std::move(done), [&](NET_BUFFER_LIST *list, void *pending) {
+            return FwpsInjectNetworkSendAsync0(handle_, context, 0, UNSPECIFIED_COMPARTMENT_ID,
+                                               list, complete, pending);
+        });
+    }
 
 private:
     struct Pending {

@@ -90,3 +90,28 @@ TEST(Drivers, RegisterOneTwoAndAHundredCallouts) {
 TEST(Drivers, ASecondCalloutOfTheSameKeyIsRefusedAndLeavesItsIdAlone) {
     EXPECT_EQ(load("registering_same_key", 2).count(0), 1u);
 }
+
+#ifdef WITH_LIBRARY
+// What a driver left is said with the place in its code, and taken back.
+TEST(Drivers, MayNotLeaveLists) {
+    Driver driver("leaving_lists");
+    ASSERT_EQ(driver.enter(), STATUS_SUCCESS);
+    auto *const *left = static_cast<NET_BUFFER_LIST **>(dlsym(driver.handle, "Left"));
+    NET_BUFFER_LIST *clone = nullptr;
+    ASSERT_EQ(FwpsAllocateCloneNetBufferList0(left[1], nullptr, nullptr, 0, &clone),
+              STATUS_SUCCESS); // the program's own
+    testing::internal::CaptureStderr();
+    SluiceDriverEnd0(&driver.object);
+    const std::string said = testing::internal::GetCapturedStderr();
+    std::size_t lines = 0;
+    for (std::size_t at = 0; (at = said.find("driver left list", at)) != std::string::npos; ++at)
+        ++lines;
+    EXPECT_EQ(lines, 2u) << said;
+    EXPECT_NE(said.find("made at leaving_lists.so+0x"), std::string::npos) << said;
+    EXPECT_NE(said.find("(DriverEntry+0x"), std::string::npos) << said;
+    FwpsFreeCloneNetBufferList0(clone, 0); // and with it what it was made from
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(FwpsAllocateCloneNetBufferList0(left[i], nullptr, nullptr, 0, &clone),
+                  STATUS_INVALID_PARAMETER);
+}
+#endif
