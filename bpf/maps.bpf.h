@@ -307,6 +307,15 @@ struct {
     __type(value, struct dp_secret);
 } secret SEC(".maps");
 
+/* Local addresses of the namespace, as sluiced hears of them: programs have no way to ask. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 16384);
+    __type(key, struct dp_addr);
+    __type(value, __u32);
+} own_addresses SEC(".maps");
+
 /* The record that a proxy set on a socket with which it will connect. */
 struct {
     __uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -45,8 +45,9 @@ static __noinline int dp_refusal_remember(const struct dp_flow *f, const struct 
     return 0;
 }
 
-/* What its callout has made of the request stands with its own permit, no other's. */
-DP_INLINE void dp_down_redirected(const struct dp_down *d, const struct dp_flow *f)
+/* What its callout has made of the request stands with its own permit, no other's. 0: it permits
+   what could not be carried out, which is then blocked. */
+DP_INLINE int dp_down_redirected(const struct dp_down *d, const struct dp_flow *f)
 {
     const struct dp_downcall *head = &d->scratch->head;
     __u32 permits = head->action == DP_ACTION_PERMIT &&
@@ -58,6 +59,7 @@ DP_INLINE void dp_down_redirected(const struct dp_down *d, const struct dp_flow 
         dp_count(reason, d->bytes);
     else if (permits)
         dp_redirect_learn(f->redirect, &f->process, f->eval.generation);
+    return !reason;
 }
 
 /* Scratch's key and eval are those of the open question. */
@@ -338,6 +340,7 @@ DP_INLINE void dp_down_redirect_resume(struct dp_down *d)
 {
     struct dp_flow *f = dp_flow_find(&d->scratch->head.key);
     struct dp_scratch *s = d->scratch;
+    int stands;
 
     s->way.redirected = 0;
     if (!f || dp_down_unfit(d, f) || !dp_flow_redirects(f) ||
@@ -346,9 +349,9 @@ DP_INLINE void dp_down_redirect_resume(struct dp_down *d)
         return;
     s->eval = f->eval;
     dp_down_contexts(d, &s->head.key, f);
-    dp_down_redirected(d, f);
+    stands = dp_down_redirected(d, f);
     dp_down_question(d, f);
-    if (dp_down_keep(d, &s->eval))
+    if (stands && dp_down_keep(d, &s->eval))
         dp_flow_redirect(s, f, d->bytes);
     else
         s->way.redirected = 0x10 | DP_CLASSIFY_BLOCK;

@@ -33,7 +33,7 @@ DP_INLINE __u32 dp_request_unfit(struct dp_down *d, const struct dp_flow *f)
 DP_INLINE int dp_request_is_local(struct xdp_md *ctx, const struct dp_redirect *r,
                                   const struct dp_addr *to)
 {
-    return dp_addr_is_loopback(to) ||
+    return dp_addr_is_own(to) ||
            dp_route_is_local(ctx, &r->app.local, to, ctx->ingress_ifindex);
 }
 
@@ -137,7 +137,9 @@ DP_INLINE __u32 dp_down_request(struct xdp_md *ctx, struct dp_down *d)
     if (!r || r->state != DP_REDIRECT_DRAFT) return DP_REASON_DOWNCALL_STATE;
     q->version.filter_id = d->scratch->head.filter_id;
     reason = dp_request_check(ctx, &q->version, r, d->host);
-    return reason ? reason : dp_request_store(ctx, q, r, id);
+    if (!reason) reason = dp_request_store(ctx, q, r, id);
+    r->refused = reason; /* its permit then lets nothing go on as it was */
+    return reason;
 }
 
 static __noinline int dp_down_redirect(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,

@@ -14,14 +14,10 @@ static __noinline int dp_peer_accepts(__u64 id)
     struct dp_redirect *d = dp_redirect_find(id);
     struct dp_cgroups cgroups;
     struct dp_process process = {};
-    __u64 own;
 
     if (!d || !d->record.hops) return 0;
-    own = d->record.hops - 1;
-    if (own >= DP_RECORD_HOPS_MAX) return 0;
-    DP_FORGET(own);
     dp_process_current(&process, &cgroups);
-    return dp_redirect_proxy(&process, (struct dp_redirect_name *)d->record.hop[own].provider, 0);
+    return dp_redirect_proxies(&process, id, d->record.hops - 1);
 }
 
 /* What the socket's owner asked for; 0: it was not redirected. */

@@ -31,6 +31,14 @@ DP_INLINE int dp_redirect_is_settled(const struct dp_socket *s, const struct dp_
     return s->peer_settled && s->peer_port == k->remote_port && dp_addr_equal(&s->peer, &k->remote);
 }
 
+/* Of this machine, in this namespace. */
+DP_INLINE int dp_addr_is_own(const struct dp_addr *a)
+{
+    struct dp_addr key = *a; /* Linux 6.1 looks up nothing but its own stack */
+
+    return dp_addr_is_loopback(a) || bpf_map_lookup_elem(&own_addresses, &key);
+}
+
 /* The newest version; 0: there is none. */
 DP_INLINE const struct dp_redirect_version *dp_redirect_latest(const struct dp_redirect *d)
 {
@@ -203,16 +211,19 @@ __noinline int dp_redirect_proxy(const struct dp_process *p,
     return 1;
 }
 
-/* In whose name redirections lead to the target of this one: its own, and those before. */
-DP_INLINE void dp_redirect_proxies(const struct dp_redirect *d, const struct dp_redirect_hop *own)
+/* The process is the proxy to which this redirection leads: in the name of its own hop, which is
+   behind `before` others, and for now of those too. */
+__noinline int dp_redirect_proxies(const struct dp_process *p, __u64 id, __u32 before)
 {
+    struct dp_redirect *d = dp_redirect_find(id);
     __u64 generation = dp_generation();
 
-    dp_redirect_proxy(&d->target, (const struct dp_redirect_name *)own->provider, 0);
-    for (__u32 i = 0; i < DP_RECORD_HOPS_MAX - 1; i++)
-        if (i < d->record.hops)
-            dp_redirect_proxy(
-                &d->target, (const struct dp_redirect_name *)d->record.hop[i].provider, generation);
+    if (!d || !p) return 0;
+    for (__u32 i = 0; i < DP_RECORD_HOPS_MAX; i++)
+        if (i <= before)
+            dp_redirect_proxy(p, (const struct dp_redirect_name *)d->record.hop[i].provider,
+                              i == before ? 0 : generation);
+    return 1;
 }
 
 /* The draft's way (enum dp_redirect_way) is chosen and its target is known as far as it is: LIVE
@@ -234,7 +245,7 @@ __noinline int dp_redirect_finish(__u64 id, __u32 way)
     record->target_uid = d->target.start_ns ? d->target.uid : ~0u; /* nobody but root */
     record->target_cgroup = d->target.cgroup;
     record->mac = 0; /* when it is asked for: dp_record_seal */
-    dp_redirect_proxies(d, hop);
+    dp_redirect_proxies(&d->target, id, record->hops);
     record->hops++;
     d->way = way;
     d->state = DP_REDIRECT_LIVE;

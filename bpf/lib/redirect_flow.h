@@ -89,6 +89,12 @@ __noinline int dp_redirect_answered(__u64 id, __u64 filter_id, __u32 permits,
 
     if (!d || !p || d->state != DP_REDIRECT_DRAFT) return DP_REASON_NONE;
     v = dp_redirect_pending(d, filter_id);
+    reason = d->refused;
+    d->refused = 0;
+    if (reason) {
+        if (v) dp_redirect_withdraw(d, v);
+        return permits ? reason : DP_REASON_NONE;
+    }
     if (!v) return DP_REASON_NONE;
     h = dp_handle_find(v->handle);
     if (h) __builtin_memcpy(&provider, h->provider, sizeof provider);

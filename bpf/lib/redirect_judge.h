@@ -79,7 +79,7 @@ DP_INLINE int dp_offer_fixed(struct dp_offer *o, const struct dp_eval *e,
     o->version.remote_port = port;
     o->version.target_pid = goal->target_pid;
     o->version.flags = goal->flags & (DP_REDIRECT_PROXY_V2 | DP_REDIRECT_LOCAL);
-    if (goal->target_pid || dp_addr_is_loopback(&o->version.remote))
+    if (goal->target_pid || dp_addr_is_own(&o->version.remote))
         o->version.flags |= DP_REDIRECT_LOCAL;
     __builtin_memcpy(&o->provider, goal->provider, sizeof o->provider);
     return 1;

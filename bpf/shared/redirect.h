@@ -126,7 +126,8 @@ struct dp_redirect {
     __u64 cookie;            /* of the application's socket; 0: unknown */
     __u32 ifindex;           /* where replies are delivered (FORWARD: leave) */
     __u32 context_bytes;
-    __u32 versions;
+    __u16 versions;
+    __u16 refused; /* enum dp_reason: what its callout has asked for in the open question */
     __u32 learn_ms;
     struct dp_redirect_version
         version[DP_REDIRECT_VERSIONS_MAX]; /* the oldest first; [0]: as asked */

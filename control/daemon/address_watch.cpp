@@ -66,6 +66,13 @@ AddressWatch::Changed AddressWatch::look() {
     return out;
 }
 
+std::vector<dp_addr> AddressWatch::all() const {
+    std::vector<dp_addr> out;
+    for (const auto &[address, interfaces] : known_)
+        out.push_back(address);
+    return out;
+}
+
 void judge_flows_of(datapath::Datapath &plane, const AddressWatch::Changed &changed) {
     std::vector<dp_flow_key> flows;
     plane.each_flow([&](const dp_flow_key &key, const dp_flow &) {

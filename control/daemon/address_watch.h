@@ -37,6 +37,7 @@ public:
     // Those that are on other interfaces than at the last look, or on none any more. New life times
     // of an address are no change.
     Changed look();
+    [[nodiscard]] std::vector<dp_addr> all() const; // as of the last look
 
 private:
     using ByAddress = std::map<dp_addr, std::set<std::uint32_t>, Order>;

@@ -138,16 +138,24 @@ void Sweeper::device_gone(std::uint32_t compartment, datapath::Datapath &plane,
     }
 }
 
+// Which destinations of redirections are local ones.
+static void tell_addresses(datapath::Datapath &plane, const AddressWatch &watch) {
+    if (auto told = plane.set_own_addresses(watch.all()); !told)
+        spdlog::warn("{}", told.error().text());
+}
+
 void Sweeper::addresses(std::uint32_t compartment, datapath::Datapath &plane) {
     auto &watch = addresses_[compartment];
     if (!watch) {
-        if (auto made = AddressWatch::of(plane))
-            watch = std::move(*made);
-        else
-            spdlog::warn("compartment {}: {}", compartment, made.error().text());
-        return;
+        auto made = AddressWatch::of(plane);
+        if (!made) return spdlog::warn("compartment {}: {}", compartment, made.error().text());
+        watch = std::move(*made);
+        return tell_addresses(plane, *watch);
     }
-    if (const auto changed = watch->look(); !changed.empty()) judge_flows_of(plane, changed);
+    const auto changed = watch->look();
+    if (changed.empty()) return;
+    tell_addresses(plane, *watch);
+    judge_flows_of(plane, changed);
 }
 
 void Sweeper::operations(std::uint32_t compartment, datapath::Datapath &plane) {

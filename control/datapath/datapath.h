@@ -130,6 +130,8 @@ public:
     [[nodiscard]] std::string exe_path(std::uint32_t dev, std::uint64_t inode) const;
 
     // ---- redirections ----
+    // All local addresses of the namespace, in place of those before.
+    Result<void> set_own_addresses(const std::vector<dp_addr> &addresses);
     Result<void> set_redirect_handle(const dp_handle_key &key, const dp_handle &value);
     Result<void> delete_redirect_handle(const dp_handle_key &key);
     void forget_redirect_handles(const std::function<bool(const dp_handle_key &)> &is_gone);

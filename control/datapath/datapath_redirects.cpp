@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a data plane has for redirections: targets of filters, handles of hosts, the redirections
 // themselves and what was learned.
+#include <algorithm>
 #include <bpf/bpf.h>
 #include <unistd.h>
 
@@ -33,6 +34,7 @@ Result<void> Datapath::State::open_redirects() {
     open_map(done, redirect_peers, dir, "redirect_peers");
     open_map(done, contexts_of, dir, "contexts_of");
     open_map(done, learned, dir, "learned");
+    open_map(done, own_addresses, dir, "own_addresses");
     if (!done) return done;
     for (std::uint32_t slot = 1; slot < DP_TARGETS_MAX; ++slot)
         if (const auto goal = targets.find(slot); goal && !is_empty(*goal))
@@ -82,6 +84,20 @@ Result<void> Datapath::set_redirect_handle(const dp_handle_key &key, const dp_ha
 
 Result<void> Datapath::delete_redirect_handle(const dp_handle_key &key) {
     return state_->handles.erase(key);
+}
+
+Result<void> Datapath::set_own_addresses(const std::vector<dp_addr> &addresses) {
+    const auto is = [](const dp_addr &a) {
+        return [a](const dp_addr &b) { return a.hi == b.hi && a.lo == b.lo; };
+    };
+    state_->own_addresses.each([&](const dp_addr &key, std::uint32_t) {
+        if (std::none_of(addresses.begin(), addresses.end(), is(key)))
+            (void)state_->own_addresses.erase(key);
+        return true;
+    });
+    for (const dp_addr &address : addresses)
+        if (auto set = state_->own_addresses.set(address, 1); !set) return set;
+    return {};
 }
 
 void Datapath::forget_redirect_handles(const std::function<bool(const dp_handle_key &)> &is_gone) {

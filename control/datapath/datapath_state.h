@@ -43,6 +43,7 @@ struct Datapath::State {
     BpfMap<dp_flow_key, std::uint64_t> redirect_peers;
     BpfMap<std::uint64_t, dp_redirect_context> contexts_of;
     BpfMap<dp_learned_key, dp_learned> learned;
+    BpfMap<dp_addr, std::uint32_t> own_addresses;
     Fd port_down, port_apply, port_guard; // programs of the near ends of ports
     Fd judge;                             // run by BPF_PROG_TEST_RUN only
     Fd sockets;                           // socket storage: keys are descriptors of sockets

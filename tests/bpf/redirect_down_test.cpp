@@ -60,12 +60,14 @@ protected:
         return bytes;
     }
     dp_downcall redirect() { return head(DP_DOWNCALL_REDIRECT, 0); }
-    // Neither flow nor draft nor context has changed.
+    // Neither flow nor context has changed, nor the draft but for the note that something was
+    // refused.
     void refuses(const dp_downcall &d, const Bytes &behind, dp_reason reason) {
         const dp_redirect before = draft();
         const std::string had = context();
         refused(d, behind, reason);
-        const dp_redirect after = draft();
+        dp_redirect after = draft();
+        after.refused = before.refused;
         EXPECT_EQ(std::memcmp(&before, &after, sizeof before), 0) << reason;
         EXPECT_EQ(context(), had) << reason;
     }
@@ -108,6 +110,19 @@ TEST_F(RedirectDown, NothingStandsWithoutItsPermit) {
     run(late, syn());
     EXPECT_EQ(flow().layer, DP_LAYER_ALE_AUTH_CONNECT_V4);
     EXPECT_EQ(flow().redirect, 0u) << "the permit was the filter's, not its callout's";
+}
+
+TEST_F(RedirectDown, WhatIsRefusedIsNotPermittedAsItWas) {
+    dp_redirect_request q = to_loopback();
+    q.version.handle = 0;
+    refuses(q, DP_REASON_REDIRECT_HANDLE);
+    run(head(DP_DOWNCALL_ANSWER), syn());
+    EXPECT_EQ(flow().state, std::uint32_t{DP_FLOW_BLOCKED});
+    question();
+    refuses(q, DP_REASON_REDIRECT_HANDLE);
+    run(redirect(), with(to_loopback())); // once more, and right
+    EXPECT_EQ(run(head(DP_DOWNCALL_ANSWER), syn()).action, XDP_PASS);
+    EXPECT_EQ(draft().versions, 2u);
 }
 
 TEST_F(RedirectDown, ContextComesInPieces) {
