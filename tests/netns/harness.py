@@ -411,7 +411,7 @@ class Daemon:
         for option, value in (("--callout", callout), ("--remote", remote), ("--remote-port", port),
                               ("--protocol", protocol), *((f"--{k.replace('_', '-')}", v) for k, v in more.items())):
             if value is not None:
-                arguments += [option, str(value)]
+                arguments += [option] if value is True else [option, str(value)]
         if permit_on_loss:
             arguments.append("--permit-if-unregistered")
         return int(self.do(*arguments, "--name", "of a test").split()[-1])
