@@ -9,13 +9,9 @@
 struct dp_redirect_question {
     struct dp_flow_key app;
     struct dp_process process;
-    struct {
-        __u64 start_ns;
-        __u32 tgid, pad;
-    } lineage[4];
     __u64 cookie;
     __u64 draft;
-    __u32 own, dry, reason, pad;
+    __u32 dry, reason;
 };
 
 struct dp_redirect_probe {
