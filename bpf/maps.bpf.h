@@ -287,8 +287,9 @@ struct {
 } handles SEC(".maps");
 
 struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 65536);
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 16384);
     __type(key, struct dp_learned_key);
     __type(value, struct dp_learned);
 } learned SEC(".maps");

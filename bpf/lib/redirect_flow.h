@@ -57,7 +57,8 @@ __noinline int dp_redirect_learn(__u64 id, const struct dp_process *p, __u64 gen
     struct dp_redirect *d = dp_redirect_find(id);
     const struct dp_redirect_version *v;
     struct dp_learned_key key;
-    struct dp_learned l = {};
+    struct dp_learned l = {}, *before;
+    __u64 old = 0;
     void *context;
 
     if (!d || !p || !d->learn_ms) return 0;
@@ -73,7 +74,11 @@ __noinline int dp_redirect_learn(__u64 id, const struct dp_process *p, __u64 gen
             return 0;
         l.context_bytes = d->context_bytes;
     }
-    return !bpf_map_update_elem(&learned, &key, &l, BPF_ANY);
+    before = bpf_map_lookup_elem(&learned, &key);
+    if (before) old = before->context_id;
+    if (bpf_map_update_elem(&learned, &key, &l, BPF_ANY)) old = l.context_id; /* full */
+    if (old) bpf_map_delete_elem(&contexts_of, &old);
+    return 1;
 }
 
 /* The filter's callout has answered: what it brought stands with its permit. enum dp_reason of what

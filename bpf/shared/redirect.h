@@ -177,7 +177,7 @@ struct dp_handle {
     __u8 provider[16];
 };
 
-/* Map `learned`, LRU hash: what a callout has allowed the kernel to decide by itself. Executables
+/* Map `learned`, hash: what a callout has allowed the kernel to decide by itself. Executables
    are told by inode, device and the inode's generation: never by pid or path. */
 struct dp_learned_key {
     struct dp_addr remote;
