@@ -3,13 +3,14 @@
 // until it is killed. Its sockets are transparent, so that TPROXY may deliver to them. bulk BENCH
 // CASE ADDRESS PORT GIB: sends GIB through one connection; one JSON row.
 #include <arpa/inet.h>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <netinet/in.h>
 #include <string>
+#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -17,13 +18,24 @@ namespace {
 
 constexpr std::size_t piece = 1 << 18;
 
-void drain(int connection) {
-    std::vector<char> room(piece);
-    while (read(connection, room.data(), room.size()) > 0) {
+// What is there by now; false: the connection is over, answered and closed.
+bool drain(int connection, std::vector<char> &room) {
+    for (;;) {
+        const ssize_t n = recv(connection, room.data(), room.size(), MSG_DONTWAIT);
+        if (n > 0) continue;
+        if (n < 0 && errno == EAGAIN) return true;
+        // A client that has reset the connection wants no answer, nor is this the end of the sink.
+        if (n == 0 && send(connection, "x", 1, MSG_NOSIGNAL) < 0) perror("bulk: answer");
+        close(connection);
+        return false;
     }
-    if (write(connection, "x", 1) < 0) { // a client that resets wants no answer
-    }
-    close(connection);
+}
+
+void watch(int poll, int socket) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = socket;
+    if (epoll_ctl(poll, EPOLL_CTL_ADD, socket, &event)) perror("bulk: watch");
 }
 
 int sink(int port) {
@@ -38,16 +50,20 @@ int sink(int port) {
         perror("bulk: sink");
         return 1;
     }
-    for (;;) {
-        const int connection = accept(listener, nullptr, nullptr);
-        char first;
-        // Most connections are there to be counted: no thread for those that send nothing.
-        if (connection < 0) continue;
-        if (recv(connection, &first, 1, MSG_PEEK | MSG_DONTWAIT) > 0 || errno == EAGAIN)
-            std::thread(drain, connection).detach();
-        else
-            close(connection);
+    // One thread: a thread for each connection would be what is measured.
+    const int poll = epoll_create1(0);
+    watch(poll, listener);
+    std::vector<char> room(piece);
+    for (epoll_event event; epoll_wait(poll, &event, 1, -1) == 1;) {
+        if (event.data.fd != listener) {
+            drain(event.data.fd, room);
+        } else if (const int connection = accept(listener, nullptr, nullptr); connection >= 0) {
+            // Most connections are there to be counted: they are over by now, or soon.
+            if (drain(connection, room)) watch(poll, connection);
+        }
     }
+    perror("bulk: sink");
+    return 1;
 }
 
 int send_all(char **arguments) {

@@ -3,6 +3,7 @@
 // each figure. connect --serve PORT: accepts and closes, until it is killed.
 #include <algorithm>
 #include <arpa/inet.h>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -46,25 +47,27 @@ int measure(char **arguments) {
     const int wanted = std::atoi(arguments[5]);
     using clock = std::chrono::steady_clock;
     std::vector<double> micros;
-    int failed = 0;
+    int failed = 0, error = 0;
     const auto began = clock::now();
     for (int i = 0; i < wanted && failed < 4; ++i) {
         const int s = socket(AF_INET, SOCK_STREAM, 0);
         const linger reset{1, 0}; // no TIME_WAIT: thousands of them would change what is measured
         setsockopt(s, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         const auto before = clock::now();
-        if (connect(s, reinterpret_cast<sockaddr *>(&server), sizeof server) == 0)
+        if (connect(s, reinterpret_cast<sockaddr *>(&server), sizeof server) == 0) {
             micros.push_back(
                 std::chrono::duration<double, std::micro>(clock::now() - before).count());
-        else
+        } else {
+            error = errno;
             ++failed;
+        }
         close(s);
     }
     const double seconds = std::chrono::duration<double>(clock::now() - began).count();
-    if (micros.empty()) {
-        std::fprintf(stderr, "connect: no connection succeeded: %s\n", std::strerror(errno));
-        return 1;
-    }
+    if (failed)
+        std::fprintf(stderr, "connect: %s: %d connections to %s:%s failed: %s\n", arguments[2],
+                     failed, arguments[3], arguments[4], std::strerror(error));
+    if (micros.empty()) return 1;
     std::sort(micros.begin(), micros.end());
     row(arguments[1], arguments[2], "connect_p50_us", micros[micros.size() / 2], "us");
     row(arguments[1], arguments[2], "connect_p99_us", micros[micros.size() * 99 / 100], "us");

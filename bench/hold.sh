@@ -67,7 +67,7 @@ with_sluice() { # case, microseconds to spin
     local host
     SLUICE_BUSY_POLL_US=$2 start host sluice-host "$tree/plugins/hold_at_once.so"
     host=${processes[-1]}
-    within "its callouts are there" sh -c 'sluice callout list | grep -q pass_packets_v4'
+    within "its callouts are there" registered pass_packets_v4
     asked ale_auth_connect_v4 hold_at_once_v4 --remote-port 7777 connects "$1"
     asked inbound_ippacket_v4 pass_packets_v4 --local-port 7778 packets "$1"
     ended "$host"
