@@ -4,6 +4,7 @@
 #include "hooks/ale_connect.h"
 #include "hooks/judge.h"
 #include "hooks/port_down.h"
+#include "hooks/port_forward.h"
 #include "hooks/port_tc.h"
 #include "hooks/redirect_names.h"
 #include "hooks/sock_release.h"

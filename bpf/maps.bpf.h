@@ -10,17 +10,19 @@
 #include "shared/config.h"
 #include "shared/event.h"
 #include "shared/flow.h"
+#include "shared/image.h"
 #include "shared/port.h"
 #include "shared/redirect.h"
 
 const volatile struct dp_config cfg = {};
 
+/* An image is one value, so that a program looks it up once and without a call. */
 struct dp_image {
     __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(map_flags, BPF_F_INNER_MAP);
-    __uint(max_entries, DP_LAYERS_MAX);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
     __uint(key_size, sizeof(__u32));
-    __uint(value_size, sizeof(struct dp_cell));
+    __uint(value_size, DP_IMAGE_SMALL + DP_IMAGE_SLACK);
 };
 
 struct {
@@ -29,6 +31,22 @@ struct {
     __type(key, __u32);
     __array(values, struct dp_image);
 } policy SEC(".maps");
+
+struct dp_large_image {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(map_flags, BPF_F_MMAPABLE);
+    __uint(max_entries, 1);
+    __uint(key_size, sizeof(__u32));
+    __uint(value_size, DP_IMAGE_LARGE + DP_IMAGE_SLACK);
+};
+
+/* Has an image only where the policy needs it; it then counts in place of the small one. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __array(values, struct dp_large_image);
+} policy_large SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -427,7 +445,8 @@ struct dp_way {
     __u16 of_flow; /* it passes its flow's layers: it is for, or from, this machine */
     __u16 indicated;  /* its flow has been at ALE_FLOW_ESTABLISHED before */
     __u32 seen;       /* dp_seen: what to leave in the packet for the device beneath; 0: nothing */
-    __u32 redirected; /* 0, or 0x10 | what CONNECT_REDIRECT has come to: enum dp_classify_result */
+    __u16 redirected; /* 0, or 0x10 | what CONNECT_REDIRECT has come to: enum dp_classify_result */
+    __u16 passes;     /* enum dp_passing */
     __u64 operation;  /* for which it has waited; 0: for none */
     struct dp_injected injected;
 };

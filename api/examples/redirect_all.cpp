@@ -8,6 +8,8 @@
 //   SLUICE_REDIRECT_PID       its process; 0 (default): whoever listens there
 //   SLUICE_REDIRECT_PEND_MS   hold each connection for so long and redirect it from another thread
 //   SLUICE_REDIRECT_LEARN_MS  let the kernel decide the same by itself for so long
+//   SLUICE_REDIRECT_AWAY      1: the proxy is on another machine, which needs no handle
+//   SLUICE_REDIRECT_AGAIN     1: see a connection once more that others redirect further
 //   SLUICE_REDIRECT_NAME      of callouts, NAME_v4 and NAME_v6, and of the provider (redirect_all)
 #include <arpa/inet.h>
 #include <chrono>
@@ -73,9 +75,10 @@ struct RedirectAll {
     Redirect target(const FWPS_CONNECT_REQUEST0 &request) const {
         Redirect to{};
         to.remote = moved(request.remoteAddressAndPort, address_v4, address_v6, port);
-        to.handle = handle.get();
+        to.handle = away ? nullptr : handle.get();
         to.process_id = pid;
         to.learn = learn;
+        to.reauthorize = again;
         const std::string original = text_of(request.remoteAddressAndPort);
         to.context.assign(original.begin(), original.end());
         return to;
@@ -107,6 +110,8 @@ struct RedirectAll {
     const DWORD pid = static_cast<DWORD>(number("SLUICE_REDIRECT_PID", "0"));
     const std::chrono::milliseconds delay{number("SLUICE_REDIRECT_PEND_MS", "0")};
     const std::chrono::milliseconds learn{number("SLUICE_REDIRECT_LEARN_MS", "0")};
+    const bool away = number("SLUICE_REDIRECT_AWAY", "0") != 0;
+    const bool again = number("SLUICE_REDIRECT_AGAIN", "0") != 0;
     RedirectHandle handle{key_from_name(name)};
     std::mutex mutex;
     std::list<std::future<void>> waiting; // ends before what stands above it

@@ -103,6 +103,10 @@ constexpr int flags_field(UINT16 layer) {
         return FWPS_FIELD_ALE_CONNECT_REDIRECT_V4_FLAGS;
     case FWPS_LAYER_ALE_CONNECT_REDIRECT_V6:
         return FWPS_FIELD_ALE_CONNECT_REDIRECT_V6_FLAGS;
+    case FWPS_LAYER_ALE_BIND_REDIRECT_V4:
+        return FWPS_FIELD_ALE_BIND_REDIRECT_V4_FLAGS;
+    case FWPS_LAYER_ALE_BIND_REDIRECT_V6:
+        return FWPS_FIELD_ALE_BIND_REDIRECT_V6_FLAGS;
     default:
         return -1;
     }
@@ -110,6 +114,7 @@ constexpr int flags_field(UINT16 layer) {
 
 class Hold;
 class HeldRedirect;
+struct BindRedirect;
 struct Redirect;
 struct CalloutState;
 
@@ -166,12 +171,20 @@ public:
         return layer() == FWPS_LAYER_ALE_CONNECT_REDIRECT_V4 ||
                layer() == FWPS_LAYER_ALE_CONNECT_REDIRECT_V6;
     }
+    bool redirects_bind() const { // ALE_BIND_REDIRECT
+        return layer() == FWPS_LAYER_ALE_BIND_REDIRECT_V4 ||
+               layer() == FWPS_LAYER_ALE_BIND_REDIRECT_V6;
+    }
     NET_BUFFER_LIST *packets() const { // or null
-        return redirects() ? nullptr : static_cast<NET_BUFFER_LIST *>(data_);
+        return redirects() || redirects_bind() ? nullptr : static_cast<NET_BUFFER_LIST *>(data_);
     }
     // Where the connection goes, with its history; null at other layers.
     const FWPS_CONNECT_REQUEST0 *request() const {
         return redirects() ? static_cast<const FWPS_CONNECT_REQUEST0 *>(data_) : nullptr;
+    }
+    // Where the socket is to be bound, with its history; null at other layers.
+    const FWPS_BIND_REQUEST0 *bind_request() const {
+        return redirects_bind() ? static_cast<const FWPS_BIND_REQUEST0 *>(data_) : nullptr;
     }
     const FWPS_FILTER3 &filter() const { return filter_; }
     // The decision of the sublayers before, and whether this one may still change it.
@@ -185,6 +198,8 @@ public:
 
     // Sends the connection elsewhere; return the verdict. Throws Error where that is not possible.
     Verdict redirect(const Redirect &to);
+    // Gives the socket another local end; the same.
+    Verdict redirect(const BindRedirect &to);
     // Suspends it until the object is told where to; return pended() afterwards.
     HeldRedirect pend_redirect();
 

@@ -96,6 +96,50 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectNetworkReceiveAsync0(
     IF_INDEX interfaceIndex, IF_INDEX subInterfaceIndex, NET_BUFFER_LIST *netBufferList,
     FWPS_INJECT_COMPLETE0 completionFn, HANDLE completionContext);
 
+/* Injects packets that begin with their IP header into the forward path: out of an interface, as
+ * they are, shown to no layer any more, ours included. What this machine itself sends, or would
+ * receive, is refused: it goes by FwpsInjectNetworkSendAsync0 or FwpsInjectNetworkReceiveAsync0.
+ *
+ * injectionHandle  of kind FORWARD.
+ * injectionContext  not used: nobody sees the packet who could ask for it.
+ * flags             0.
+ * addressFamily     AF_INET or AF_INET6, Windows' values; the packets'.
+ * interfaceIndex    where they leave, by the route that leads there; 0: the route is looked up. It
+ *                   must be loaded.
+ * netBufferList     one packet or one fragment, of at most 64 KiB. What the way does not take is
+ *                   fragmented, if it is IPv4 without DF. Fragments of one packet are not taken as a
+ *                   chain: FwpsReassembleForwardFragmentGroup0 makes one list of them. The IPv4
+ *                   header's checksum is computed in any case, that of TCP, UDP and ICMP where it is
+ *                   0 (UDP in IPv4: stays 0) or the part that a network card would complete.
+ * completionFn      runs later, in a thread of the port, when the kernel has dealt with the packet.
+ *                   NET_BUFFER_LIST_STATUS is then
+ *                   STATUS_SUCCESS                 it was given to the interface
+ *                   STATUS_INVALID_PARAMETER       an end of it is this machine, a group, or none
+ *                   STATUS_NETWORK_UNREACHABLE     no route leads there, or not by that interface
+ *                   STATUS_BUFFER_OVERFLOW         too big for its way, and IPv6 or with DF. Of a
+ *                                                  packet that was indicated at IPFORWARD the sender
+ *                                                  was told by ICMP, if the route is its own
+ *                   STATUS_FWP_TCPIP_NOT_READY     the interface is not loaded, or the port went
+ *                   STATUS_INSUFFICIENT_RESOURCES  no room for all its fragments
+ *                   STATUS_IO_TIMEOUT              no word of it for five seconds
+ *
+ * STATUS_SUCCESS
+ * STATUS_FWP_NULL_POINTER           netBufferList or completionFn is NULL
+ * STATUS_FWP_INVALID_FLAGS          flags are not 0
+ * STATUS_INVALID_PARAMETER          a family that is none, or not the handle's, or not the packet's;
+ *                                   not a list of these functions; no whole packet, or several
+ *                                   buffers; a chain with fragments in it
+ * STATUS_INVALID_HANDLE             no such handle
+ * STATUS_FWP_INJECT_HANDLE_CLOSING  the handle was ended
+ * STATUS_FWP_INJECT_HANDLE_STALE    a handle without FORWARD
+ * STATUS_FWP_TCPIP_NOT_READY        the way to the kernel, or to that compartment, is not there
+ * STATUS_INSUFFICIENT_RESOURCES     that way is full; try again
+ * Page: FwpsInjectForwardAsync0. */
+SLUICE_API NTSTATUS NTAPI FwpsInjectForwardAsync0(
+    HANDLE injectionHandle, HANDLE injectionContext, UINT32 flags, ADDRESS_FAMILY addressFamily,
+    COMPARTMENT_ID compartmentId, IF_INDEX interfaceIndex, NET_BUFFER_LIST *netBufferList,
+    FWPS_INJECT_COMPLETE0 completionFn, HANDLE completionContext);
+
 /* Injects packets that begin with their transport header into the send path, from ALE on. The IP
  * header is made from sendArgs: source is the endpoint's local address, hop limit and traffic class
  * are those of the packet that the list was cloned from (else 64 and 0) or stand in the control

@@ -6,8 +6,13 @@
  * A redirection counts with a permit only: an answer of continue, or of an inspection filter, leaves
  * the connection as it was. The kernel refuses what it cannot carry out, and blocks: no handle for a
  * local target, one that is destroyed or another host's, a second local target in one evaluation, an
- * address without a way. On Windows a block at these layers lets the connection go on unchanged; here
- * it blocks. Callouts at ALE_BIND_REDIRECT are refused by the engine in this release. */
+ * address without a way, a local address that is not this machine's. On Windows a block at these
+ * layers lets the connection go on unchanged; here it blocks.
+ *
+ * At ALE_BIND_REDIRECT the request is a FWPS_BIND_REQUEST0. Differences from Windows: bind() has
+ * returned as the callout is asked, and it is the socket's traffic that waits; what is chosen is
+ * carried out by rewriting its packets, and getsockname() shows it once it is permitted. A loopback
+ * address stays, nothing else becomes one, and traffic within the machine keeps the old end. */
 #pragma once
 
 #include "fwp_status.h"
@@ -73,7 +78,7 @@ SLUICE_API VOID NTAPI FwpsReleaseClassifyHandle0(UINT64 classifyHandle);
  * STATUS_FWP_INVALID_FLAGS       flags is not 0
  * STATUS_INVALID_HANDLE          no such classify handle
  * STATUS_FWP_FILTER_NOT_FOUND    filterId is not the classify's
- * STATUS_FWP_CANNOT_PEND         not at ALE_CONNECT_REDIRECT; the classify re-authorises; it came
+ * STATUS_FWP_CANNOT_PEND         not at a redirect layer; the classify re-authorises; it came
  *                                without FWPS_RIGHT_ACTION_WRITE; it has returned; it is pended already
  * STATUS_FWP_TCPIP_NOT_READY     the way to the kernel is gone, or the question is over
  * STATUS_INSUFFICIENT_RESOURCES  too many connections are held
@@ -96,7 +101,7 @@ SLUICE_API NTSTATUS NTAPI FwpsPendClassify0(UINT64 classifyHandle, UINT64 filter
 SLUICE_API VOID NTAPI FwpsCompleteClassify0(UINT64 classifyHandle, UINT32 flags,
                                             const FWPS_CLASSIFY_OUT0 *classifyOut);
 
-/* FwpsAcquireWritableLayerDataPointer0: a copy of the connect request that may be changed. Each
+/* FwpsAcquireWritableLayerDataPointer0: a copy of the request that may be changed. Each
  * success is followed by one FwpsApplyModifiedLayerData0, also if nothing was changed; where none
  * came before the classify is decided, the connection is blocked and that is counted
  * (layer_data_unapplied).
@@ -104,7 +109,8 @@ SLUICE_API VOID NTAPI FwpsCompleteClassify0(UINT64 classifyHandle, UINT32 flags,
  * classifyHandle     from FwpsAcquireClassifyHandle0.
  * filterId           of the filter that classifyFn was given.
  * flags              0.
- * writableLayerData  out: a FWPS_CONNECT_REQUEST0, the engine's; valid until it is applied. Its
+ * writableLayerData  out: a FWPS_CONNECT_REQUEST0, at ALE_BIND_REDIRECT a FWPS_BIND_REQUEST0, the
+ *                    engine's; valid until it is applied. Its
  *                    previousVersion is what classifyFn was shown; that one's and older ones'
  *                    modifierFilterId say which filter made them, 0: the application. A
  *                    localRedirectHandle of another host is shown as one that no function takes.
@@ -116,7 +122,7 @@ SLUICE_API VOID NTAPI FwpsCompleteClassify0(UINT64 classifyHandle, UINT32 flags,
  * STATUS_FWP_INVALID_FLAGS       flags is not 0
  * STATUS_INVALID_HANDLE          no such classify handle
  * STATUS_FWP_FILTER_NOT_FOUND    filterId is not the classify's
- * STATUS_FWP_INCOMPATIBLE_LAYER  the layer is not ALE_CONNECT_REDIRECT
+ * STATUS_FWP_INCOMPATIBLE_LAYER  the layer is neither ALE_CONNECT_REDIRECT nor ALE_BIND_REDIRECT
  * STATUS_ACCESS_DENIED           the classify came without FWPS_RIGHT_ACTION_WRITE: it may only veto
  * STATUS_FWP_IN_USE              a copy is handed out and not applied
  * STATUS_FWP_TCPIP_NOT_READY     the classify has returned and is not pended, or the question is over
@@ -132,7 +138,8 @@ SLUICE_API NTSTATUS NTAPI FwpsAcquireWritableLayerDataPointer0(UINT64 classifyHa
  *
  * classifyHandle     as it was acquired with.
  * modifiedLayerData  the copy. Read: remoteAddressAndPort, localRedirectTargetPID,
- *                    localRedirectHandle, localRedirectContext and its size. Another pointer: no
+ *                    localRedirectHandle, localRedirectContext and its size; of a bind
+ *                    localAddressAndPort (port 0: as it is). Another pointer: no
  *                    effect, counted (stale_applies).
  * flags              0 or FWPS_CLASSIFY_FLAG_REAUTHORIZE_IF_MODIFIED_BY_OTHERS.
  *
@@ -141,8 +148,9 @@ SLUICE_API NTSTATUS NTAPI FwpsAcquireWritableLayerDataPointer0(UINT64 classifyHa
  * redirected connection has ended, or at once if no redirection came of it.
  *
  * Refused, so that the connection is blocked and counted (redirects_refused): another family, also an
- * IPv4 address in an IPv6 one; another localAddressAndPort (Windows' pages forbid it too); a context
- * of more than SLUICE_REDIRECT_CONTEXT_MAX (4096) bytes, or a size without one; other flags.
+ * IPv4 address in an IPv6 one; of a connect another localAddressAndPort (Windows' pages forbid it
+ * too); a context of more than SLUICE_REDIRECT_CONTEXT_MAX (4096) bytes, or a size without one; other
+ * flags.
  * portReservationToken is not read.
  * Any thread, inside classifyFn or while pended.
  * Windows: has no bound on the context. Page: FwpsApplyModifiedLayerData0. */

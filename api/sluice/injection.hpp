@@ -77,6 +77,16 @@ public:
         });
     }
 
+    // The packet begins with its IP header, as at IPFORWARD, and is neither from nor to this
+    // machine; no layer sees it any more. interface 0: by the route.
+    void forward(ClonedPacket &&packet, UINT32 interface = 0, Injected done = {}) const {
+        inject(std::move(packet), std::move(done), [&](NET_BUFFER_LIST *list, void *pending) {
+            return FwpsInjectForwardAsync0(handle_, nullptr, 0, family_of(*list),
+                                           UNSPECIFIED_COMPARTMENT_ID, interface, list, complete,
+                                           pending);
+        });
+    }
+
 private:
     struct Pending {
         ClonedPacket packet;

@@ -55,9 +55,29 @@ struct Redirect {
     DWORD process_id = 0;                  // that accepts; 0: whoever does
     std::vector<UINT8> context;            // that its proxy may ask for
     std::chrono::milliseconds learn{0};    // the kernel decides so by itself for so long
+    bool reauthorize = false; // show the connection once more if others change what is made of it
+};
+
+struct BindRedirect {
+    struct sluice_sockaddr_storage local; // of the socket's family, network order
+    std::chrono::milliseconds learn{0};   // the kernel decides so by itself for so long
 };
 
 namespace detail {
+
+// What the layer has for its request is of one kind only.
+inline void expect_layer(bool right) {
+    if (!right) throw Error(STATUS_FWP_INCOMPATIBLE_LAYER, "redirect");
+}
+
+inline void apply(UINT64 classify, UINT64 filter, const BindRedirect &to) {
+    void *data = nullptr;
+    check(FwpsAcquireWritableLayerDataPointer0(classify, filter, 0, &data, nullptr),
+          "FwpsAcquireWritableLayerDataPointer0");
+    static_cast<FWPS_BIND_REQUEST0 *>(data)->localAddressAndPort = to.local;
+    if (to.learn.count() > 0) SluiceLearnRedirect0(classify, static_cast<UINT32>(to.learn.count()));
+    FwpsApplyModifiedLayerData0(classify, data, 0);
+}
 
 inline void apply(UINT64 classify, UINT64 filter, const Redirect &to) {
     void *memory = nullptr;
@@ -80,7 +100,8 @@ inline void apply(UINT64 classify, UINT64 filter, const Redirect &to) {
     request.localRedirectContext = memory;
     request.localRedirectContextSize = to.context.size();
     if (to.learn.count() > 0) SluiceLearnRedirect0(classify, static_cast<UINT32>(to.learn.count()));
-    FwpsApplyModifiedLayerData0(classify, data, 0);
+    FwpsApplyModifiedLayerData0(
+        classify, data, to.reauthorize ? FWPS_CLASSIFY_FLAG_REAUTHORIZE_IF_MODIFIED_BY_OTHERS : 0);
 }
 
 // One reference on a classify.
@@ -106,19 +127,21 @@ private:
 
 } // namespace detail
 
-// A suspended connection. Move-only; complete it from any thread, once; one that is dropped blocks.
+// A suspended connection or bind. Move-only; complete it from any thread, once; one that is dropped
+// blocks.
 class HeldRedirect {
 public:
-    HeldRedirect(detail::ClassifyHandle classify, UINT64 filter) noexcept
-        : classify_(std::move(classify)), filter_(filter) {}
+    HeldRedirect(detail::ClassifyHandle classify, UINT64 filter, bool binds) noexcept
+        : classify_(std::move(classify)), filter_(filter), binds_(binds) {}
     HeldRedirect(HeldRedirect &&other) noexcept
-        : classify_(std::move(other.classify_)), filter_(other.filter_),
+        : classify_(std::move(other.classify_)), filter_(other.filter_), binds_(other.binds_),
           open_(std::exchange(other.open_, false)) {}
     HeldRedirect &operator=(HeldRedirect &&other) noexcept {
         if (this == &other) return *this;
         complete(block());
         classify_ = std::move(other.classify_);
         filter_ = other.filter_;
+        binds_ = other.binds_;
         open_ = std::exchange(other.open_, false);
         return *this;
     }
@@ -127,6 +150,13 @@ public:
     // Throws Error, and stays suspended, where that is not possible any more.
     void redirect(const Redirect &to) {
         if (!open_) return;
+        detail::expect_layer(!binds_);
+        detail::apply(classify_.get(), filter_, to);
+        complete(soft_permit());
+    }
+    void redirect(const BindRedirect &to) {
+        if (!open_) return;
+        detail::expect_layer(binds_);
         detail::apply(classify_.get(), filter_, to);
         complete(soft_permit());
     }
@@ -142,10 +172,19 @@ public:
 private:
     detail::ClassifyHandle classify_;
     UINT64 filter_;
+    bool binds_;
     bool open_ = true;
 };
 
+inline Verdict Classification::redirect(const BindRedirect &to) {
+    detail::expect_layer(redirects_bind());
+    const detail::ClassifyHandle classify(context_);
+    detail::apply(classify.get(), filter_.filterId, to);
+    return soft_permit();
+}
+
 inline Verdict Classification::redirect(const Redirect &to) {
+    detail::expect_layer(redirects());
     const detail::ClassifyHandle classify(context_);
     detail::apply(classify.get(), filter_.filterId, to);
     return soft_permit();
@@ -156,7 +195,7 @@ inline HeldRedirect Classification::pend_redirect() {
     FWPS_CLASSIFY_OUT0 out = so_far_; // the lambda's verdict says it
     check(FwpsPendClassify0(classify.get(), filter_.filterId, 0, &out), "FwpsPendClassify0");
     pended_ = true;
-    return HeldRedirect(std::move(classify), filter_.filterId);
+    return HeldRedirect(std::move(classify), filter_.filterId, redirects_bind());
 }
 
 } // namespace sluice

@@ -30,7 +30,8 @@ typedef struct SLUICE_REDIRECT_TARGET0_ {
 
 /* Lets the kernel decide by itself as the next FwpsApplyModifiedLayerData0 of this classify does, for
  * connections of the same executable, user, destination and filter: they are redirected as they
- * connect, with no packet held and without asking the callout. Executables are told apart by their
+ * connect, with no packet held and without asking the callout. At ALE_BIND_REDIRECT it is the local end
+ * that bind() asks for in the destination's place, and bind() itself takes the new one. Executables are told apart by their
  * file, never by pid or path. It ends with the time, with a change of policy, or with the redirect
  * handle. The context is attached to each of them.
  *
@@ -39,6 +40,6 @@ typedef struct SLUICE_REDIRECT_TARGET0_ {
  *
  * STATUS_SUCCESS
  * STATUS_INVALID_HANDLE          no such classify handle
- * STATUS_FWP_INCOMPATIBLE_LAYER  the layer is not ALE_CONNECT_REDIRECT
+ * STATUS_FWP_INCOMPATIBLE_LAYER  the layer is neither ALE_CONNECT_REDIRECT nor ALE_BIND_REDIRECT
  * Any thread, inside classifyFn or while pended. Windows: has no such function. */
 SLUICE_API NTSTATUS NTAPI SluiceLearnRedirect0(UINT64 classifyHandle, UINT32 milliseconds);

@@ -79,7 +79,7 @@ typedef struct _WSATHREADID {
  * WSAEINVAL                  no such code; SET: cbOutBuffer is not 0, the records are malformed, altered,
  *                            of another compartment, or their connection ended more than 30 seconds ago;
  *                            a socket of no internet family
- * WSAENETDOWN                the data plane of the socket's namespace is not up
+ * WSAENETDOWN                the data plane of the socket's namespace is not up, or has never redirected
  * WSAENOTCONN                query: the connection was not redirected, or has no context
  * WSAENOTSOCK                no socket
  * WSAEOPNOTSUPP              a protocol other than TCP and UDP: it has no records

@@ -158,7 +158,7 @@ __noinline int dp_up_flow(struct __sk_buff *skb, __u32 kind, __u32 inbound)
     dp_upcall_begin(up, kind, &s->packet);
     dp_upcall_flow(up, f, &s->flow_key);
     dp_upcall_question(up, f);
-    up->direction = f->flags & DP_FLOW_ESTABLISHING ? f->direction : inbound;
+    up->direction = f->flags & (DP_FLOW_ESTABLISHING | DP_FLOW_PASSES) ? f->direction : inbound;
     up->ifindex = s->way.ifindex;
     up->injected = s->way.injected;
     if (kind == DP_UPCALL_QUEUED)

@@ -79,11 +79,33 @@ DP_INLINE void dp_bind_granted(struct dp_socket *s, const struct dp_endpoint *at
     s->bound_v6 = at->v6;
 }
 
+/* ALE_BIND_REDIRECT has asked about this very bind: ALE_RESOURCE_ASSIGNMENT follows there. */
+DP_INLINE int dp_bind_is_asked(const struct dp_socket *s)
+{
+    return s && s->bind_operation && !s->bind_judged;
+}
+
+DP_INLINE int dp_bind_follows(struct dp_socket *s, const struct dp_endpoint *at)
+{
+    int reason;
+
+    if (dp_operation_refused(s->bind_operation)) return DP_DENY;
+    reason = dp_binding_bound(s->bind_operation, at->port);
+    DP_FORGET(reason);
+    if (reason) {
+        dp_count(reason, 0);
+        return DP_DENY;
+    }
+    dp_bind_granted(s, at);
+    return DP_ALLOW;
+}
+
 DP_INLINE int dp_bind(struct bpf_sock *sk, const struct dp_endpoint *at, __u32 flags)
 {
     struct dp_socket *s = dp_bind_owner(sk);
     int r;
 
+    if (dp_bind_is_asked(s)) return dp_bind_follows(s, at);
     if (dp_bind_has_rows()) {
         if (!s) return DP_DENY;
         if (dp_operation_refused(s->bind_operation)) return DP_DENY;
@@ -93,6 +115,7 @@ DP_INLINE int dp_bind(struct bpf_sock *sk, const struct dp_endpoint *at, __u32 f
         if (r != DP_ALLOW) return DP_DENY;
     }
     if (s) dp_bind_granted(s, at);
+    if (at->port) dp_binding_yield(at, sk->protocol);
     return DP_ALLOW;
 }
 

@@ -28,6 +28,7 @@ static __noinline int dp_ale_binds(struct bpf_sock_addr *ctx)
 
     if (!s || s->bind_judged || sk->src_port) return DP_ALLOW;
     at.address = dp_sock_local(sk);
+    if (dp_bind_is_asked(s)) return dp_bind_follows(s, &at);
     if (dp_bind_has_rows()) {
         r = dp_bind_judge(&at, s, ctx->protocol, DP_CONDITION_IS_IMPLICIT_BIND);
         DP_FORGET(r);
@@ -45,8 +46,21 @@ DP_INLINE int dp_ale_source(struct bpf_sock_addr *ctx, const struct dp_target *t
 
     if (!sk || !dp_bind_redirect_has_rows()) return DP_ALLOW;
     s = bpf_sk_storage_get(&sockets, sk, 0, 0);
-    if (!s || !dp_source_is_open(sk, s)) return DP_ALLOW;
+    if (!s || sk->src_port || !dp_source_is_open(sk, s)) return DP_ALLOW;
     return dp_source_asks(ctx, &to->remote);
+}
+
+/* The same of a datagram that names its peer itself. */
+DP_INLINE int dp_ale_sends(struct bpf_sock_addr *ctx, const struct dp_target *to)
+{
+    struct bpf_sock *sk = ctx->sk;
+    struct dp_socket *s;
+
+    if (!sk || ctx->protocol != DP_PROTO_UDP || !dp_bind_redirect_has_rows()) return DP_ALLOW;
+    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    if (!s || !dp_source_is_open(sk, s)) return DP_ALLOW;
+    if (dp_addr_is_v4(&to->remote) ? s->source_judged_v4 : s->source_judged_v6) return DP_ALLOW;
+    return dp_source_sends(ctx, &to->remote);
 }
 
 /* The owner, and what it may do at all. The steps are functions beside each other, for their
@@ -103,7 +117,7 @@ DP_INLINE int dp_ale_connect(struct bpf_sock_addr *ctx, struct dp_target *to, in
 {
     int r = dp_ale_begin(ctx, to);
 
-    if (r == DP_ALLOW && !sendmsg) r = dp_ale_source(ctx, to); /* only connect() has bpf_bind() */
+    if (r == DP_ALLOW) r = sendmsg ? dp_ale_sends(ctx, to) : dp_ale_source(ctx, to);
     if (r != DP_ALLOW || dp_ale_binds(ctx) != DP_ALLOW) return DP_DENY;
     if (ctx->protocol != DP_PROTO_TCP && ctx->protocol != DP_PROTO_UDP)
         return DP_ALLOW; /* its type and code are in the packet */
@@ -120,6 +134,30 @@ DP_INLINE int dp_ale_foreign(struct bpf_sock_addr *ctx)
     return bpf_get_netns_cookie(ctx) != cfg.netns_cookie;
 }
 
+/* What ALE_BIND_REDIRECT chose for the datagrams of a socket, unless this one names its source. */
+DP_INLINE void dp_ale_source_v4(struct bpf_sock_addr *ctx)
+{
+    struct bpf_sock *sk = ctx->sk;
+    const struct dp_socket *s = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : 0;
+
+    if (s && !dp_addr_is_any(&s->source_v4) && !ctx->msg_src_ip4)
+        ctx->msg_src_ip4 = bpf_htonl((__u32)s->source_v4.lo);
+}
+
+DP_INLINE void dp_ale_source_v6(struct bpf_sock_addr *ctx)
+{
+    struct bpf_sock *sk = ctx->sk;
+    const struct dp_socket *s = sk ? bpf_sk_storage_get(&sockets, sk, 0, 0) : 0;
+
+    if (!s || dp_addr_is_any(&s->source_v6) || ctx->msg_src_ip6[0] || ctx->msg_src_ip6[1] ||
+        ctx->msg_src_ip6[2] || ctx->msg_src_ip6[3])
+        return;
+    ctx->msg_src_ip6[0] = bpf_htonl(s->source_v6.hi >> 32);
+    ctx->msg_src_ip6[1] = bpf_htonl((__u32)s->source_v6.hi);
+    ctx->msg_src_ip6[2] = bpf_htonl(s->source_v6.lo >> 32);
+    ctx->msg_src_ip6[3] = bpf_htonl((__u32)s->source_v6.lo);
+}
+
 DP_INLINE int dp_ale_v4(struct bpf_sock_addr *ctx, int sendmsg)
 {
     struct dp_target to = {
@@ -128,6 +166,7 @@ DP_INLINE int dp_ale_v4(struct bpf_sock_addr *ctx, int sendmsg)
 
     if (dp_ale_foreign(ctx)) return DP_ALLOW;
     r = dp_ale_connect(ctx, &to, sendmsg);
+    if (r == DP_ALLOW && sendmsg) dp_ale_source_v4(ctx);
     if (r != DP_ALLOW || !to.redirect) return r;
     ctx->user_ip4 = bpf_htonl((__u32)to.remote.lo);
     ctx->user_port = bpf_htons(to.port);
@@ -144,6 +183,7 @@ DP_INLINE int dp_ale_v6(struct bpf_sock_addr *ctx, int sendmsg)
 
     if (dp_ale_foreign(ctx)) return DP_ALLOW;
     r = dp_ale_connect(ctx, &to, sendmsg);
+    if (r == DP_ALLOW && sendmsg) dp_ale_source_v6(ctx);
     if (r != DP_ALLOW || !to.redirect) return r;
     ctx->user_ip6[0] = bpf_htonl(to.remote.hi >> 32);
     ctx->user_ip6[1] = bpf_htonl((__u32)to.remote.hi);
@@ -192,7 +232,9 @@ SEC("cgroup_skb/egress") int dp_skb_egress(struct __sk_buff *skb)
     if (!sk) return DP_ALLOW;
     s = bpf_sk_storage_get(&sockets, sk, 0, 0);
     if (s) dp_egress_learn(s, sk);
-    if (!s || !s->needs_user || bpf_map_lookup_elem(&nics, &ifindex)) return DP_ALLOW;
+    if (!s || bpf_map_lookup_elem(&nics, &ifindex) ||
+        (!s->needs_user && (!s->bind_operation || !dp_binding_find(s->bind_operation))))
+        return DP_ALLOW;
     dp_count(DP_REASON_NO_NIC, skb->len);
     return DP_DENY;
 }

@@ -126,9 +126,10 @@ DP_INLINE int dp_in_blocked(const struct dp_out *o, const struct dp_flow *f)
 
 DP_INLINE int dp_in_known(const struct dp_out *o, struct dp_flow *f)
 {
-    __u32 again;
+    /* Of what passes this machine only packets that wait come here. */
+    __u32 state = o->scratch->way.passes ? DP_FLOW_HELD : f->state, again;
 
-    switch (f->state) {
+    switch (state) {
     case DP_FLOW_PERMITTED:
         if (dp_is_syn(o->packet) && dp_flow_is_over(f)) {
             /* the peer begins a new connection on the old tuple */

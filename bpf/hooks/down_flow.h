@@ -28,7 +28,9 @@ DP_INLINE void dp_down_meta(const struct dp_down *d, __u32 op, const struct dp_f
 /* The packet goes on behind its stage. */
 DP_INLINE int dp_down_on(const struct dp_down *d, const struct dp_flow *f)
 {
-    dp_down_meta(d, d->inbound ? DP_PORT_RECEIVE : DP_PORT_SEND, f);
+    __u32 passes = f->flags & DP_FLOW_PASSES;
+
+    dp_down_meta(d, passes ? DP_PORT_PASS : d->inbound ? DP_PORT_RECEIVE : DP_PORT_SEND, f);
     return XDP_PASS;
 }
 
@@ -145,7 +147,8 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
     f->seen_ns = bpf_ktime_get_ns();
     f->deadline_ns = f->seen_ns + DP_DRAIN_NS;
     /* A peer's clock need not be ours: the time in its SYN stays. */
-    if (d->bytes && !d->inbound) dp_timestamp_advance(ctx, &d->scratch->head.key, f->created_ns);
+    if (d->bytes && !d->inbound && !(f->flags & DP_FLOW_PASSES))
+        dp_timestamp_advance(ctx, &d->scratch->head.key, f->created_ns);
     if (on) dp_flow_passes(f);
     if (!dp_down_closes(d, f, DP_FLOW_PERMITTED, 1, DP_REASON_HOLD_PERMITTED)) {
         if (on) dp_flow_passed(f);
@@ -172,7 +175,8 @@ DP_INLINE int dp_down_block(const struct dp_down *d, struct dp_flow *f)
     f->deadline_ns = 0;
     if (cut) __sync_fetch_and_or(&f->flags, DP_FLOW_REVOKED | DP_FLOW_TO_CUT);
     if (f->direction == DP_DIRECTION_OUTBOUND) dp_refusal_remember(f, &d->scratch->head.key);
-    if (!d->bytes || d->inbound || cut || (d->scratch->head.flags & DP_DOWNCALL_ABSORB))
+    if (!d->bytes || d->inbound || cut || f->flags & DP_FLOW_PASSES ||
+        (d->scratch->head.flags & DP_DOWNCALL_ABSORB))
         return XDP_DROP;
     dp_down_meta(d, DP_PORT_REJECT, f);
     return XDP_PASS;

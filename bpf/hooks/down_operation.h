@@ -6,6 +6,22 @@
 #include "hooks/down.h"
 #include "lib/operation.h"
 
+/* What the callout made of the bind stands with its permit, not with an outcome. 0: what it asked
+   for cannot be, so that nothing is let go. */
+DP_INLINE int dp_down_operation_bound(const struct dp_down *d, struct dp_operation *op,
+                                      const struct dp_eval *e)
+{
+    const struct dp_downcall *head = &d->scratch->head;
+    __u32 decided = head->flags & (DP_DOWNCALL_EXPIRED | DP_DOWNCALL_ABANDONED);
+    int reason = dp_binding_answered(head->ticket, head->filter_id,
+                                     head->action == DP_ACTION_PERMIT && !decided);
+
+    DP_FORGET(reason);
+    if (!reason) return 1; /* else it was counted as it came */
+    dp_operation_block(op, head->ticket, e, DP_REASON_HOLD_BLOCKED);
+    return 0;
+}
+
 DP_INLINE int dp_down_operation_answer(const struct dp_down *d, struct dp_operation *op)
 {
     struct dp_scratch *s = d->scratch;
@@ -19,6 +35,7 @@ DP_INLINE int dp_down_operation_answer(const struct dp_down *d, struct dp_operat
     s->key = op->key;
     if (d->scratch->head.flags & DP_DOWNCALL_EXPIRED) how = DP_REASON_HOLD_EXPIRED;
     if (d->scratch->head.flags & DP_DOWNCALL_ABANDONED) how = DP_REASON_HOLD_ABANDONED;
+    if (dp_layer_binds(op->layer) && !dp_down_operation_bound(d, op, e)) return XDP_DROP;
     if (!dp_down_keep(d, e)) {
         dp_count(DP_REASON_TOO_MANY_HOPS, 0);
         dp_operation_block(op, d->scratch->head.ticket, e, DP_REASON_HOLD_BLOCKED);

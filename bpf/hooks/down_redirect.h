@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_DOWN_REDIRECT_H
 
 #include "hooks/down_flow.h"
+#include "lib/operation.h"
 #include "lib/route.h"
 
 /* enum dp_reason */
@@ -29,12 +30,12 @@ DP_INLINE __u32 dp_request_unfit(struct dp_down *d, const struct dp_flow *f)
                                                           : DP_REASON_DOWNCALL_STALE;
 }
 
-/* The port sees the routing tables. */
-DP_INLINE int dp_request_is_local(struct xdp_md *ctx, const struct dp_redirect *r,
-                                  const struct dp_addr *to)
+/* The port sees the routing tables, which do not know ways for packets from ::1. */
+DP_INLINE int dp_request_is_local(struct xdp_md *ctx, const struct dp_addr *to)
 {
-    return dp_addr_is_own(to) ||
-           dp_route_is_local(ctx, &r->app.local, to, ctx->ingress_ifindex);
+    const struct dp_addr any = {};
+
+    return dp_addr_is_own(to) || dp_route_is_local(ctx, &any, to, ctx->ingress_ifindex);
 }
 
 /* A handle must be this host's; what goes to a local process needs one. */
@@ -56,13 +57,18 @@ DP_INLINE __u32 dp_request_target(const struct dp_redirect_version *v, const str
 }
 
 /* Room for one more version, and for its hop; only one filter of an evaluation redirects to a local
-   process. */
-DP_INLINE __u32 dp_request_again(const struct dp_redirect_version *v, const struct dp_redirect *r)
+   process. One that has seen what others made of its version is not asked a third time. */
+DP_INLINE __u32 dp_request_again(struct dp_redirect_version *v, const struct dp_redirect *r)
 {
     __u32 local = 0;
 
-    for (int i = 1; i < DP_REDIRECT_VERSIONS_MAX; i++)
-        if (i < r->versions) local |= r->version[i].flags & DP_REDIRECT_LOCAL;
+    for (int i = 1; i < DP_REDIRECT_VERSIONS_MAX; i++) {
+        if (i >= r->versions) continue;
+        if (r->version[i].filter_id != v->filter_id)
+            local |= r->version[i].flags & DP_REDIRECT_LOCAL;
+        else if (r->version[i].flags & DP_REDIRECT_SHOWN)
+            v->flags &= ~DP_REDIRECT_REAUTHORIZE;
+    }
     if (local && v->flags & DP_REDIRECT_LOCAL) return DP_REASON_REDIRECT_AGAIN;
     return r->versions >= DP_REDIRECT_VERSIONS_MAX || r->record.hops >= DP_RECORD_HOPS_MAX
                ? DP_REASON_REDIRECT_CHAIN
@@ -97,7 +103,7 @@ DP_INLINE __u32 dp_request_check(struct xdp_md *ctx, struct dp_redirect_version 
 
     if (reason) return reason;
     v->flags &= DP_REDIRECT_REAUTHORIZE | DP_REDIRECT_PROXY_V2;
-    if (dp_request_is_local(ctx, r, &v->remote)) v->flags |= DP_REDIRECT_LOCAL;
+    if (dp_request_is_local(ctx, &v->remote)) v->flags |= DP_REDIRECT_LOCAL;
     reason = dp_request_handle(v, host);
     return reason ? reason : dp_request_again(v, r);
 }
@@ -142,11 +148,86 @@ DP_INLINE __u32 dp_down_request(struct xdp_md *ctx, struct dp_down *d)
     return reason;
 }
 
+/* Whose question about a bind it is, and whether it is open. */
+DP_INLINE __u32 dp_bind_request_unfit(const struct dp_down *d, const struct dp_operation *op)
+{
+    const struct dp_downcall *head = &d->scratch->head;
+
+    if (!op) return DP_REASON_DOWNCALL_STALE;
+    if (op->host != d->host) return DP_REASON_DOWNCALL_FOREIGN;
+    if (!dp_operation_is_open(op) || !dp_layer_binds(op->layer)) return DP_REASON_DOWNCALL_STATE;
+    return head->filter_id == op->eval.asked_id ? DP_REASON_NONE : DP_REASON_DOWNCALL_STALE;
+}
+
+/* An address of this machine, of the same family; loopback remains loopback, since what is to leave
+   cannot have it. None: as bind() had it, where that was none either. */
+DP_INLINE __u32 dp_bind_request_target(const struct dp_redirect_version *to,
+                                       const struct dp_redirect *r)
+{
+    const struct dp_redirect_version *asked = &r->version[0];
+
+    if (r->versions >= DP_REDIRECT_VERSIONS_MAX) return DP_REASON_REDIRECT_CHAIN;
+    if (dp_addr_is_v4(&to->remote) != dp_addr_is_v4(&asked->remote))
+        return DP_REASON_REDIRECT_TARGET;
+    if (dp_addr_equal(&to->remote, &asked->remote)) return DP_REASON_NONE;
+    if (dp_addr_is_any(&to->remote) || dp_addr_is_loopback(&to->remote) ||
+        dp_addr_is_loopback(&asked->remote) ||
+        dp_address_type(&to->remote, 0) != DP_ADDRESS_UNICAST || !dp_addr_is_own(&to->remote))
+        return DP_REASON_REDIRECT_TARGET;
+    return DP_REASON_NONE;
+}
+
+/* A port that the callout names must be free; one that bind() had may be had by nobody else, or
+   others see another. */
+DP_INLINE __u32 dp_bind_request_port(struct xdp_md *ctx, struct dp_redirect_request *q,
+                                     const struct dp_redirect *r)
+{
+    __u32 port = q->version.remote_port ? q->version.remote_port : r->app.local_port;
+
+    if (!port || !dp_binding_is_used(ctx, r, &q->version.remote, port)) return DP_REASON_NONE;
+    if (q->version.remote_port && q->version.remote_port != r->app.local_port)
+        return DP_REASON_BIND_TAKEN;
+    q->version.remote_port = dp_binding_port();
+    q->learn_ms = 0; /* of this socket only */
+    return DP_REASON_NONE;
+}
+
+DP_INLINE __u32 dp_down_bind_request(struct xdp_md *ctx, struct dp_down *d)
+{
+    struct dp_redirect_request *q = &d->scratch->request;
+    __u64 id = d->scratch->head.ticket, at;
+    struct dp_redirect *r;
+    __u32 reason;
+
+    if (bpf_xdp_load_bytes(ctx, sizeof d->scratch->head, q, sizeof *q))
+        return DP_REASON_DOWNCALL_MALFORMED;
+    reason = dp_request_malformed(q, d->bytes);
+    if (reason || q->context_bytes) return DP_REASON_DOWNCALL_MALFORMED;
+    d->bytes = 0; /* what follows is no packet */
+    reason = dp_bind_request_unfit(d, bpf_map_lookup_elem(&operations, &id));
+    if (reason) return reason;
+    r = dp_binding_draft_of(id);
+    if (!r) return DP_REASON_DOWNCALL_STATE;
+    r->refused = dp_bind_request_target(&q->version, r);
+    if (!r->refused) r->refused = dp_bind_request_port(ctx, q, r);
+    at = r->versions;
+    if (r->refused || at >= DP_REDIRECT_VERSIONS_MAX) return r->refused;
+    DP_FORGET(at);
+    q->version.filter_id = d->scratch->head.filter_id;
+    q->version.handle = (__u64)d->host << 32; /* whose port shows the routing tables */
+    q->version.flags = 0;
+    q->version.target_pid = 0;
+    r->version[at] = q->version;
+    r->learn_ms = q->learn_ms;
+    return DP_REASON_NONE;
+}
+
 static __noinline int dp_down_redirect(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
                                        __u32 bytes)
 {
     struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
-    __u32 reason = dp_down_request(ctx, &d);
+    __u32 reason = s->head.flags & DP_DOWNCALL_OPERATION ? dp_down_bind_request(ctx, &d)
+                                                         : dp_down_request(ctx, &d);
 
     if (reason) dp_count(reason, bytes);
     return XDP_DROP;

@@ -48,7 +48,9 @@ DP_INLINE int dp_down_identity(const struct dp_down *d, struct dp_ticket *t)
 /* The layer lets the packet pass: it goes on behind its stage. */
 DP_INLINE int dp_down_ticket_on(const struct dp_down *d, struct dp_ticket *t)
 {
-    d->scratch->meta.op = t->stage < DP_STAGE_ALE_OUT ? DP_PORT_RECEIVE : DP_PORT_SEND;
+    d->scratch->meta.op = t->stage == DP_STAGE_FORWARD  ? DP_PORT_FORWARD
+                          : t->stage < DP_STAGE_ALE_OUT ? DP_PORT_RECEIVE
+                                                        : DP_PORT_SEND;
     return dp_down_identity(d, t) ? XDP_PASS : XDP_DROP;
 }
 

@@ -60,6 +60,10 @@ DP_INLINE int dp_judge_again(const struct dp_judge_request *request, __u32 due)
         return DP_JUDGE_BLOCK;
     }
     if (f->state != DP_FLOW_PERMITTED) return DP_JUDGE_OTHER;
+    if (f->flags & DP_FLOW_PASSES) { /* once, as any connection at CONNECT_REDIRECT */
+        f->generation = dp_generation();
+        return DP_JUDGE_CURRENT;
+    }
     if (f->generation == dp_generation() && !f->due) return DP_JUDGE_CURRENT;
     w = dp_work_take();
     if (!w) return DP_JUDGE_OTHER;

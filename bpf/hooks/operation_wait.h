@@ -13,7 +13,7 @@ DP_INLINE int dp_wait_has_rows(void)
     return dp_layer_has_rows(DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4) ||
            dp_layer_has_rows(DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6) ||
            dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V4) ||
-           dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V6);
+           dp_layer_has_rows(DP_LAYER_ALE_AUTH_LISTEN_V6) || dp_bind_redirect_has_rows();
 }
 
 /* Of the sender, by its time stamp; 0: it has none. */

@@ -7,6 +7,7 @@
 #define SLUICE_BPF_HOOKS_PORT_DOWN_H
 
 #include "hooks/down_flow.h"
+#include "hooks/down_forward.h"
 #include "hooks/down_inject.h"
 #include "hooks/down_operation.h"
 #include "hooks/down_redirect.h"
@@ -87,7 +88,9 @@ DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host
 {
     int fits = 0;
 
-    if (s->head.kind == DP_DOWNCALL_INJECT) return dp_down_by_host(ctx, s, host, bytes);
+    if (s->head.kind == DP_DOWNCALL_INJECT)
+        return dp_inject_forwards(&s->head.inject) ? dp_down_forward(ctx, s, bytes)
+                                                   : dp_down_by_host(ctx, s, host, bytes);
     if (s->head.flags & DP_DOWNCALL_OPERATION) return dp_down_operation(s, host, bytes);
     if (bytes) fits = dp_down_look(ctx, s);
     if (fits < 0) {

@@ -95,10 +95,25 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
     return dp_port_tag(skb, &s->way) ? dp_port_send(skb, &s->way) : TC_ACT_SHOT;
 }
 
+/* Of a flow that passes this machine: the packet is redirected, or comes in anew. */
+DP_INLINE int dp_port_pass(struct __sk_buff *skb, struct dp_scratch *s)
+{
+    int action;
+
+    if (dp_flow_key_of(&s->flow_key, &s->packet, 0)) return TC_ACT_SHOT;
+    dp_flow_key_turn(&s->flow_key);
+    s->way.passes = DP_PASSES_ON;
+    action = dp_passing_on(skb);
+    DP_FORGET(action);
+    if (action != DP_PASS) return action;
+    return dp_port_tag(skb, &s->way) ? dp_port_deliver(skb, &s->way) : TC_ACT_SHOT;
+}
+
 /* The packet came down for its flow, which counts it until it is through. */
 DP_INLINE int dp_port_passes(const struct dp_port_meta *m)
 {
-    return (m->op == DP_PORT_SEND && m->stage <= DP_STAGE_ESTABLISHED_OUT) ||
+    return m->op == DP_PORT_PASS ||
+           (m->op == DP_PORT_SEND && m->stage <= DP_STAGE_ESTABLISHED_OUT) ||
            (m->op == DP_PORT_RECEIVE &&
             (m->stage == DP_STAGE_ALE_IN || m->stage == DP_STAGE_ESTABLISHED_IN));
 }
@@ -144,6 +159,8 @@ DP_INLINE int dp_port_do(struct __sk_buff *skb, const struct dp_port_meta *m, st
         s->way.operation = m->ticket;
         dp_wait_refresh(skb, s, from < DP_STAGE_ALE_OUT);
         break;
+    case DP_PORT_PASS:
+        return dp_port_pass(skb, s);
     default:
         return TC_ACT_SHOT;
     }

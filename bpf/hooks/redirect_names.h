@@ -98,6 +98,42 @@ SEC("cgroup/getpeername6") int dp_getpeername6(struct bpf_sock_addr *ctx)
     return DP_ALLOW;
 }
 
+/* The local end that a callout chose; 0: bind() has it as it is. Of a port that the kernel chose in
+   passing the socket knows more before its first packet. */
+DP_INLINE const struct dp_redirect *dp_name_local(struct bpf_sock_addr *ctx)
+{
+    struct bpf_sock *sk = ctx->sk;
+    struct dp_socket *s;
+
+    if (!sk || dp_ale_foreign(ctx)) return 0;
+    s = bpf_sk_storage_get(&sockets, sk, 0, 0);
+    return s ? dp_binding_active(s->bind_operation) : 0;
+}
+
+SEC("cgroup/getsockname4") int dp_getsockname4(struct bpf_sock_addr *ctx)
+{
+    const struct dp_redirect *d = dp_name_local(ctx);
+
+    if (!d) return DP_ALLOW;
+    if (!dp_addr_is_any(&d->wire.local)) ctx->user_ip4 = bpf_htonl((__u32)d->wire.local.lo);
+    if (d->wire.local_port) ctx->user_port = bpf_htons(d->wire.local_port);
+    return DP_ALLOW;
+}
+
+SEC("cgroup/getsockname6") int dp_getsockname6(struct bpf_sock_addr *ctx)
+{
+    const struct dp_redirect *d = dp_name_local(ctx);
+
+    if (!d) return DP_ALLOW;
+    if (d->wire.local_port) ctx->user_port = bpf_htons(d->wire.local_port);
+    if (dp_addr_is_any(&d->wire.local)) return DP_ALLOW;
+    ctx->user_ip6[0] = bpf_htonl(d->wire.local.hi >> 32);
+    ctx->user_ip6[1] = bpf_htonl((__u32)d->wire.local.hi);
+    ctx->user_ip6[2] = bpf_htonl(d->wire.local.lo >> 32);
+    ctx->user_ip6[3] = bpf_htonl((__u32)d->wire.local.lo);
+    return DP_ALLOW;
+}
+
 SEC("cgroup/recvmsg4") int dp_recvmsg4(struct bpf_sock_addr *ctx)
 {
     struct dp_addr from = dp_addr_v4(ctx->user_ip4);

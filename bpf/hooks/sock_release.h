@@ -92,6 +92,18 @@ DP_INLINE void dp_release_redirect(const struct bpf_sock *sk, const struct dp_so
     if (d && (sk->type != DP_SOCK_STREAM || !d->wire.local_port)) dp_redirect_end(s->redirect);
 }
 
+/* What TCP has yet to send needs it: sluiced ends it when the connection is gone. */
+DP_INLINE void dp_release_binding(const struct bpf_sock *sk, const struct dp_socket *s)
+{
+    struct dp_redirect *d = dp_binding_find(s->bind_operation);
+
+    if (!d) return;
+    if (sk->type == DP_SOCK_STREAM && d->state == DP_REDIRECT_LIVE)
+        d->ended_ns = bpf_ktime_get_ns();
+    else
+        dp_redirect_end(s->bind_operation);
+}
+
 /* An accepted socket has a copy of its listener's storage: neither its own binds nor operations. */
 DP_INLINE void dp_release_own(struct bpf_sock *sk, __u64 cookie)
 {
@@ -101,6 +113,7 @@ DP_INLINE void dp_release_own(struct bpf_sock *sk, __u64 cookie)
     dp_release_tell_all(sk, s);
     dp_release_redirect(sk, s);
     dp_operation_end(s->bind_operation);
+    dp_release_binding(sk, s);
     dp_operation_end(s->listen_operation);
 }
 

@@ -119,13 +119,25 @@ static long dp_copy_step(__u32 i, struct dp_copy *c)
     return 0;
 }
 
+DP_INLINE int dp_option_brief(struct bpf_sockopt *ctx, const struct dp_redirect *d, __u32 bytes)
+{
+    __u8 *to = ctx->optval;
+
+    for (__u32 n = 0; n < DP_REDIRECT_BRIEF_MAX; n++) {
+        if (n >= bytes || (void *)(to + n + 1) > ctx->optval_end) break;
+        to[n] = d->brief[n];
+    }
+    return dp_option_answers(ctx, bytes);
+}
+
 DP_INLINE int dp_option_context(struct bpf_sockopt *ctx, const struct dp_redirect *d, __u64 id)
 {
     struct dp_redirect_context *context = bpf_map_lookup_elem(&contexts_of, &id);
     struct dp_copy c = {.ctx = ctx, .bytes = d->context_bytes};
 
-    if (!c.bytes || !context) return dp_option_fails(ctx, ENODATA); /* 0 bytes would not be told */
+    if (!c.bytes) return dp_option_fails(ctx, ENODATA); /* 0 bytes would not be told */
     if (ctx->optlen < 0 || (__u32)ctx->optlen < c.bytes) return dp_option_fails(ctx, ERANGE);
+    if (!context) return dp_option_brief(ctx, d, c.bytes);
     c.from = context->bytes;
     bpf_loop(DP_COPY_WORDS, dp_copy_step, &c, 0);
     return dp_option_answers(ctx, c.bytes);

@@ -7,9 +7,9 @@
 
 #include "hooks/ale_inbound.h"
 #include "hooks/packet_ask.h"
+#include "hooks/passing.h"
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
-#include "lib/route.h"
 
 /* The next three return DP_PASS where the packet goes on. */
 
@@ -26,24 +26,17 @@ DP_INLINE int dp_stage_ippacket_in(const struct dp_out *o)
     return r == DP_CLASSIFY_CALLOUT ? dp_packet_ask(o, DP_STAGE_IP_IN, 0) : DP_PASS;
 }
 
-/* Whether the packet is for this machine: the routing table knows. */
-DP_INLINE int dp_in_is_local(const struct dp_out *o)
-{
-    const struct dp_packet *p = o->packet;
-
-    return p->group || dp_route_is_local(o->skb, &p->source, &p->destination, o->ifindex);
-}
-
-/* TRANSPORT. What is not for this machine is judged as it leaves: no layer of a flow is its. */
+/* TRANSPORT. What is not for this machine is judged as it leaves: no layer of a flow is its, but
+   for CONNECT_REDIRECT. */
 DP_INLINE int dp_stage_transport_in(const struct dp_out *o, const struct dp_view *v, __u32 from)
 {
     struct dp_scratch *s = o->scratch;
 
     if (dp_is_icmp_error(o->packet))
         return from <= DP_STAGE_TRANSPORT_IN && dp_layer_icmp_error(v, s) ? TC_ACT_SHOT : DP_PASS;
-    if (from <= DP_STAGE_ALE_IN && !dp_flow_find(o->key) && !dp_addr_is_loopback(&o->key->remote) &&
-        !dp_in_is_local(o))
-        return DP_PASS;
+    if (from <= DP_STAGE_ALE_IN && !dp_addr_is_loopback(&o->key->remote))
+        s->way.passes = dp_passing(o, from < DP_STAGE_ALE_IN);
+    if (s->way.passes) return DP_PASS;
     s->way.of_flow = 1;
     return from <= DP_STAGE_TRANSPORT_IN && dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, s)
                ? TC_ACT_SHOT
@@ -93,13 +86,40 @@ __noinline int dp_stage_ale_in(struct __sk_buff *skb)
     return action;
 }
 
+/* scratch's way says DP_PASSES_ON. DP_PASS: the packet goes on as it is. */
+DP_INLINE int dp_stage_passing(struct __sk_buff *skb, struct dp_scratch *s)
+{
+    int action = dp_passing_known(), r;
+
+    DP_FORGET(action);
+    if (action == DP_WAITS) {
+        action = dp_stage_ale_in(skb);
+        DP_FORGET(action);
+    }
+    if (action == DP_OVERDUE) {
+        dp_redirect_overdue();
+        action = dp_stage_ale_in(skb);
+        DP_FORGET(action);
+    }
+    if (action == DP_REDIRECTS) {
+        r = dp_passing_begin(skb);
+        DP_FORGET(r);
+        action = dp_passing_judged(skb, r);
+        DP_FORGET(action);
+        action = dp_redirect_kept(s, action);
+    }
+    return action == DP_PASS ? dp_passing_on(skb) : action;
+}
+
 /* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
  */
 DP_INLINE int dp_stages_in(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
 {
     int action = dp_stage_begin_in(skb, from);
 
-    if (action != DP_PASS || !s->way.of_flow) return action;
+    if (action != DP_PASS) return action;
+    if (s->way.passes == DP_PASSES_ON) return dp_stage_passing(skb, s);
+    if (!s->way.of_flow) return DP_PASS;
     if (from <= DP_STAGE_ALE_IN) {
         action = dp_stage_ale_in(skb);
         if (action != DP_PASS) return action;

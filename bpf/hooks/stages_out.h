@@ -9,6 +9,7 @@
 #include "hooks/redirect_out.h"
 #include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
+#include "hooks/translate_bind.h"
 
 /* The steps are global functions that stand beside each other, as in stages_in.h. */
 
@@ -38,6 +39,9 @@ __noinline int dp_stage_ale_out(struct __sk_buff *skb)
     action = dp_wait_sender(skb);
     if (action == DP_REFUSED) return dp_out_refuse(&o, DP_REASON_BIND_BLOCKED);
     if (action != DP_PASS) return action;
+    action = dp_binding_seen(skb);
+    DP_FORGET(action);
+    if (action) return dp_out_drop(&o, action);
     f = dp_flow_find(o.key);
     /* What is neither TCP nor UDP has an entry only where a filter could ask for one. */
     if (!f && s->packet.protocol != DP_PROTO_TCP && s->packet.protocol != DP_PROTO_UDP &&

@@ -7,17 +7,41 @@
 #include "hooks/stages_out.h"
 #include "hooks/translate.h"
 
-/* scratch holds the parsed packet and its way. Global, as the steps of stages_in.h. */
+/* IPFORWARD. scratch holds the parsed packet and its way. Global, as the steps of stages_in.h. */
+__noinline int dp_stage_forward(struct __sk_buff *skb, __u32 arrival)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_out o;
+    struct dp_view v;
+    int r;
+
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(skb, s, 0);
+    v = dp_out_view(&o);
+    if (!dp_key_forward(&v, arrival, s)) return DP_PASS;
+    __builtin_memset(&s->eval, 0, sizeof s->eval);
+    r = dp_classify(&s->key, &s->eval);
+    DP_FORGET(r);
+    if (dp_report(&s->key, &s->eval, r, s->packet.bytes, 0)) return TC_ACT_SHOT;
+    return r == DP_CLASSIFY_CALLOUT ? dp_packet_ask(&o, DP_STAGE_FORWARD, 0) : DP_PASS;
+}
+
+/* What is routed through. */
 __noinline int dp_stages_forward(struct __sk_buff *skb, __u32 arrival)
 {
     struct dp_scratch *s = dp_scratch();
     struct dp_out o;
     struct dp_view v;
+    int action;
 
     if (!s) return TC_ACT_SHOT;
+    if (s->packet.version) {
+        action = dp_stage_forward(skb, arrival);
+        DP_FORGET(action);
+        if (action != DP_PASS) return action;
+    }
     o = dp_out_of(skb, s, 0);
     v = dp_out_view(&o);
-    if (s->packet.version && dp_layer_forward(&v, arrival, s)) return TC_ACT_SHOT;
     return dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
 }
 

@@ -6,6 +6,12 @@
 
 #include "hooks/rewrite.h"
 
+/* Delivered by lo, where the target's answers are caught. */
+DP_INLINE int dp_way_is_local(__u32 way)
+{
+    return way == DP_WAY_LOCAL || way == DP_WAY_FORWARD;
+}
+
 /* Where the quote's headers are. */
 struct dp_quote {
     __u32 l3, l4;
@@ -46,22 +52,24 @@ static __noinline int dp_quote_read(struct __sk_buff *skb, struct dp_scratch *s,
     return 1;
 }
 
-/* The destination of the quoted packet. The sum of an IPv4 header takes the change, so that the
-   error's own stays. */
-static __noinline int dp_quote_address(struct __sk_buff *skb, const struct dp_quote *q, __u32 sum,
-                                       const struct dp_addr *from, const struct dp_addr *to)
+/* The source or destination of the quoted packet. The sum of an IPv4 header takes the change, so
+   that the error's own stays. */
+__noinline int dp_quote_address(struct __sk_buff *skb, __u32 l3, const struct dp_addr *from,
+                                const struct dp_addr *to, int source)
 {
     __be32 was[4], is[4];
     __s64 by;
 
+    if (!from || !to) return -1;
+    if (dp_addr_equal(from, to)) return 0;
     dp_route_words(was, from);
     dp_route_words(is, to);
     if (dp_addr_is_v4(from))
-        return bpf_l3_csum_replace(skb, q->l3 + 10, was[3], is[3], sizeof is[3]) ||
-               bpf_skb_store_bytes(skb, q->l3 + 16, &is[3], sizeof is[3], 0);
+        return bpf_l3_csum_replace(skb, l3 + 10, was[3], is[3], sizeof is[3]) ||
+               bpf_skb_store_bytes(skb, l3 + (source ? 12 : 16), &is[3], sizeof is[3], 0);
     by = bpf_csum_diff(was, sizeof was, is, sizeof is, 0);
-    return bpf_l4_csum_replace(skb, sum, 0, by, 0) ||
-           bpf_skb_store_bytes(skb, q->l3 + 24, is, sizeof is, 0);
+    return bpf_l4_csum_replace(skb, l3 - 8 + 2, 0, by, 0) ||
+           bpf_skb_store_bytes(skb, l3 + (source ? 8 : 24), is, sizeof is, 0);
 }
 
 static __noinline int dp_quote_ports(struct __sk_buff *skb, const struct dp_quote *q, __u32 sum,
@@ -81,16 +89,18 @@ DP_INLINE int dp_quote_rewrite(struct __sk_buff *skb, struct dp_scratch *s,
     struct dp_flow_key to = {.local = s->packet.source, .remote = d->app.local};
     __u32 sum = s->packet.l4 + 2;
 
-    if (dp_quote_address(skb, q, sum, &d->wire.remote, &d->app.remote) ||
+    if (dp_quote_address(skb, q->l3, &d->wire.remote, &d->app.remote, 0) ||
+        dp_quote_address(skb, q->l3, &d->wire.local, &d->app.local, 1) ||
         dp_quote_ports(skb, q, sum, &d->wire, &d->app))
         return -1;
     if (dp_addr_equal(&to.local, &d->wire.remote)) to.local = d->app.remote;
     return dp_rewrite(skb, &to);
 }
 
-/* The redirection that the error is about, rewritten so; 0: none, or it cannot be. */
+/* The redirection that the error is about, rewritten so; 0: none, or it cannot be. remote: its
+   target is another machine. */
 static __noinline struct dp_redirect *dp_translate_error(struct __sk_buff *skb,
-                                                         struct dp_scratch *s, __u32 way)
+                                                         struct dp_scratch *s, __u32 remote)
 {
     struct dp_redirect *d;
     struct dp_quote q;
@@ -99,7 +109,8 @@ static __noinline struct dp_redirect *dp_translate_error(struct __sk_buff *skb,
     if (!dp_quote_read(skb, s, &q)) return 0;
     id = bpf_map_lookup_elem(&redirect_peers, &s->flow_key);
     d = id ? dp_redirect_find(*id) : 0;
-    if (!d || d->way != way || d->state == DP_REDIRECT_DRAFT) return 0;
+    if (!d || d->state == DP_REDIRECT_DRAFT) return 0;
+    if (remote ? d->way != DP_WAY_REMOTE : !dp_way_is_local(d->way)) return 0;
     return dp_quote_rewrite(skb, s, d, &q) ? 0 : d;
 }
 

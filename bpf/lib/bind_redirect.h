@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* ALE_BIND_REDIRECT: the layer's evaluation, in which the kernel answers for filters with a fixed
-   target and for what was learned. A callout that would have to be asked counts as one that nobody
-   has registered: bind() cannot wait, and what it has bound cannot be bound anew. */
+   target and for what was learned. Where a callout must be asked bind() takes what the evaluation
+   has come to, and the question stands as an operation (lib/binding.h): bind() cannot wait, and
+   what it has bound cannot be bound anew. */
 #ifndef SLUICE_BPF_LIB_BIND_REDIRECT_H
 #define SLUICE_BPF_LIB_BIND_REDIRECT_H
 
-#include "lib/outcome.h"
-#include "lib/redirect_judge.h"
+#include "lib/key_endpoint.h"
+#include "lib/redirect_flow.h"
 
 DP_INLINE int dp_bind_redirect_has_rows(void)
 {
@@ -47,27 +48,28 @@ DP_INLINE int dp_bind_offer_learned(struct dp_endpoint *at, const struct dp_eval
     return 1;
 }
 
-/* The answer to e's open question. 1: kept; 0: too many. */
+enum { DP_BIND_FULL = 0, DP_BIND_KEPT = 1, DP_BIND_ASK = 2 };
+
+/* The kernel's answer to e's open question. FULL: too many are kept. */
 __noinline int dp_bind_answer(struct dp_eval *e, struct dp_endpoint *at, const struct dp_process *p,
                               __u32 protocol)
 {
     __u32 action = DP_ACTION_CONTINUE, rights = DP_RIGHT_ACTION_WRITE;
     int there;
 
-    if (!e || !at || !p) return 0;
+    if (!e || !at || !p) return DP_BIND_FULL;
     if (e->row_flags & DP_ROW_CLEAR_ACTION_RIGHT) rights = 0;
     if (e->rights & DP_RIGHT_ACTION_WRITE) {
         there = e->row_flags & DP_ROW_REDIRECT ? dp_bind_offer_fixed(at, e)
                                                : dp_bind_offer_learned(at, e, p, protocol);
         if (there) action = DP_ACTION_PERMIT;
     }
-    if (action == DP_ACTION_CONTINUE && !(e->row_flags & DP_ROW_REDIRECT))
-        return dp_outcome_keep(e, 0, 1);
-    return dp_eval_keep(e, action, rights);
+    if (action == DP_ACTION_CONTINUE && !(e->row_flags & DP_ROW_REDIRECT)) return DP_BIND_ASK;
+    return dp_eval_keep(e, action, rights) ? DP_BIND_KEPT : DP_BIND_FULL;
 }
 
-/* Evaluates the key's layer; `at` is the end that was asked for, and the one to take. enum
-   dp_classify_result, never CALLOUT; nothing is counted of it yet. */
+/* Evaluates the key's layer from eval's place; `at` is the end so far, and the one that the kernel
+   chose. enum dp_classify_result; nothing is counted of it yet. */
 __noinline int dp_bind_redirect(struct dp_key *key, struct dp_eval *eval, struct dp_endpoint *at,
                                 const struct dp_process *p)
 {
@@ -80,8 +82,31 @@ __noinline int dp_bind_redirect(struct dp_key *key, struct dp_eval *eval, struct
         if (r != DP_CLASSIFY_CALLOUT) return r;
         kept = dp_bind_answer(eval, at, p, DP_NUMBER(key, PROTOCOL));
         DP_FORGET(kept);
-        if (!kept) return DP_CLASSIFY_BLOCK;
+        if (kept == DP_BIND_ASK) return DP_CLASSIFY_CALLOUT;
+        if (kept == DP_BIND_FULL) return DP_CLASSIFY_BLOCK;
     }
+    return DP_CLASSIFY_BLOCK;
+}
+
+/* As dp_use_admit, for a question of this layer. */
+DP_INLINE int dp_bind_admit(struct dp_key *key, struct dp_eval *eval, struct dp_endpoint *at,
+                            const struct dp_process *p)
+{
+    int r = DP_CLASSIFY_BLOCK, reason;
+
+    if (!key || !eval || !at || !p) return r;
+    for (int i = 0; i < DP_HOPS_MAX; i++) {
+        reason = dp_redirect_take(eval, p, 0);
+        DP_FORGET(reason);
+        if (!reason) return DP_CLASSIFY_CALLOUT;
+        r = DP_CLASSIFY_BLOCK;
+        if (reason == 0x10000) break;
+        r = dp_bind_redirect(key, eval, at, p);
+        DP_FORGET(r);
+        if (r != DP_CLASSIFY_CALLOUT) break;
+    }
+    if (r == DP_CLASSIFY_PERMIT) return r;
+    dp_event_tell(key, eval, p, eval->quota);
     return DP_CLASSIFY_BLOCK;
 }
 

@@ -7,7 +7,6 @@
 
 #define DP_NUMBER(k, slot) ((k)->number[DP_SLOT_##slot])
 #define DP_WIDE(k, slot) ((k)->wide[DP_SLOT_##slot - DP_SLOT_NUMBERS])
-#define DP_SLOT_BIT(slot) (1u << DP_SLOT_##slot)
 #define DP_OWNER_BITS                                                                              \
     (DP_SLOT_BIT(USER) | DP_SLOT_BIT(GROUP) | DP_SLOT_BIT(APP) | DP_SLOT_BIT(CGROUP))
 
@@ -110,6 +109,13 @@ __noinline int dp_key_destination(struct dp_key *key, __u64 redirect)
     return 1;
 }
 
+/* Somebody else connects: by which NIC it will leave is not known yet. */
+DP_INLINE void dp_key_passing(struct dp_key *key, __u32 ifindex)
+{
+    dp_key_interfaces(key, ifindex, 1);
+    DP_NUMBER(key, DIRECTION) = DP_DIRECTION_OUTBOUND;
+}
+
 /* An ALE layer's key for a flow. inbound: the packet at hand; the layer is the flow's. */
 DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
                                 const struct dp_flow *f, __u32 ifindex, int inbound)
@@ -118,7 +124,10 @@ DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
     key->contexts = f->contexts;
     dp_key_addresses(key, &k->local, &k->remote, !!(f->flags & DP_FLOW_GROUP),
                      f->direction == DP_DIRECTION_INBOUND);
-    dp_key_interfaces(key, ifindex, inbound);
+    if (f->flags & DP_FLOW_PASSES)
+        dp_key_passing(key, ifindex);
+    else
+        dp_key_interfaces(key, ifindex, inbound);
     dp_key_redirection(key, f);
     DP_NUMBER(key, PROTOCOL) = k->protocol;
     if (dp_is_icmp(k->protocol)) {
@@ -131,8 +140,9 @@ DP_INLINE void dp_key_from_flow(struct dp_key *key, const struct dp_flow_key *k,
         key->empty |= DP_SLOT_BIT(ORIGINAL_ICMP_TYPE);
     }
     if (f->flags & DP_FLOW_TRANSLATE) dp_key_destination(key, f->redirect);
-    if (dp_is_icmp(k->protocol) && f->direction == DP_DIRECTION_INBOUND && !f->process.start_ns)
-        key->empty |= DP_OWNER_BITS; /* the kernel answers */
+    if (f->flags & DP_FLOW_PASSES ||
+        (dp_is_icmp(k->protocol) && !f->process.start_ns && f->direction == DP_DIRECTION_INBOUND))
+        key->empty |= DP_OWNER_BITS; /* no process of this machine; the kernel answers */
     else
         dp_key_owner(key, &f->process, &f->cgroups);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* A bind or listen that a callout decides: the call has returned, the question stands in
    `operations` and goes to the host by its ring of notices. Meanwhile the socket's traffic waits.
+   A bind that is asked about at ALE_BIND_REDIRECT goes on with ALE_RESOURCE_ASSIGNMENT.
 
      ASKED ──▶ HELD ──▶ DRAINING ──▶ PERMITTED      the record goes with the next sweep
        └────────┴─────▶ BLOCKED                     and stays until the socket is closed
@@ -9,6 +10,7 @@
 #ifndef SLUICE_BPF_LIB_OPERATION_H
 #define SLUICE_BPF_LIB_OPERATION_H
 
+#include "lib/binding.h"
 #include "lib/flow_open.h"
 #include "lib/over.h"
 #include "lib/report.h"
@@ -17,6 +19,18 @@
 DP_INLINE int dp_operation_is_open(const struct dp_operation *op)
 {
     return op->state == DP_FLOW_ASKED || op->state == DP_FLOW_HELD;
+}
+
+/* What callouts before have made of the bind. */
+DP_INLINE void dp_operation_show(struct dp_upcall *up, __u64 id)
+{
+    const struct dp_redirect *d = dp_binding_draft_of(id);
+    const struct dp_redirect_version *v = d ? dp_redirect_latest(d) : 0;
+
+    if (!v || d->versions < 2) return;
+    up->key.remote = v->remote;
+    up->key.remote_port = v->remote_port;
+    up->injected.context = v->filter_id;
 }
 
 /* The callout that eval names is asked; up is room. 0: it cannot be, counted. */
@@ -38,6 +52,7 @@ static __noinline int dp_operation_notice(const struct dp_operation *op, __u64 i
     up->key.local_port = op->port;
     up->key.protocol = DP_NUMBER(key, PROTOCOL);
     up->endpoint = op->cookie;
+    if (dp_layer_binds(op->layer)) dp_operation_show(up, id);
     return dp_notice_send(op->host, up);
 }
 
@@ -160,20 +175,49 @@ DP_INLINE void dp_operation_next(struct dp_operation *op, __u64 id,
         dp_operation_block(op, id, room->eval, DP_REASON_HOLD_ABANDONED);
 }
 
+/* ALE_BIND_REDIRECT goes on behind its answer, and when it permits ALE_RESOURCE_ASSIGNMENT begins.
+ */
+DP_INLINE int dp_operation_binds(struct dp_operation *op, __u64 id,
+                                 const struct dp_operation_room *room)
+{
+    int r, reason;
+
+    dp_operation_uncount(op);
+    r = dp_binding_judge(id, room->key, room->eval);
+    DP_FORGET(r);
+    if (r != DP_CLASSIFY_PERMIT) return r;
+    if (!dp_binding_assigns(id, room->key, room->eval)) return DP_CLASSIFY_BLOCK;
+    reason = dp_binding_stands(id);
+    DP_FORGET(reason);
+    if (reason) dp_count(reason, 0);
+    return reason ? DP_CLASSIFY_BLOCK : DP_CLASSIFY_PERMIT;
+}
+
+/* On from an answer that is kept: enum dp_classify_result, CALLOUT is admitted. */
+DP_INLINE int dp_operation_resume(struct dp_operation *op, __u64 id,
+                                  const struct dp_operation_room *room)
+{
+    int r = DP_CLASSIFY_PERMIT;
+
+    if (dp_layer_binds(op->layer)) r = dp_operation_binds(op, id, room);
+    if (r != DP_CLASSIFY_PERMIT) return r;
+    r = dp_classify(room->key, room->eval);
+    DP_FORGET(r);
+    if (r != DP_CLASSIFY_CALLOUT) return r;
+    dp_operation_uncount(op);
+    r = dp_use_admit(room->key, room->eval, &op->process, 0);
+    DP_FORGET(r);
+    return r;
+}
+
 /* The open question has its answer in the room, whose evaluation and key are copies of op's. how:
    as dp_flow_closes counts it; where it is HOLD_PERMITTED a block counts HOLD_BLOCKED. */
 DP_INLINE void dp_operation_decide(struct dp_operation *op, __u64 id,
                                    const struct dp_operation_room *room, __u32 how)
 {
     struct dp_eval *e = room->eval;
-    int r = dp_classify(room->key, e);
+    int r = dp_operation_resume(op, id, room);
 
-    DP_FORGET(r);
-    if (r == DP_CLASSIFY_CALLOUT) {
-        dp_operation_uncount(op);
-        r = dp_use_admit(room->key, e, &op->process, 0);
-        DP_FORGET(r);
-    }
     if (r == DP_CLASSIFY_CALLOUT) {
         dp_operation_next(op, id, room, how);
     } else if (r == DP_CLASSIFY_PERMIT) {
@@ -224,11 +268,14 @@ static __noinline __u64 dp_operation_begin(struct dp_work *w, const struct dp_en
     op->process = s->process;
     op->cgroups = s->cgroups;
     op->key = w->key;
-    if (dp_operation_opens(op, &w->eval)) {
+    if (dp_layer_binds(op->layer) && !dp_binding_begin(id)) {
+        dp_use_give(dp_callout_host(w->eval.callout), &s->process, 1, 0);
+    } else if (dp_operation_opens(op, &w->eval)) {
         op->state = DP_FLOW_ASKED;
         if (dp_operation_notice(op, id, &w->up)) return id;
         dp_operation_closes(op, id, DP_FLOW_BLOCKED, DP_REASON_HOLD_ABANDONED);
     }
+    if (dp_layer_binds(op->layer)) dp_redirect_end(id);
     bpf_map_delete_elem(&operations, &id);
     return 0;
 }

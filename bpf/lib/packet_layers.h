@@ -64,7 +64,7 @@ DP_INLINE int dp_layer_mac(const struct dp_view *v, int xdp, struct dp_scratch *
     return dp_packet_judge(s, p->bytes);
 }
 
-/* INBOUND_IPPACKET is not among these: its callouts are asked (hooks). */
+/* INBOUND_IPPACKET and IPFORWARD are not among these: their callouts are asked (hooks). */
 DP_INLINE int dp_layer_packet(const struct dp_view *v, __u32 layer, struct dp_scratch *s)
 {
     const struct dp_packet *p = v->packet;
@@ -75,17 +75,18 @@ DP_INLINE int dp_layer_packet(const struct dp_view *v, __u32 layer, struct dp_sc
     return dp_packet_judge(s, p->bytes);
 }
 
-DP_INLINE int dp_layer_forward(const struct dp_view *v, __u32 arrival, struct dp_scratch *s)
+/* 0: the layer has no rows. Else its key is s->key. */
+DP_INLINE int dp_key_forward(const struct dp_view *v, __u32 arrival, struct dp_scratch *s)
 {
     const struct dp_packet *p = v->packet;
     __u32 layer = DP_LAYER_IPFORWARD_V4;
 
-    if (!dp_layer_has_rows(p->version == 4 ? layer : layer + DP_LAYER_V6)) return DP_REASON_NONE;
+    if (!dp_layer_has_rows(p->version == 4 ? layer : layer + DP_LAYER_V6)) return 0;
     dp_key_from_packet(&s->key, layer, p, v->ifindex, 0);
     dp_key_ports(&s->key, p, 0, 0);
     s->key.empty &= ~DP_SLOT_BIT(ARRIVAL_INTERFACE);
     DP_NUMBER(&s->key, ARRIVAL_INTERFACE) = arrival;
-    return dp_packet_judge(s, p->bytes);
+    return 1;
 }
 
 /* The packet that an ICMP error quotes, as the layer shows it: local is this machine's side. What

@@ -121,6 +121,19 @@ __noinline int dp_redirect_amend(__u64 id, const struct dp_redirect_version *v,
     return DP_REASON_NONE;
 }
 
+/* Into the entry itself, for a copy of thousands of bytes would be most of what a connection costs.
+   What an earlier version brought gives way: it would be found first. */
+DP_INLINE void dp_redirect_context_brief(struct dp_redirect *d, __u64 id, const __u64 *from,
+                                         __u32 bytes)
+{
+    __u64 *to = (__u64 *)d->brief;
+
+    if (d->context_bytes) bpf_map_delete_elem(&contexts_of, &id);
+    for (int i = 0; i < DP_REDIRECT_BRIEF_MAX / 8; i++)
+        to[i] = from[i];
+    d->context_bytes = bytes;
+}
+
 /* The context that the newest version brings: of a fixed target. 0: no room. */
 __noinline int dp_redirect_context_fixed(__u64 id, __u32 target)
 {
@@ -131,8 +144,11 @@ __noinline int dp_redirect_context_fixed(__u64 id, __u32 target)
     void *empty = bpf_map_lookup_elem(&empty_context, &zero);
 
     if (!goal || !d || !empty) return 0;
+    if (goal->context_bytes <= DP_REDIRECT_BRIEF_MAX) {
+        dp_redirect_context_brief(d, id, (__u64 *)goal->context, goal->context_bytes);
+        return 1;
+    }
     d->context_bytes = 0;
-    if (!goal->context_bytes) return 1;
     bpf_map_update_elem(&contexts_of, &id, empty, BPF_ANY);
     c = bpf_map_lookup_elem(&contexts_of, &id);
     if (!c) return 0;
@@ -145,13 +161,21 @@ __noinline int dp_redirect_context_fixed(__u64 id, __u32 target)
 __noinline int dp_redirect_context_learned(__u64 id, __u64 from, __u32 bytes)
 {
     struct dp_redirect *d = dp_redirect_find(id);
-    void *context;
+    struct dp_redirect_context *context;
 
     if (!d) return 0;
-    d->context_bytes = 0;
-    if (!from || !bytes) return 1;
+    if (!from || !bytes) {
+        d->context_bytes = 0;
+        return 1;
+    }
     context = bpf_map_lookup_elem(&contexts_of, &from);
-    if (!context || bpf_map_update_elem(&contexts_of, &id, context, BPF_ANY)) return 0;
+    if (!context) return 0;
+    if (bytes <= DP_REDIRECT_BRIEF_MAX) {
+        dp_redirect_context_brief(d, id, (__u64 *)context->bytes, bytes);
+        return 1;
+    }
+    d->context_bytes = 0;
+    if (bpf_map_update_elem(&contexts_of, &id, context, BPF_ANY)) return 0;
     d->context_bytes = bytes;
     return 1;
 }

@@ -37,6 +37,7 @@ DP_INLINE struct dp_redirect_version *dp_redirect_pending(struct dp_redirect *d,
 {
     __u64 at = d->versions;
 
+    DP_FORGET(at); /* so that it is what is checked, and not a copy that was cut */
     if (at >= DP_REDIRECT_VERSIONS_MAX) return 0;
     DP_FORGET(at);
     return d->version[at].filter_id == filter_id ? &d->version[at] : 0;
@@ -67,6 +68,7 @@ __noinline int dp_redirect_learn(__u64 id, const struct dp_process *p, __u64 gen
     l.until_ns = bpf_ktime_get_ns() + (__u64)d->learn_ms * 1000000;
     l.generation = generation;
     l.version = *v;
+    l.version.flags &= ~(DP_REDIRECT_AGAIN | DP_REDIRECT_SHOWN);
     if (d->context_bytes) {
         context = bpf_map_lookup_elem(&contexts_of, &id);
         l.context_id = dp_ticket_number();
@@ -162,12 +164,14 @@ __noinline int dp_redirect_stands(__u64 id)
     return 0;
 }
 
-/* CONNECT_REDIRECT has permitted: f's layer is AUTH_CONNECT now, of which e knows nothing yet. */
+/* CONNECT_REDIRECT has permitted: f's layer is AUTH_CONNECT now, of which e knows nothing yet. What
+   passes this machine is through. */
 DP_INLINE void dp_flow_connects(const struct dp_flow_key *k, struct dp_flow *f, struct dp_eval *e)
 {
     f->layer = dp_layer_for(DP_LAYER_ALE_AUTH_CONNECT_V4, &k->remote);
     f->round++; /* what comes late is an answer to another question */
     __builtin_memset(e, 0, sizeof *e);
+    if (f->flags & DP_FLOW_PASSES) e->generation = dp_generation(); /* nothing else judges it */
     if (!f->redirect) return;
     if (dp_redirect_stands(f->redirect)) {
         f->flags |= DP_FLOW_TRANSLATE;
@@ -219,8 +223,10 @@ DP_INLINE int dp_flow_resume(struct dp_scratch *s, const struct dp_resuming *g)
 
     if (s->way.redirected) {
         r = s->way.redirected & 0xf;
+        if (r == DP_CLASSIFY_CALLOUT) f->round++; /* it may be the same one again */
         if (r != DP_CLASSIFY_PERMIT) return r;
         dp_flow_connects(g->key, f, &s->eval);
+        if (f->flags & DP_FLOW_PASSES) return r;
         dp_key_question(&s->key, g->key, f, g->ifindex, g->inbound);
     }
     r = dp_classify(&s->key, &s->eval);

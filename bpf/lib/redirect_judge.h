@@ -166,18 +166,55 @@ DP_INLINE __u32 dp_offer_take(const struct dp_offer *o, const struct dp_eval *e,
     return DP_REASON_NONE;
 }
 
-/* The draft has a version of this filter: evaluation has begun anew under a newer policy. */
-DP_INLINE int dp_offer_is_taken(const struct dp_eval *e, const struct dp_redirecting *r)
-{
-    const struct dp_redirect *d = dp_redirect_find(r->draft);
+enum { DP_REDIRECT_ASK = 0, DP_REDIRECT_ANSWERED = 1, DP_REDIRECT_REFUSED = 2 };
 
-    if (!d) return 0;
-    for (int i = 1; i < DP_REDIRECT_VERSIONS_MAX; i++)
-        if (d->version[i].filter_id == e->asked_id && i < d->versions) return 1;
-    return 0;
+/* ANSWERED: the draft has a version of this filter, and evaluation has begun anew, under a newer
+   policy or as another's callout wishes. ASK: this one's does. REFUSED: there is none. */
+DP_INLINE int dp_offer_taken(const struct dp_eval *e, const struct dp_redirecting *r)
+{
+    struct dp_redirect *d = dp_redirect_find(r->draft);
+    int taken = DP_REDIRECT_REFUSED;
+
+    if (!d) return taken;
+    for (int i = 1; i < DP_REDIRECT_VERSIONS_MAX; i++) {
+        struct dp_redirect_version *v = &d->version[i];
+
+        if (v->filter_id != e->asked_id || i >= d->versions) continue;
+        if (v->flags & DP_REDIRECT_AGAIN) {
+            v->flags &= ~DP_REDIRECT_AGAIN;
+            return DP_REDIRECT_ASK;
+        }
+        taken = DP_REDIRECT_ANSWERED;
+    }
+    return taken;
 }
 
-enum { DP_REDIRECT_ASK = 0, DP_REDIRECT_ANSWERED = 1, DP_REDIRECT_REFUSED = 2 };
+/* The answer that is kept of this filter goes, and evaluation begins at the layer's top. */
+DP_INLINE void dp_eval_reopen(struct dp_eval *e, __u64 filter_id)
+{
+    for (int i = 0; i < DP_ANSWERS_MAX; i++)
+        if (e->answer[i].filter_id == filter_id) e->answer[i].filter_id = 0;
+    dp_eval_restart(e, e->generation);
+}
+
+/* The layer has permitted. Where a callout has asked to see what others make of the request after
+   it (DP_REDIRECT_REAUTHORIZE), and they have made something of it, it is asked once more. 1: so
+   evaluation goes on. */
+__noinline int dp_redirect_reopen(struct dp_eval *e, __u64 id)
+{
+    struct dp_redirect *d = dp_redirect_find(id);
+
+    if (!d || !e) return 0;
+    for (int i = 1; i < DP_REDIRECT_VERSIONS_MAX - 1; i++) {
+        struct dp_redirect_version *v = &d->version[i];
+
+        if (i + 1 >= d->versions || !(v->flags & DP_REDIRECT_REAUTHORIZE)) continue;
+        v->flags = (v->flags & ~DP_REDIRECT_REAUTHORIZE) | DP_REDIRECT_AGAIN | DP_REDIRECT_SHOWN;
+        dp_eval_reopen(e, v->filter_id);
+        return 1;
+    }
+    return 0;
+}
 
 /* The kernel's answer to e's open question; ASK: the callout must be asked. */
 __noinline int dp_redirect_answer(struct dp_eval *e, struct dp_redirecting *r,
@@ -185,10 +222,15 @@ __noinline int dp_redirect_answer(struct dp_eval *e, struct dp_redirecting *r,
 {
     __u32 action = DP_ACTION_PERMIT, rights = DP_RIGHT_ACTION_WRITE;
     struct dp_offer o;
-    int there;
+    int there, taken;
 
     if (!e || !r) return DP_REDIRECT_REFUSED;
-    if (!dp_offer_is_taken(e, r)) {
+    taken = dp_offer_taken(e, r);
+    if (taken == DP_REDIRECT_ASK) {
+        dp_eval_asked_before(e); /* also of one whose decision was learned: it is IS_REAUTHORIZE */
+        return DP_REDIRECT_ASK;
+    }
+    if (taken != DP_REDIRECT_ANSWERED) {
         dp_offer_begin(&o, e, r);
         there =
             e->row_flags & DP_ROW_REDIRECT ? dp_offer_fixed(&o, e, r) : dp_offer_learned(&o, e, r);
@@ -228,6 +270,11 @@ __noinline int dp_redirect_judge(struct dp_key *key, struct dp_eval *eval, struc
     for (int i = 0; i <= DP_HOPS_MAX; i++) {
         result = dp_classify(key, eval);
         DP_FORGET(result);
+        if (result == DP_CLASSIFY_PERMIT && r->draft) {
+            answered = dp_redirect_reopen(eval, r->draft);
+            DP_FORGET(answered);
+            if (answered) continue;
+        }
         if (result != DP_CLASSIFY_CALLOUT) return result;
         answered = dp_redirect_answer(eval, r, carried);
         DP_FORGET(answered);

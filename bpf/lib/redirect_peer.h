@@ -43,18 +43,34 @@ DP_INLINE __u64 dp_peer_lookup(const struct dp_flow_key *k)
     return id ? *id : 0;
 }
 
+/* Loopback, in the client's family. */
+DP_INLINE struct dp_addr dp_peer_loopback(const struct dp_flow_key *k)
+{
+    struct dp_addr a = {.lo = dp_addr_is_v4(&k->local) ? DP_V4_MAPPED | 0x7f000001 : 1};
+
+    return a;
+}
+
+/* The redirection that a packet of its target belongs to. A datagram that a socket bound to the
+   wildcard answers has the client's own address for source, though the client sent to loopback. */
+static __noinline __u64 dp_peer_answers(struct dp_flow_key *k)
+{
+    __u64 id = dp_peer_lookup(k);
+
+    if (id || k->protocol != DP_PROTO_UDP || !dp_addr_equal(&k->remote, &k->local)) return id;
+    k->remote = dp_peer_loopback(k);
+    return dp_peer_lookup(k);
+}
+
 /* A socket that is bound to the wildcard does not know to which of its addresses the client sent:
    loopback, and the client's own, are tried. A target at another address must be bound to it. The
    number of the redirection; 0: there is none. */
 static __noinline __u64 dp_peer_search(struct dp_flow_key *k)
 {
     __u64 id;
-    int v4;
 
     if (!dp_addr_is_any(&k->remote)) return dp_peer_lookup(k);
-    v4 = dp_addr_is_v4(&k->local);
-    k->remote.hi = 0;
-    k->remote.lo = v4 ? DP_V4_MAPPED | 0x7f000001 : 1;
+    k->remote = dp_peer_loopback(k);
     id = dp_peer_lookup(k);
     if (id) return id;
     k->remote = k->local;

@@ -18,13 +18,20 @@ DP_INLINE void dp_route_words(__be32 *to, const struct dp_addr *a)
     to[3] = bpf_htonl((__u32)a->lo);
 }
 
+/* Flags that older headers lack: of Linux 6.3 and 6.7. */
+#define DP_FIB_SKIP_NEIGH (1u << 2)
+#define DP_FIB_SRC (1u << 4)
+
 /* ctx: of TC or XDP. BPF_FIB_LKUP_RET_*, below 0: the look-up itself failed. fib says by which
- * interface to where. */
-DP_INLINE long dp_route(void *ctx, struct bpf_fib_lookup *fib, __u32 ifindex,
-                        const struct dp_addr *source, const struct dp_addr *destination)
+ * interface to where. bytes: of a packet from its IP header on, whose way may take less:
+ * BPF_FIB_LKUP_RET_FRAG_NEEDED, fib->mtu_result says how much; 0: of none. */
+DP_INLINE long dp_route_of(void *ctx, struct bpf_fib_lookup *fib, __u32 ifindex,
+                           const struct dp_addr *source, const struct dp_addr *destination,
+                           __u16 bytes, __u32 flags)
 {
     __builtin_memset(fib, 0, sizeof *fib);
     fib->ifindex = ifindex;
+    fib->tot_len = bytes;
     if (dp_addr_is_v4(destination)) {
         fib->family = DP_AF_INET;
         fib->ipv4_src = bpf_htonl((__u32)source->lo);
@@ -34,7 +41,35 @@ DP_INLINE long dp_route(void *ctx, struct bpf_fib_lookup *fib, __u32 ifindex,
         dp_route_words(fib->ipv6_src, source);
         dp_route_words(fib->ipv6_dst, destination);
     }
-    return bpf_fib_lookup(ctx, fib, sizeof *fib, 0);
+    return bpf_fib_lookup(ctx, fib, sizeof *fib, flags);
+}
+
+DP_INLINE long dp_route_with(void *ctx, struct bpf_fib_lookup *fib, __u32 ifindex,
+                             const struct dp_addr *source, const struct dp_addr *destination,
+                             __u32 flags)
+{
+    return dp_route_of(ctx, fib, ifindex, source, destination, 0, flags);
+}
+
+DP_INLINE long dp_route(void *ctx, struct bpf_fib_lookup *fib, __u32 ifindex,
+                        const struct dp_addr *source, const struct dp_addr *destination)
+{
+    return dp_route_with(ctx, fib, ifindex, source, destination, 0);
+}
+
+/* The interface by which this machine itself would send there, and the address that it would have.
+   0: there is no way, or the kernel is too old to tell (it refuses the flag). */
+static __noinline __u32 dp_route_source(void *ctx, __u32 ifindex, const struct dp_addr *destination,
+                                        struct dp_addr *source)
+{
+    struct bpf_fib_lookup fib;
+    struct dp_addr any = {};
+
+    if (dp_route_with(ctx, &fib, ifindex, &any, destination, DP_FIB_SRC | DP_FIB_SKIP_NEIGH) !=
+        BPF_FIB_LKUP_RET_SUCCESS)
+        return 0;
+    *source = dp_addr_is_v4(destination) ? dp_addr_v4(fib.ipv4_src) : dp_addr_v6(fib.ipv6_src);
+    return fib.ifindex;
 }
 
 /* Whether a packet from `source` to `destination` that came in by the interface is for this

@@ -6,9 +6,8 @@
 #include "lib/base.h"
 
 struct dp_text {
-    void *image;
+    const __u8 *text; /* in the image, with DP_TEXT_MAX bytes behind it */
     const struct dp_exe *exe;
-    __u32 first; /* cell with the text's first byte */
     __u32 start; /* byte of the path that meets it */
     __u32 no_case;
     __s32 order; /* below, above or 0 as the path is to the text */
@@ -21,13 +20,10 @@ DP_INLINE __u8 dp_lower(__u8 c)
 
 static long dp_text_step(__u32 i, struct dp_text *t)
 {
-    __u32 at = t->first + i / DP_CELL_TEXT;
-    struct dp_cell *c = bpf_map_lookup_elem(t->image, &at);
     __u8 have, want;
 
-    if (!c) return 1;
     have = t->exe->path[(t->start + i) & (DP_EXE_PATH_MAX - 1)];
-    want = c->text[i & (DP_CELL_TEXT - 1)];
+    want = t->text[i & (DP_TEXT_MAX - 1)];
     if (t->no_case) {
         have = dp_lower(have);
         want = dp_lower(want);
@@ -55,24 +51,31 @@ DP_INLINE int dp_order_holds(__u32 compare, __s32 order)
     }
 }
 
-/* 1 or 0; -1: the path could not be read when its process was seen. */
-DP_INLINE int dp_text_holds(void *image, __u32 first, __u32 length, __u32 compare,
-                            const struct dp_exe_key *key)
+/* The text behind the test against the path of an executable. 1 or 0; -1: the path could not be
+   read when its process was seen. */
+DP_INLINE int dp_text_holds(const struct dp_cell *c, const struct dp_addr *app)
 {
-    struct dp_text t = {.image = image, .first = first};
-    int ends = compare == DP_COMPARE_ENDS_WITH || compare == DP_COMPARE_NOT_ENDS_WITH;
-    __u32 have;
+    /* One after the other in the same place: this stands deep on the stack. */
+    union {
+        struct dp_exe_key key;
+        struct dp_text text;
+    } room = {.key = {.inode = app->lo, .dev = app->hi}};
+    const struct dp_exe *exe = bpf_map_lookup_elem(&exes, &room.key);
+    int ends = c->compare == DP_COMPARE_ENDS_WITH || c->compare == DP_COMPARE_NOT_ENDS_WITH;
+    __u32 have = exe ? exe->length : 0, length = c->length;
+    struct dp_text *t = &room.text;
 
-    t.exe = bpf_map_lookup_elem(&exes, key);
-    have = t.exe ? t.exe->length : 0;
-    if (!t.exe || !have) return -1;
-    if (ends && have < length) return compare == DP_COMPARE_NOT_ENDS_WITH;
-    if (ends) t.start = have - length;
-    t.no_case = compare == DP_COMPARE_EQUAL_NO_CASE;
-    bpf_loop(ends || length < have ? length : have, dp_text_step, &t, 0);
-    if (ends) return (t.order == 0) == (compare == DP_COMPARE_ENDS_WITH);
-    if (!t.order) t.order = have == length ? 0 : have < length ? -1 : 1;
-    return dp_order_holds(compare, t.order);
+    if (!exe || !have) return -1;
+    if (ends && have < length) return c->compare == DP_COMPARE_NOT_ENDS_WITH;
+    t->text = (const __u8 *)(c + 1);
+    t->exe = exe;
+    t->start = ends ? have - length : 0;
+    t->no_case = c->compare == DP_COMPARE_EQUAL_NO_CASE;
+    t->order = 0;
+    bpf_loop(ends || length < have ? length : have, dp_text_step, t, 0);
+    if (ends) return (t->order == 0) == (c->compare == DP_COMPARE_ENDS_WITH);
+    if (!t->order) t->order = have == length ? 0 : have < length ? -1 : 1;
+    return dp_order_holds(c->compare, t->order);
 }
 
 #endif

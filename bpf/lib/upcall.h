@@ -34,14 +34,19 @@ DP_INLINE void dp_upcall_eval(struct dp_upcall *up, const struct dp_eval *e)
     up->rights = e->rights;
 }
 
-/* What its interface is. */
+/* What its interfaces are. */
 DP_INLINE void dp_upcall_interface(struct dp_upcall *up)
 {
     struct dp_nic *nic = bpf_map_lookup_elem(&nics, &up->ifindex);
 
+    if (nic) {
+        up->interface_type = nic->type;
+        up->tunnel_type = nic->tunnel;
+    }
+    nic = up->arrival ? bpf_map_lookup_elem(&nics, &up->arrival) : 0;
     if (!nic) return;
-    up->interface_type = nic->type;
-    up->tunnel_type = nic->tunnel;
+    up->arrival_type = nic->type;
+    up->arrival_tunnel = nic->tunnel;
 }
 
 DP_INLINE void dp_upcall_counted(struct dp_host *h, __u32 callout, __u8 kind, __u64 bytes)
@@ -200,6 +205,7 @@ DP_INLINE void dp_upcall_ticket(struct dp_upcall *up, const struct dp_ticket *t,
     up->ticket = number;
     up->ifindex = t->ifindex;
     up->layer = t->layer;
+    if (t->stage == DP_STAGE_FORWARD) up->arrival = DP_NUMBER(key, ARRIVAL_INTERFACE);
     up->direction = t->stage < DP_STAGE_ALE_OUT ? DP_DIRECTION_INBOUND : DP_DIRECTION_OUTBOUND;
     up->flow = t->flow_id;
     up->endpoint = t->endpoint;

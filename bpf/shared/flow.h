@@ -60,6 +60,8 @@ enum dp_flow_flag {
     DP_FLOW_SHORT = 1 << 19,     /* of the segment that is out only the headers went up */
     DP_FLOW_PROXY = 1 << 20,     /* its socket carries a record: a proxy's onward connection */
     DP_FLOW_TRANSLATE = 1 << 21, /* its packets are rewritten as `redirect` says */
+    DP_FLOW_PASSES = 1 << 22,    /* it passes this machine: `local` began it, CONNECT_REDIRECT alone
+                                    judges it */
 };
 
 #define DP_FLOWS_MAX 262144
@@ -205,9 +207,12 @@ struct dp_socket {
     struct dp_addr peer;
     __u16 peer_port;    /* host order */
     __u16 peer_settled; /* 0: it has not, TC does */
-    __u32 peer_pad;
+    /* ALE_BIND_REDIRECT has seen the first datagram of a socket that nobody bound, and what it
+       chose for each of them; zero: nothing. */
+    __u16 source_judged_v4, source_judged_v6;
+    struct dp_addr source_v4, source_v6;
 };
-DP_ASSERT(sizeof(struct dp_socket) == 200, "layout");
+DP_ASSERT(sizeof(struct dp_socket) == 232, "layout");
 
 /* Map `refusals`, LRU hash: a UDP peer that was refused to a socket; the next sendmsg gets EPERM.
  */

@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* The compiled policy: one array map (the image) behind the one-slot array-of-maps `policy`.
-   Publishing is swapping that slot: a packet sees one image from beginning to end.
+/* The compiled policy. The compiler makes it in two steps, both pure.
 
-   Entries 0 .. DP_LAYERS_MAX-1 of an image are indexed by layer number (dp_cell.layer). After them
-   the rows of each layer stand together, in the order of evaluation: sublayer weight descending,
-   inside a sublayer filter weight descending (ties: lower filter id first). A row is a filter: its
-   tests, then one cell DP_OP_MATCH that says what the filter is. A test that holds goes on at
-   `pass`, one that does not at `fail`; alternatives (OR) are tests whose `fail` is the next
+   First cells, as below: entries 0 .. DP_LAYERS_MAX-1 are indexed by layer number (dp_cell.layer).
+   After them the rows of each layer stand together, in the order of evaluation: sublayer weight
+   descending, inside a sublayer filter weight descending (ties: lower filter id first). A row is a
+   filter: its tests, then one cell DP_OP_MATCH that says what the filter is. A test that holds goes
+   on at `pass`, one that does not at `fail`; alternatives (OR) are tests whose `fail` is the next
    alternative and whose `pass` is behind the last. Both only ever lead forward; 0 is the end of the
-   layer. */
+   layer.
+
+   Then the image that programs search (image.h): the same rows, so arranged that a search looks at
+   few of them. It is a flat value of an array map behind the one-slot array-of-maps `policy` or
+   `policy_large`; publishing is swapping that slot: a packet sees one image from beginning to end.
+   - Rows stand in hash tables by what they have in common: so many bits of each address and port, a
+     protocol, one more value. Each sublayer has up to 64 tables, fewer where there are more than
+     four sublayers; what would crowd one chain goes to finer tables.
+   - Five look-ups (addresses, ports, protocol) give masks of the tables that have any row for that
+     value; only tables in all five are probed, best rank first, until none can have a better row.
+   - What no table tells apart is tested at the row: addresses, ports and protocol in its leaf, all
+     other conditions by its cells. */
 #ifndef SLUICE_BPF_SHARED_POLICY_H
 #define SLUICE_BPF_SHARED_POLICY_H
 
@@ -57,6 +67,7 @@ enum dp_slot {
     DP_SLOTS
 };
 #define DP_CGROUP_LEVELS 8
+#define DP_SLOT_BIT(slot) (1u << DP_SLOT_##slot)
 
 /* What a test does with the slot's value v. */
 enum dp_op {
@@ -88,6 +99,7 @@ enum dp_compare {
     DP_COMPARE_EQUAL_NO_CASE, /* A-Z are a-z */
 };
 #define DP_CELL_TEXT 32
+#define DP_TEXT_MAX 4096 /* a power of two above every length */
 
 enum dp_row_flag {
     DP_ROW_CLEAR_ACTION_RIGHT = 1 << 0, /* FWPM_FILTER_FLAG_CLEAR_ACTION_RIGHT */
@@ -145,7 +157,10 @@ struct dp_cell {
 };
 DP_ASSERT(sizeof(struct dp_cell) == 48, "layout");
 
-#define DP_IMAGE_CELLS_MAX 262144 /* the search is linear; refuse more before anything changes */
+/* Of a plan, index cells and what leaves test left out. A cell takes 48 bytes of an image, a row 96
+   more at most: so many fit DP_IMAGE_LARGE, with 4 MiB for what finds them. More are refused before
+   anything changes. */
+#define DP_IMAGE_CELLS_MAX 204800
 
 /* Map `callouts`, array, index 1 .. DP_CALLOUTS_MAX-1. Who answers for a callout just now. */
 #define DP_CALLOUTS_MAX 4096
@@ -197,6 +212,28 @@ struct dp_use {
 DP_ASSERT(sizeof(struct dp_use) == 32, "layout");
 #define DP_USES_MAX 65536
 
+/* Where a search of the image stands (shared/image.h). Programs only; not on the stack, which is
+   short where rows are searched. */
+struct dp_search_state {
+    __u64 stamp;     /* of the image that all offsets are of */
+    __u64 tables;    /* of the group at hand: still to be probed */
+    __u64 ports;     /* local << 32 | remote << 16 | protocol */
+    __u32 vector[5]; /* by enum dp_field */
+    __u32 layer;     /* dp_layer_search; 0: none has been searched */
+    __u32 known;     /* the vectors are those of this layer */
+    __u32 group;     /* at hand */
+    __u32 after;     /* the match has a rank above this */
+    __u32 best;      /* and one below this */
+    __u32 found;     /* leaf of the best match so far; 0: none */
+    __u32 leaf;      /* to look at next; 0: probe a table */
+    __u32 cell;      /* of that leaf, to look at next; 0: the leaf itself */
+    __u32 unknown;   /* a value that the leaf asks for */
+    __u32 walk;      /* the last rank: from leaf to leaf in order of rank; 0: by tables */
+    __u32 over;
+    __u32 steps; /* that the rest may take */
+};
+DP_ASSERT(sizeof(struct dp_search_state) == 96, "layout");
+
 /* What a classification looks at. Host order throughout. A slot's bit in `unknown`: the value is
    not known at this point; a row that would need it makes the classification DP_CLASSIFY_DEFER. In
    `empty`: there is no value, which DP_OP_EMPTY alone finds. */
@@ -209,8 +246,9 @@ struct dp_key {
     struct dp_addr wide[DP_SLOT_WIDE_END - DP_SLOT_NUMBERS];
     __u64 cgroup[DP_CGROUP_LEVELS]; /* the process's own first; 0: no more */
     __u64 contexts;                 /* dp_flow.contexts; 0 where there is no flow */
+    struct dp_search_state search;
 };
-DP_ASSERT(sizeof(struct dp_key) == 344, "layout");
+DP_ASSERT(sizeof(struct dp_key) == 440, "layout");
 
 /* A callout's answer that is kept so that it is not asked twice. */
 struct dp_answer {

@@ -30,6 +30,7 @@ enum dp_upcall_kind {
                            asked; action 0x1002 if its traffic goes on, else 0x1001. The host gives
                            its record up, drops the first packet and releases (permit) or discards
                            what is queued. Notices only */
+    DP_UPCALL_FORWARDED = 7, /* of FORWARD injections: see dp_inject_kind */
 };
 enum dp_upcall_flag {
     DP_UPCALL_HAS_PATH = 1 << 0,
@@ -44,11 +45,14 @@ struct dp_injected {
     __u32 host; /* who injected it last; 0: nobody did */
     __u32 handle;
     __u32 previous; /* another handle of that host, by which it was injected before; 0: none */
-    __u32 pad;
-    __u64 context; /* injectionContext */
+    __u32 times;    /* how often it was injected, as far as those who did so say */
+    __u64 context;  /* injectionContext */
 };
 DP_ASSERT(sizeof(struct dp_injected) == 24, "layout");
 
+/* Of an operation at ALE_BIND_REDIRECT: key.local is the end that bind() asked for; key.remote what
+   callouts before have made of it, and injected.context the filter of the last of them (0: none
+   has). */
 struct dp_upcall {
     __u32 magic;
     __u8 version; /* DP_LAYOUT_VERSION */
@@ -78,9 +82,13 @@ struct dp_upcall {
     struct dp_injected injected;
     __u16 interface_type; /* of ifindex: IANA ifType; 0: no interface has a part */
     __u16 tunnel_type;    /* TUNNEL_TYPE, 0: none */
+    /* IPFORWARD: where the packet came in, as ifindex and its types */
+    __u32 arrival;
+    __u16 arrival_type;
+    __u16 arrival_tunnel;
     __u32 pad;
 };
-DP_ASSERT(sizeof(struct dp_upcall) == 208, "layout");
+DP_ASSERT(sizeof(struct dp_upcall) == 216, "layout");
 
 /* A notice: what a host is told without a packet, in its own ring buffer, which it maps itself
    (map `notices`, hash of ring buffers by host id). Then come header_bytes - sizeof(dp_upcall)
@@ -100,12 +108,28 @@ enum dp_downcall_kind {
     DP_DOWNCALL_REDIRECT =
         8, /* of an open question at CONNECT_REDIRECT: dp_redirect_request and a piece of its
               context follow in the packet's place. Stands until the ANSWER or COMPLETE of the same
-              question, which applies it if it permits */
+              question, which applies it if it permits. With DP_DOWNCALL_OPERATION, at
+              BIND_REDIRECT: the version's remote end is the new local one, port 0: as it is; there
+              is no context */
 };
 enum dp_inject_kind {
     DP_INJECT_RECEIVE = 1, /* into the receive path of ifindex, from INBOUND_IPPACKET on */
     DP_INJECT_SEND = 2,    /* into the send path; the route is looked up */
+    DP_INJECT_FORWARD =
+        3, /* into the forward path, by ifindex, 0: by the route: neither end may be this
+              machine's, no layer judges it. The downcall's filter_id is its number. What cannot be
+              done comes back: FORWARDED, filter_id the number, action an enum dp_reason, generation
+              the MTU where it is INJECT_TOO_BIG. Without a packet: all before it was dealt with,
+              which comes back with the number and action 0. `count`: a packet of so many bytes from
+              its IP header on is asked about, of which a piece follows; the answer is always
+              INJECT_TOO_BIG or another reason */
+    DP_INJECT_TOO_BIG = 4, /* tell the packet's sender, by ICMP, that it was too big to be forwarded
+                              from `ifindex`; it goes nowhere */
+    DP_INJECT_MAC_SEND = 5,    /* a frame, out of ifindex behind OUTBOUND_MAC_FRAME */
+    DP_INJECT_MAC_RECEIVE = 6, /* a frame, in by ifindex from behind INBOUND_MAC_FRAME on */
 };
+/* `count` of the downcall of the other kinds: dp_injected.times, this time included. */
+#define DP_INJECT_TIMES_MAX 16
 struct dp_injection {
     __u32 handle;
     __u32 previous;
@@ -166,7 +190,7 @@ struct dp_ticket {
     __u32 stage;  /* enum dp_stage that asks */
     __u32 inject; /* enum dp_inject_kind of a packet that is on its way in; else 0 */
 };
-DP_ASSERT(sizeof(struct dp_ticket) == 616, "layout");
+DP_ASSERT(sizeof(struct dp_ticket) == 712, "layout");
 
 /* The layers of a packet in the order in which it meets them. */
 enum dp_stage {
@@ -182,6 +206,7 @@ enum dp_stage {
     DP_STAGE_DATAGRAM_OUT,
     DP_STAGE_TRANSPORT_OUT,
     DP_STAGE_IP_OUT,
+    DP_STAGE_FORWARD, /* of what is routed through, in place of all before it */
     DP_STAGE_MAC_OUT,
     DP_STAGE_SEND,
 };
@@ -205,7 +230,7 @@ struct dp_operation {
     struct dp_key key;
     struct dp_eval eval;
 };
-DP_ASSERT(sizeof(struct dp_operation) == 664, "layout");
+DP_ASSERT(sizeof(struct dp_operation) == 760, "layout");
 #define DP_OPERATIONS_MAX 65536
 #define DP_TICKETS_MAX 16384
 
@@ -229,6 +254,9 @@ enum dp_port_op {
     DP_PORT_ASK = 4,     /* another callout is to be asked */
     DP_PORT_INJECT = 5,  /* through the layers from dp_ticket.stage on */
     DP_PORT_AGAIN = 6,   /* of a socket whose operation was permitted: judged as if it came now */
+    DP_PORT_PASS = 7, /* of a flow that passes this machine: on its way from the NIC it came by */
+    DP_PORT_FORWARD = 8, /* out of the NIC; of the layers only OUTBOUND_MAC_FRAME, behind `stage` */
+    DP_PORT_TOO_BIG = 9, /* to the stack as if it came in by the NIC: it answers its sender */
 };
 
 /* One frame of a port: 4096 bytes of UMEM. */

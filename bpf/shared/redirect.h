@@ -82,6 +82,9 @@ enum dp_redirect_flag {
     DP_REDIRECT_LOCAL = 1 << 0,       /* to a process of this compartment */
     DP_REDIRECT_REAUTHORIZE = 1 << 1, /* its callout asks to see what others make of it later */
     DP_REDIRECT_PROXY_V2 = 1 << 2,    /* the target reads PROXY protocol v2 */
+    /* By the kernel alone, of a version in a draft: */
+    DP_REDIRECT_AGAIN = 1 << 3, /* its callout is to be asked again: there are newer ones */
+    DP_REDIRECT_SHOWN = 1 << 4, /* it was, which happens once */
 };
 
 /* Behind a downcall REDIRECT, then `piece` bytes of context. */
@@ -97,10 +100,13 @@ DP_ASSERT(sizeof(struct dp_redirect_request) == 56, "layout");
 #define DP_REDIRECT_CONTEXT_MAX 4096
 #define DP_REDIRECT_PIECE 1024
 
-/* Map `contexts_of`, hash by key of `redirects` or of what was learned. */
+/* Map `contexts_of`, hash by key of `redirects` or of what was learned. A redirection that the
+   kernel decides has a short context in its own entry (dp_redirect.brief) and none here. */
 struct dp_redirect_context {
     __u8 bytes[DP_REDIRECT_CONTEXT_MAX];
 };
+
+#define DP_REDIRECT_BRIEF_MAX 64
 
 enum dp_redirect_state {
     DP_REDIRECT_DRAFT = 1, /* its flow is asked about */
@@ -129,12 +135,15 @@ struct dp_redirect {
     __u16 versions;
     __u16 refused; /* enum dp_reason: what its callout has asked for in the open question */
     __u32 learn_ms;
+    __u32 leaves; /* REMOTE: NIC by which packets go to the target */
+    __u32 pad;
     struct dp_redirect_version
         version[DP_REDIRECT_VERSIONS_MAX]; /* the oldest first; [0]: as asked */
     struct dp_process target;              /* owner of the socket that accepts; unknown: zero */
-    struct dp_redirect_record record; /* hops before it, then its own once LIVE; mac is then set */
+    struct dp_redirect_record record;  /* hops before it, then its own once LIVE; mac is then set */
+    __u8 brief[DP_REDIRECT_BRIEF_MAX]; /* context, where `contexts_of` has none */
 };
-DP_ASSERT(sizeof(struct dp_redirect) == 1208, "layout");
+DP_ASSERT(sizeof(struct dp_redirect) == 1280, "layout");
 #define DP_REDIRECTS_MAX 65536
 
 /* In front of a packet that goes up for a flow with `redirect`. */

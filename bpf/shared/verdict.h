@@ -163,9 +163,14 @@ enum dp_reason {
     DP_REASON_REDIRECT_ROUTE,  /* the new destination has no way */
     DP_REASON_REDIRECT_AGAIN,  /* redirected to a local process before, in the same evaluation */
     DP_REASON_REDIRECTS_FULL,
-    DP_REASON_RECORDS_FORGED,  /* setsockopt of records: not ours, or altered */
-    DP_REASON_RECORDS_FOREIGN, /* of another compartment, or set by who is not the target */
-    DP_REASON_RECORDS_OLD,     /* the redirected connection ended more than 30 s ago */
+    DP_REASON_RECORDS_FORGED,     /* setsockopt of records: not ours, or altered */
+    DP_REASON_RECORDS_FOREIGN,    /* of another compartment, or set by who is not the target */
+    DP_REASON_RECORDS_OLD,        /* the redirected connection ended more than 30 s ago */
+    DP_REASON_BIND_TAKEN,         /* the local port that a callout chose is another socket's */
+    DP_REASON_INJECT_NOT_TRANSIT, /* to be forwarded, but from or to this machine, or to a group */
+    DP_REASON_INJECT_NO_ROUTE,    /* to be forwarded, but no route leads there by the interface */
+    DP_REASON_INJECT_TOO_BIG,     /* to be forwarded, but more than the MTU of its way */
+    DP_REASON_INJECT_LOOP, /* injected too often: by callouts that inject what others injected */
     DP_REASONS
 };
 

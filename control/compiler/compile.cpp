@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "compiler/digest.h"
 #include "compiler/rows.h"
 #include "policy/condition.h"
 #include "policy/redirect.h"
@@ -183,18 +184,22 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
         cell.layer.generation = generation;
 
     Places places;
+    std::size_t cells = DP_LAYERS_MAX; // that the image will have
     for (std::size_t i = 0; i < filters->size(); ++i) {
         const Filter &filter = *(*filters)[i].filter;
         auto row = row_of(policy, filter, environment);
         if (!row) return row.error();
-        if (plan.image.size() + row->size() > DP_IMAGE_CELLS_MAX) return too_large(filter);
         if (auto r = redirect(policy, filter, row->back(), plan); !r) return r.error();
         places.advance((*filters)[i]);
         row->back().row.rank = places.rank;
         row->back().row.sublayer = places.sublayer;
         const bool last =
             i + 1 == filters->size() || (*filters)[i + 1].filter->layer != filter.layer;
+        const auto at = static_cast<std::uint32_t>(plan.image.size());
         append(plan, filter.layer, std::move(row).value(), last);
+        const bool wide = policy::layer_is_v6(filter.layer);
+        cells += cells_of(digest(plan.image, at, wide), plan.image);
+        if (cells > DP_IMAGE_CELLS_MAX) return too_large(filter);
         plan.filter_ids.push_back(filter.id);
     }
     mark_present(plan);

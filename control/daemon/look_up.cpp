@@ -4,10 +4,10 @@
 #include <charconv>
 #include <fcntl.h>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sys/stat.h>
 #include <vector>
+
+#include "core/files.h"
 
 namespace sluice::daemon {
 
@@ -19,11 +19,6 @@ constexpr unsigned minor_bits = 20; // of the kernel's own dev_t
 
 std::uint32_t kernel_device(std::uint32_t major, std::uint32_t minor) {
     return major << minor_bits | minor;
-}
-
-std::string slurp(const char *path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
 }
 
 std::vector<std::string_view> words_of(std::string_view line, std::size_t most) {
@@ -71,7 +66,7 @@ std::optional<compiler::FileId> file_identity(const std::string &path) {
         return std::nullopt;
     std::optional<std::uint32_t> device;
     if (s.stx_mask & STATX_MNT_ID)
-        device = device_of_mount(slurp("/proc/self/mountinfo"), s.stx_mnt_id);
+        device = device_of_mount(text_of_file("/proc/self/mountinfo"), s.stx_mnt_id);
     return compiler::FileId{device.value_or(kernel_device(s.stx_dev_major, s.stx_dev_minor)),
                             s.stx_ino};
 }

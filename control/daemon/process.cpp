@@ -4,10 +4,11 @@
 #include <climits>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "core/files.h"
 
 namespace sluice::daemon {
 
@@ -32,9 +33,7 @@ std::optional<ProcessStat> parse_process_stat(const std::string &text) {
 }
 
 std::optional<ProcessStat> process_stat(pid_t pid) {
-    std::ifstream file(proc_path(pid, "stat"));
-    if (!file) return std::nullopt;
-    return parse_process_stat(std::string(std::istreambuf_iterator<char>(file), {}));
+    return parse_process_stat(text_of_file(proc_path(pid, "stat")));
 }
 
 Fd open_pidfd(pid_t pid) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <netinet/in.h>
 #include <spdlog/spdlog.h>
 
 #include "core/guid.h"
@@ -32,8 +33,17 @@ bool is_past(std::uint64_t since_ns, std::uint64_t limit_ns, std::uint64_t now_n
 
 // The socket itself was connected or bound elsewhere: it may rest for as long as it is open.
 bool is_of_socket(const dp_redirect &redirect) {
-    return redirect.state == DP_REDIRECT_LIVE && redirect.cookie != 0 &&
-           (redirect.way == DP_WAY_SOCKET || redirect.way == DP_WAY_BIND);
+    if (redirect.cookie == 0) return false;
+    if (redirect.way == DP_WAY_BIND) return redirect.state != DP_REDIRECT_ENDED; // a draft as well
+    return redirect.state == DP_REDIRECT_LIVE && redirect.way == DP_WAY_SOCKET;
+}
+
+// Its socket is open. What a listener has accepted has the listener's port, and needs the entry
+// when that is closed.
+bool is_needed(const dp_redirect &redirect, const OpenSockets &open) {
+    return open.cookies.contains(redirect.cookie) ||
+           (redirect.way == DP_WAY_BIND && redirect.app.protocol == IPPROTO_TCP &&
+            open.ports.contains({redirect.app.protocol, redirect.app.local_port}));
 }
 
 } // namespace
@@ -121,7 +131,7 @@ void Redirects::note_missing(const datapath::Datapath &plane, const std::set<std
                              std::map<std::uint64_t, std::uint64_t> &missing) {
     const std::uint64_t now = monotonic_ns();
     std::map<std::uint64_t, std::uint64_t> still;
-    std::map<std::uint64_t, std::uint64_t> cookies; // of those that are due, by redirection
+    std::map<std::uint64_t, dp_redirect> due;
     std::set<std::uint8_t> protocols;
     plane.each_redirect([&](std::uint64_t id, const dp_redirect &redirect) {
         if (redirect.state == DP_REDIRECT_ENDED || flows.contains(id)) return true;
@@ -129,15 +139,15 @@ void Redirects::note_missing(const datapath::Datapath &plane, const std::set<std
         still[id] = known != missing.end() ? known->second : now;
         if (fate_of(redirect, now, still[id]) == RedirectFate::keep || !is_of_socket(redirect))
             return true;
-        cookies[id] = redirect.cookie;
+        due[id] = redirect;
         protocols.insert(redirect.app.protocol);
         return true;
     });
     missing = std::move(still);
-    if (cookies.empty()) return;
+    if (due.empty()) return;
     const auto open = open_sockets(plane, protocols);
-    for (const auto &[id, cookie] : cookies)
-        if (!open || open->contains(cookie)) missing[id] = now; // unknown: it is not cut short
+    for (const auto &[id, redirect] : due)
+        if (!open || is_needed(redirect, *open)) missing[id] = now; // unknown: it is not cut short
 }
 
 void Redirects::look(std::uint32_t compartment, datapath::Datapath &plane,

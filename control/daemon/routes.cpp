@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/routes.h"
 
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <vector>
+
+#include "core/files.h"
 
 namespace sluice::daemon {
 
 namespace {
-
-std::string slurp(const char *path) {
-    std::ifstream file(path);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
 
 bool is_own_port(const std::string &name) {
     return name.starts_with("slc") && name.size() > 3 &&
@@ -43,8 +38,8 @@ std::set<std::string> devices_in_routes(const std::string &text, bool v6) {
 std::set<std::string> routed_without(const datapath::Datapath &plane) {
     std::set<std::string> names;
     (void)plane.ns().enter([&]() -> Result<void> {
-        names = devices_in_routes(slurp("/proc/thread-self/net/route"), false);
-        names.merge(devices_in_routes(slurp("/proc/thread-self/net/ipv6_route"), true));
+        names = devices_in_routes(text_of_file("/proc/thread-self/net/route"), false);
+        names.merge(devices_in_routes(text_of_file("/proc/thread-self/net/ipv6_route"), true));
         return {};
     });
     for (const auto &nic : plane.nics())

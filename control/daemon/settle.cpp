@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t second_ns = 1000000000ull;
 constexpr std::uint64_t established_idle_ns = 5ull * 24 * 3600 * second_ns;
+constexpr std::uint64_t unanswered_idle_ns = 120 * second_ns; // as long as a SYN may be tried
 constexpr std::uint64_t settle_patience_ns =
     2 * second_ns; // after this an entry that would not be settled goes
 
@@ -21,6 +22,9 @@ bool past(std::uint64_t since_ns, std::uint64_t limit_ns, std::uint64_t now_ns) 
 std::uint64_t tcp_idle_limit(const dp_flow &flow) {
     const std::uint32_t both = DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE;
     if ((flow.flags & DP_FLOW_RST) || (flow.flags & both) == both) return DP_CLOSED_LINGER_NS;
+    // No socket of this machine says that it has given up.
+    if ((flow.flags & DP_FLOW_PASSES) != 0 && (flow.flags & DP_FLOW_REPLIED) == 0)
+        return unanswered_idle_ns;
     return established_idle_ns;
 }
 

@@ -36,8 +36,8 @@ Result<void> ask(const Fd &sock, std::uint8_t family, std::uint8_t protocol) {
 }
 
 // One datagram of the answer. True: it was the last.
-Result<bool> take(const std::vector<char> &bytes, std::size_t size,
-                  std::set<std::uint64_t> &cookies) {
+Result<bool> take(const std::vector<char> &bytes, std::size_t size, std::uint8_t protocol,
+                  OpenSockets &open) {
     auto left = static_cast<int>(size);
     for (const auto *at = reinterpret_cast<const nlmsghdr *>(bytes.data()); NLMSG_OK(at, left);
          at = NLMSG_NEXT(at, left)) {
@@ -45,13 +45,14 @@ Result<bool> take(const std::vector<char> &bytes, std::size_t size,
         if (at->nlmsg_type == NLMSG_ERROR)
             return Error(-static_cast<const nlmsgerr *>(NLMSG_DATA(at))->error, listing);
         const auto *message = static_cast<const inet_diag_msg *>(NLMSG_DATA(at));
-        cookies.insert(message->id.idiag_cookie[0] | std::uint64_t{message->id.idiag_cookie[1]}
-                                                         << 32);
+        open.cookies.insert(message->id.idiag_cookie[0] | std::uint64_t{message->id.idiag_cookie[1]}
+                                                              << 32);
+        open.ports.emplace(protocol, ntohs(message->id.idiag_sport));
     }
     return false;
 }
 
-Result<void> list(std::uint8_t family, std::uint8_t protocol, std::set<std::uint64_t> &cookies) {
+Result<void> list(std::uint8_t family, std::uint8_t protocol, OpenSockets &open) {
     const Fd sock(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
     if (!sock) return Error(errno, listing);
     if (auto asked = ask(sock, family, protocol); !asked) return asked;
@@ -60,7 +61,7 @@ Result<void> list(std::uint8_t family, std::uint8_t protocol, std::set<std::uint
         const ssize_t n = ::recv(sock.get(), bytes.data(), bytes.size(), 0);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return Error(errno, listing);
-        const auto last = take(bytes, static_cast<std::size_t>(n), cookies);
+        const auto last = take(bytes, static_cast<std::size_t>(n), protocol, open);
         if (!last) return last.error();
         if (*last) return {};
     }
@@ -68,17 +69,17 @@ Result<void> list(std::uint8_t family, std::uint8_t protocol, std::set<std::uint
 
 } // namespace
 
-Result<std::set<std::uint64_t>> open_sockets(const datapath::Datapath &plane,
-                                             const std::set<std::uint8_t> &protocols) {
-    std::set<std::uint64_t> cookies;
+Result<OpenSockets> open_sockets(const datapath::Datapath &plane,
+                                 const std::set<std::uint8_t> &protocols) {
+    OpenSockets open;
     const auto done = plane.ns().enter([&]() -> Result<void> {
         for (const std::uint8_t protocol : protocols)
             for (const std::uint8_t family : {AF_INET, AF_INET6})
-                if (auto listed = list(family, protocol, cookies); !listed) return listed;
+                if (auto listed = list(family, protocol, open); !listed) return listed;
         return {};
     });
     if (!done) return done.error();
-    return cookies;
+    return open;
 }
 
 } // namespace sluice::daemon

@@ -4,15 +4,21 @@
 
 #include <cstdint>
 #include <set>
+#include <utility>
 
 #include "core/result.h"
 #include "datapath/datapath.h"
 
 namespace sluice::daemon {
 
-// Cookies of the sockets that have a local port; of TCP without those that only linger. protocols:
+struct OpenSockets {
+    std::set<std::uint64_t> cookies;
+    std::set<std::pair<std::uint8_t, std::uint16_t>> ports; // protocol, local port
+};
+
+// The sockets that have a local port; of TCP without those that only linger. protocols:
 // IPPROTO_TCP, IPPROTO_UDP; others have no list and are an error.
-Result<std::set<std::uint64_t>> open_sockets(const datapath::Datapath &plane,
-                                             const std::set<std::uint8_t> &protocols);
+Result<OpenSockets> open_sockets(const datapath::Datapath &plane,
+                                 const std::set<std::uint8_t> &protocols);
 
 } // namespace sluice::daemon

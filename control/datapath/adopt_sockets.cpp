@@ -13,6 +13,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "core/files.h"
 #include "datapath/attach_cgroup.h"
 #include "datapath/datapath_state.h"
 
@@ -28,8 +29,7 @@ namespace fs = std::filesystem;
 
 // The start in /proc/PID/stat is in clock ticks since boot; the field behind "(name)" is the third.
 std::uint64_t start_ns(const fs::path &process) {
-    std::ifstream file(process / "stat");
-    std::string text{std::istreambuf_iterator<char>(file), {}};
+    const std::string text = text_of_file(process / "stat");
     const auto end = text.rfind(')');
     if (end == std::string::npos) return 0;
     std::istringstream fields(text.substr(end + 1));
@@ -106,9 +106,9 @@ void remember_path(const BpfMap<dp_exe_key, dp_exe> &exes, const fs::path &proce
 std::vector<int> socket_numbers(const fs::path &process) {
     std::vector<int> out;
     std::error_code error;
-    for (const auto &entry : fs::directory_iterator(process / "fd", error)) {
-        const std::string target = fs::read_symlink(entry.path(), error).string();
-        if (target.starts_with("socket:[")) out.push_back(std::stoi(entry.path().filename()));
+    for (const std::string &number : names_in_folder(process / "fd")) {
+        const std::string target = fs::read_symlink(process / "fd" / number, error).string();
+        if (target.starts_with("socket:[")) out.push_back(std::stoi(number));
     }
     return out;
 }
@@ -120,15 +120,14 @@ std::size_t Datapath::adopt_sockets() {
     const std::string root =
         state_->options.cgroup_root.empty() && found ? *found : state_->options.cgroup_root;
     std::size_t adopted = 0;
-    std::error_code error;
-    for (const auto &entry : fs::directory_iterator("/proc", error)) {
-        const std::string name = entry.path().filename();
+    for (const std::string &name : names_in_folder("/proc")) {
         if (name.find_first_not_of("0123456789") != std::string::npos) continue;
         const auto pid = std::uint32_t(std::stoul(name));
-        const std::vector<int> numbers = socket_numbers(entry.path());
+        const fs::path directory = fs::path("/proc") / name;
+        const std::vector<int> numbers = socket_numbers(directory);
         if (numbers.empty()) continue;
         const Fd process(int(syscall(SYS_pidfd_open, pid, 0)));
-        const auto value = owner(entry.path(), pid, root);
+        const auto value = owner(directory, pid, root);
         if (!process || !value) continue;
         for (const int number : numbers) {
             const Fd socket(int(syscall(SYS_pidfd_getfd, process.get(), number, 0)));
@@ -136,7 +135,7 @@ std::size_t Datapath::adopt_sockets() {
             const int key = socket.get();
             if (bpf_map_update_elem(state_->sockets.get(), &key, &*value, BPF_NOEXIST) != 0)
                 continue;
-            remember_path(state_->exes, entry.path(), value->process);
+            remember_path(state_->exes, directory, value->process);
             adopted++;
         }
     }

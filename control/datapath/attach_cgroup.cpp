@@ -43,6 +43,8 @@ constexpr Hook redirect_hooks[] = {
     {"dp_recvmsg6", BPF_CGROUP_UDP6_RECVMSG, "l_recvmsg6_cgroup"},
     {"dp_getpeername4", BPF_CGROUP_INET4_GETPEERNAME, "l_getpeername4_cgroup"},
     {"dp_getpeername6", BPF_CGROUP_INET6_GETPEERNAME, "l_getpeername6_cgroup"},
+    {"dp_getsockname4", BPF_CGROUP_INET4_GETSOCKNAME, "l_getsockname4_cgroup"},
+    {"dp_getsockname6", BPF_CGROUP_INET6_GETSOCKNAME, "l_getsockname6_cgroup"},
     {"dp_bind4", BPF_CGROUP_INET4_BIND, "l_bind_redirect4_cgroup"},
     {"dp_bind6", BPF_CGROUP_INET6_BIND, "l_bind_redirect6_cgroup"},
 };

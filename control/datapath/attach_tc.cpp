@@ -104,10 +104,10 @@ Result<bool> clsact_make(std::uint32_t ifindex) {
     return Error{error, "create clsact qdisc"};
 }
 
-Result<void> clsact_attach(int program, std::uint32_t ifindex, TcSide side) {
+Result<void> clsact_attach(int program, std::uint32_t ifindex, TcSide side, std::uint32_t place) {
     LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = int(ifindex), .attach_point = point(side));
     LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .flags = BPF_TC_F_REPLACE,
-                .handle = our_handle, .priority = ours_first);
+                .handle = our_handle, .priority = ours_first + place);
     const int error = -bpf_tc_attach(&hook, &opts);
     if (error == EINVAL)
         return Error{error, "attach to TC: another kind of filter or an ingress qdisc is there",

@@ -79,6 +79,11 @@ constexpr std::array reason_names = {
     "DP_REASON_RECORDS_FORGED",
     "DP_REASON_RECORDS_FOREIGN",
     "DP_REASON_RECORDS_OLD",
+    "DP_REASON_BIND_TAKEN",
+    "DP_REASON_INJECT_NOT_TRANSIT",
+    "DP_REASON_INJECT_NO_ROUTE",
+    "DP_REASON_INJECT_TOO_BIG",
+    "DP_REASON_INJECT_LOOP",
 };
 static_assert(reason_names.size() == DP_REASONS, "one word for each reason");
 

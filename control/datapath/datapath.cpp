@@ -51,6 +51,7 @@ Result<void> Datapath::State::open_pins() {
     open_map(done, state, dir, "state");
     open_map(done, devices, dir, "devices");
     open_map(done, policy, dir, "policy");
+    open_map(done, policy_large, dir, "policy_large");
     open_map(done, flows, dir, "flows");
     open_map(done, tickets, dir, "tickets");
     open_map(done, operations, dir, "operations");
@@ -67,6 +68,7 @@ Result<void> Datapath::State::open_pins() {
     open_map(done, layers, dir, "layers");
     open_map(done, filter_hits, dir, "filter_hits");
     open_program(done, port_down, pins.at("p_dp_port_down"));
+    open_program(done, port_forward, pins.at("p_dp_port_forward"));
     open_program(done, port_apply, pins.at("p_dp_port_apply"));
     open_program(done, port_guard, pins.at("p_dp_port_guard"));
     open_program(done, judge, pins.at("p_dp_judge"));

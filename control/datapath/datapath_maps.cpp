@@ -4,30 +4,15 @@
 #include <bpf/bpf.h>
 #include <cerrno>
 
+#include "compiler/layout.h"
 #include "core/crash_point.h"
 #include "datapath/datapath_state.h"
+#include "datapath/image_map.h"
 #include "datapath/netlink.h"
 #include "datapath/rollback.h"
 
 namespace sluice::datapath {
 namespace {
-
-// The kernel's map-in-map check wants the flags of the template in maps.bpf.h.
-Result<Fd> make_image(const std::vector<dp_cell> &cells) {
-    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-    const auto count = std::uint32_t(cells.size());
-    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(std::uint32_t), sizeof(dp_cell),
-                            count, &opts));
-    if (!image) return Error{errno, "create the policy's image"};
-    std::vector<std::uint32_t> keys(count);
-    for (std::uint32_t i = 0; i < count; i++)
-        keys[i] = i;
-    std::uint32_t written = count;
-    crash_point();
-    if (bpf_map_update_batch(image.get(), keys.data(), cells.data(), &written, nullptr) != 0)
-        return Error{errno, "fill the policy's image"};
-    return image;
-}
 
 // The host reads it by itself: mapped, without any right.
 Result<Fd> make_notices() {
@@ -43,7 +28,9 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
         return Error{EINVAL, "publish a plan without index cells"};
     const auto slots = state_->write_targets(plan.goals);
     if (!slots) return slots.error();
-    auto image = make_image(plan.goals.empty() ? plan.image : with_slots(plan, *slots));
+    crash_point();
+    auto image =
+        make_image(compiler::lay_out(plan.goals.empty() ? plan.image : with_slots(plan, *slots)));
     if (!image) return image.error();
     auto &hits = state_->filter_hits;
     Rollback undo;
@@ -55,10 +42,10 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
         else if (made.error().code != EEXIST)
             return made;
     }
-    const auto value = std::uint32_t(image->get());
     if (auto hooked = state_->attach_redirect_hooks(plan); !hooked) return hooked;
     crash_point();
-    if (auto swapped = state_->policy.set(0, value); !swapped) return swapped;
+    auto swapped = publish_image(state_->policy.fd(), state_->policy_large.fd(), *image);
+    if (!swapped) return swapped;
     undo.keep();
     state_->keep_targets(*slots);
     std::vector<std::uint64_t> current = plan.filter_ids;
@@ -96,8 +83,8 @@ Result<void> Datapath::delete_host(std::uint32_t id) {
 
 Result<std::unique_ptr<PortDevice>> Datapath::make_port(std::uint32_t host, std::uint32_t frames,
                                                         PortHandover &handover) {
-    const PortDevice::Programs programs{state_->port_down.get(), state_->port_apply.get(),
-                                        state_->port_guard.get()};
+    const PortDevice::Programs programs{state_->port_down.get(), state_->port_forward.get(),
+                                        state_->port_apply.get(), state_->port_guard.get()};
     auto port = PortDevice::make(state_->ns, host, frames, programs, handover);
     if (!port) return port;
     auto ring = make_notices();

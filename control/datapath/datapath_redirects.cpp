@@ -7,6 +7,7 @@
 
 #include "datapath/attach_cgroup.h"
 #include "datapath/datapath_state.h"
+#include "datapath/image_map.h"
 
 namespace sluice::datapath {
 
@@ -16,11 +17,11 @@ bool is_empty(const dp_redirect_goal &goal) {
     return goal.v4.present == 0 && goal.v6.present == 0;
 }
 
-bool has_redirect_layers(const dp_cell &index) {
+bool has_redirect_layers(const __u64 (&present)[2]) {
     constexpr std::uint64_t four = 0xf;
     static_assert(DP_LAYER_ALE_CONNECT_REDIRECT_V4 / 64 == 1 &&
                   DP_LAYER_ALE_BIND_REDIRECT_V6 / 64 == 1);
-    return (index.layer.present[1] & four << DP_LAYER_ALE_CONNECT_REDIRECT_V4 % 64) != 0;
+    return (present[1] & four << DP_LAYER_ALE_CONNECT_REDIRECT_V4 % 64) != 0;
 }
 
 } // namespace
@@ -64,16 +65,12 @@ void Datapath::State::keep_targets(const std::vector<std::uint32_t> &slots) {
 }
 
 bool Datapath::State::policy_redirects() const {
-    const auto id = policy.find(0);
-    const Fd image(id ? bpf_map_get_fd_by_id(*id) : -1);
-    dp_cell index{};
-    const std::uint32_t first = 0;
-    if (!image || bpf_map_lookup_elem(image.get(), &first, &index) != 0) return false;
-    return has_redirect_layers(index);
+    const auto head = published_head(policy.fd(), policy_large.fd());
+    return head && has_redirect_layers(head->present);
 }
 
 Result<void> Datapath::State::attach_redirect_hooks(const compiler::Plan &plan) {
-    if (!has_redirect_layers(plan.image.front())) return {};
+    if (!has_redirect_layers(plan.image.front().layer.present)) return {};
     const bool attached = access(pins.at("l_connect4_cgroup").c_str(), F_OK) == 0;
     return attached ? attach_redirect_cgroup(pins) : Result<void>();
 }
@@ -124,6 +121,13 @@ void Datapath::delete_redirect(std::uint64_t id, const dp_redirect &redirect) {
     // The same addresses may be another redirection's by now.
     if (state_->redirect_peers.find(redirect.wire) == id)
         (void)state_->redirect_peers.erase(redirect.wire);
+    if (redirect.way == DP_WAY_BIND) { // what its socket sends is found by that
+        dp_flow_key own{};
+        own.remote = redirect.app.remote;
+        own.remote_port = redirect.app.remote_port;
+        own.protocol = redirect.app.protocol;
+        if (state_->redirect_peers.find(own) == id) (void)state_->redirect_peers.erase(own);
+    }
     (void)state_->contexts_of.erase(id);
     (void)state_->redirects.erase(id);
 }

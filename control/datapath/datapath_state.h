@@ -19,7 +19,8 @@ struct Datapath::State {
 
     BpfMap<std::uint32_t, StateRecord> state;
     BpfMap<std::uint32_t, DeviceRecord> devices;
-    BpfMap<std::uint32_t, std::uint32_t> policy; // written: an image's descriptor; read: its id
+    // Written: an image's descriptor; read: its id.
+    BpfMap<std::uint32_t, std::uint32_t> policy, policy_large;
     BpfMap<dp_flow_key, dp_flow> flows;
     BpfMap<std::uint64_t, dp_ticket> tickets;
     BpfMap<std::uint64_t, dp_operation> operations;
@@ -44,9 +45,9 @@ struct Datapath::State {
     BpfMap<std::uint64_t, dp_redirect_context> contexts_of;
     BpfMap<dp_learned_key, dp_learned> learned;
     BpfMap<dp_addr, std::uint32_t> own_addresses;
-    Fd port_down, port_apply, port_guard; // programs of the near ends of ports
-    Fd judge;                             // run by BPF_PROG_TEST_RUN only
-    Fd sockets;                           // socket storage: keys are descriptors of sockets
+    Fd port_down, port_forward, port_apply, port_guard; // programs of the near ends of ports
+    Fd judge;                                           // run by BPF_PROG_TEST_RUN only
+    Fd sockets; // socket storage: keys are descriptors of sockets
     std::unique_ptr<ring_buffer, void (*)(ring_buffer *)> events{nullptr, ring_buffer__free};
     std::function<void(const dp_event &)> on_event; // while each_event runs
 

@@ -47,10 +47,12 @@ Result<void> attach_native(int program, std::uint32_t ifindex, const char *what)
 Result<void> attach_near_tc(std::uint32_t ifindex, const PortDevice::Programs &programs) {
     if (tcx_works()) {
         auto done = tcx_attach(programs.apply_fd, ifindex, TcSide::ingress);
+        if (done) done = tcx_attach(programs.forward_fd, ifindex, TcSide::ingress);
         return done ? tcx_attach(programs.guard_fd, ifindex, TcSide::egress) : done;
     }
     if (auto made = clsact_make(ifindex); !made) return made.error();
-    auto done = clsact_attach(programs.apply_fd, ifindex, TcSide::ingress);
+    auto done = clsact_attach(programs.forward_fd, ifindex, TcSide::ingress);
+    if (done) done = clsact_attach(programs.apply_fd, ifindex, TcSide::ingress, 1);
     return done ? clsact_attach(programs.guard_fd, ifindex, TcSide::egress) : done;
 }
 

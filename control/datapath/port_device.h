@@ -42,8 +42,8 @@ struct PortHandover {
 // Owned by sluiced. Destroying it deletes the device pair unless release() was called.
 class PortDevice {
 public:
-    struct Programs { // dp_port_down, dp_port_apply, dp_port_guard
-        int down_fd = -1, apply_fd = -1, guard_fd = -1;
+    struct Programs { // dp_port_down, dp_port_forward, dp_port_apply, dp_port_guard
+        int down_fd = -1, forward_fd = -1, apply_fd = -1, guard_fd = -1;
     };
     static Result<std::unique_ptr<PortDevice>> make(const NetNs &ns, std::uint32_t host,
                                                     std::uint32_t frames, const Programs &programs,

@@ -85,6 +85,26 @@ NTSTATUS FwpsInjectNetworkReceiveAsync0(HANDLE handle, HANDLE context, UINT32 fl
     return inject(in);
 }
 
+NTSTATUS FwpsInjectForwardAsync0(HANDLE handle, HANDLE context, UINT32 flags, ADDRESS_FAMILY family,
+                                 COMPARTMENT_ID compartment, IF_INDEX interface,
+                                 NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
+                                 HANDLE done_context) {
+    if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
+    runtime::Injection in;
+    in.place = SLUICE_CALLER();
+    in.handle = handle;
+    in.needs = FWPS_INJECTION_TYPE_FORWARD;
+    in.context = context;
+    in.kind = DP_INJECT_FORWARD;
+    in.family = family;
+    in.compartment = compartment;
+    in.ifindex = interface;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return inject(in);
+}
+
 NTSTATUS FwpsInjectTransportSendAsync0(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
                                        FWPS_TRANSPORT_SEND_PARAMS0 *args, ADDRESS_FAMILY family,
                                        COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists,

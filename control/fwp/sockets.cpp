@@ -38,15 +38,16 @@ struct Pipe {
 int error_of(int code) {
     switch (code) {
     case ENOENT:
+    case ENODATA: // no context
         return WSAENOTCONN;
     case ERANGE:
         return ERROR_INSUFFICIENT_BUFFER;
     case EACCES:
     case EPERM:
         return WSAEACCES;
-    case EOPNOTSUPP:
     case EPROTONOSUPPORT:
         return WSAEOPNOTSUPP;
+    case EOPNOTSUPP: // Linux' own, of an IPv4 socket: the protocol has been looked at
     case ENOPROTOOPT:
         return WSAENETDOWN;
     case ENOTSOCK:

@@ -113,12 +113,14 @@ bool layer_supported(std::uint16_t layer) {
 bool layer_asks(std::uint16_t layer) {
     switch (layer_v4(layer)) {
     case DP_LAYER_INBOUND_IPPACKET_V4:
+    case DP_LAYER_IPFORWARD_V4:
     case DP_LAYER_DATAGRAM_DATA_V4:
     case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
     case DP_LAYER_ALE_AUTH_LISTEN_V4:
     case DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4:
     case DP_LAYER_ALE_AUTH_CONNECT_V4:
     case DP_LAYER_ALE_CONNECT_REDIRECT_V4:
+    case DP_LAYER_ALE_BIND_REDIRECT_V4:
     case DP_LAYER_ALE_FLOW_ESTABLISHED_V4:
         return true;
     default:

@@ -93,10 +93,11 @@ NTSTATUS Classifies::acquire(const void *context, UINT32 flags, UINT64 *handle) 
         const Scope::About &about = scope->about_;
         made->hold = about.hold;
         made->filter = about.filter;
-        made->redirect_layer = about.upcall.redirects();
+        made->redirect_layer = about.upcall.redirects() || about.upcall.binds();
         made->may_redirect =
             made->redirect_layer && (about.upcall.header.rights & DP_RIGHT_ACTION_WRITE) != 0;
         made->requests = about.requests;
+        made->bind_requests = about.bind_requests;
         made->records = about.records;
         scope->classify_ = std::move(made);
     }
@@ -182,13 +183,16 @@ NTSTATUS Classifies::writable(UINT64 handle, UINT64 filter, UINT32 flags, PVOID 
     const auto classify = find(handle);
     if (!classify) return STATUS_INVALID_HANDLE;
     if (filter != classify->filter) return STATUS_FWP_FILTER_NOT_FOUND;
-    if (!classify->redirect_layer || !classify->requests) return STATUS_FWP_INCOMPATIBLE_LAYER;
+    if (!classify->requests && !classify->bind_requests) return STATUS_FWP_INCOMPATIBLE_LAYER;
     if (!classify->may_redirect) return STATUS_ACCESS_DENIED;
     Lock lock(classify->mutex);
     if (classify->writable) return STATUS_FWP_IN_USE;
     const bool open = classify->running || classify->context;
     if (!open || over(*classify)) return STATUS_FWP_TCPIP_NOT_READY;
-    classify->writable = classify->requests->add_copy();
+    if (classify->requests)
+        classify->writable = classify->requests->add_copy();
+    else
+        classify->writable = classify->bind_requests->add_copy();
     *data = classify->writable;
     if (out) set_block(*out);
     return STATUS_SUCCESS;
@@ -205,9 +209,11 @@ void Classifies::apply(UINT64 handle, PVOID data, UINT32 flags) {
         ++counters_.stale_applies;
         return;
     }
-    const FWPS_CONNECT_REQUEST0 &request = *classify->writable;
     classify->writable = nullptr;
-    read(*classify, request, flags);
+    if (classify->requests)
+        read(*classify, *static_cast<const FWPS_CONNECT_REQUEST0 *>(data), flags);
+    else
+        read(*classify, *static_cast<const FWPS_BIND_REQUEST0 *>(data), flags);
 }
 
 // What was made of the copy, compared with what the callout was shown.
@@ -251,6 +257,23 @@ void Classifies::read(Classify &classify, const FWPS_CONNECT_REQUEST0 &request, 
     if (own) context->provider = own->provider;
     change.request.context_bytes = static_cast<__u32>(context->bytes);
     change.context = std::move(context);
+}
+
+// The kernel reads the new local end where a connect request has its remote one.
+void Classifies::read(Classify &classify, const FWPS_BIND_REQUEST0 &request, UINT32 flags) {
+    const bool v6 = classify.bind_requests->v6();
+    const auto local = from_sockaddr(request.localAddressAndPort, v6);
+    classify.change.reset();
+    classify.refused =
+        !local || (flags & ~FWPS_CLASSIFY_FLAG_REAUTHORIZE_IF_MODIFIED_BY_OTHERS) != 0;
+    if (classify.refused) return;
+    const FWPS_BIND_REQUEST0 &shown = *classify.bind_requests->shown();
+    if (*local == *from_sockaddr(shown.localAddressAndPort, v6)) return;
+    Redirection &change = classify.change.emplace();
+    change.request.version.remote = local->address;
+    change.request.version.remote_port = local->port;
+    change.request.learn_ms = classify.learn_ms;
+    change.key = {classify.hold->port->compartment, classify.hold->upcall.header.ticket};
 }
 
 NTSTATUS Classifies::learn(UINT64 handle, UINT32 milliseconds) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Classify handles: a classify as its callout holds it, also when classifyFn has returned, and what
-// it makes of a connect request meanwhile.
+// it makes of a connect or bind request meanwhile.
 //
 // A Classify exists once its callout has asked for a handle. It is the callout's until the last
 // reference is released; what it says counts once, when classifyFn returns or, if it was pended, in
@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 
+#include "runtime/bind_requests.h"
 #include "runtime/connect_requests.h"
 #include "runtime/holds.h"
 #include "runtime/redirect_handles.h"
@@ -22,13 +23,14 @@ struct Classify {
     bool may_redirect = false; // the layer, and the right to
     bool redirect_layer = false;
     std::shared_ptr<ConnectRequests> requests;            // null at other layers
+    std::shared_ptr<BindRequests> bind_requests;          // the same
     std::shared_ptr<const RedirectRecords::Open> records; // kept with it; null: none
 
     Mutex mutex;
     bool running GUARDED_BY(mutex) = true;      // classifyFn has not returned
     bool suspended GUARDED_BY(mutex) = false;   // it was pended once
     HANDLE context GUARDED_BY(mutex) = nullptr; // of the suspension, until it is completed
-    FWPS_CONNECT_REQUEST0 *writable GUARDED_BY(mutex) = nullptr; // handed out, not applied
+    void *writable GUARDED_BY(mutex) = nullptr; // a request: handed out, not applied
     std::uint32_t learn_ms GUARDED_BY(mutex) = 0;
     bool refused GUARDED_BY(mutex) = false; // what was applied cannot be done
     std::optional<Redirection> change GUARDED_BY(mutex);
@@ -48,6 +50,7 @@ public:
             const Upcall &upcall;
             std::uint64_t filter;
             std::shared_ptr<ConnectRequests> requests;
+            std::shared_ptr<BindRequests> bind_requests;
             std::shared_ptr<const RedirectRecords::Open> records;
             std::shared_ptr<Classify> again; // of a classify that was pended; null: a new one
         };
@@ -91,6 +94,8 @@ private:
     std::shared_ptr<Classify> find(UINT64 handle) EXCLUDES(mutex_);
     void conclude_locked(Classify &classify, Answer &answer) REQUIRES(classify.mutex);
     void read(Classify &classify, const FWPS_CONNECT_REQUEST0 &request, UINT32 flags)
+        REQUIRES(classify.mutex);
+    static void read(Classify &classify, const FWPS_BIND_REQUEST0 &request, UINT32 flags)
         REQUIRES(classify.mutex);
 
     Holds &holds_;

@@ -70,6 +70,11 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
         contexts_.acknowledged(upcall.header.filter_id, upcall.header.action == 1);
         return;
     }
+    if (upcall.header.kind == DP_UPCALL_FORWARDED) {
+        const Pace::InUserCode here(pace); // completionFn
+        forwards_.answered(port, upcall.header);
+        return;
+    }
     if (upcall.header.kind > DP_UPCALL_QUEUED) { // those are notices
         ++counters_.unexpected_frames;
         return;
@@ -86,6 +91,14 @@ void Dispatcher::handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame,
     }
     endpoints_.saw(upcall.header);
     classify(port, std::move(upcall), std::move(frame), pace);
+}
+
+void Dispatcher::tick(Pace &pace) {
+    contexts_.confirm(FlowContexts::Clock::now());
+    const auto now = Forwards::Clock::now();
+    if (!forwards_.is_due(now)) return;
+    const Pace::InUserCode here(pace); // completionFn
+    forwards_.tick(now);
 }
 
 void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
@@ -256,8 +269,9 @@ Dispatcher::Said Dispatcher::call(const CalloutEntry &callout, const Question &q
     out.actionType = running.action;
     out.rights = running.rights;
     out.filterId = running.filter_id;
-    Classifies::Scope scope(classifies_, {question.hold, question.upcall, filter.id(),
-                                          indication.requests(), question.records, question.again});
+    Classifies::Scope scope(classifies_,
+                            {question.hold, question.upcall, filter.id(), indication.requests(),
+                             indication.bind_requests(), question.records, question.again});
     Said result;
     try {
         call_spec(callout.spec, indication, &scope, filter, flow_context, out);
@@ -266,7 +280,8 @@ Dispatcher::Said Dispatcher::call(const CalloutEntry &callout, const Question &q
         ++counters_.callout_exceptions;
     }
     // A redirect layer has nothing to absorb.
-    if (question.upcall.redirects()) result.absorbing_block = out.actionType == FWP_ACTION_BLOCK;
+    if (question.upcall.redirects() || question.upcall.binds())
+        result.absorbing_block = out.actionType == FWP_ACTION_BLOCK;
     scope.returned(result.answer);
     return result;
 }

@@ -7,6 +7,7 @@
 #include "runtime/classifies.h"
 #include "runtime/filter_tables.h"
 #include "runtime/flow_contexts.h"
+#include "runtime/forwards.h"
 #include "runtime/holds.h"
 #include "runtime/injection_endpoints.h"
 #include "runtime/pace.h"
@@ -16,9 +17,10 @@ namespace sluice::runtime {
 class Dispatcher {
 public:
     Dispatcher(Callouts &callouts, FilterTables &tables, Holds &holds, FlowContexts &contexts,
-               Classifies &classifies, RedirectRecords &records, Counters &counters)
+               Classifies &classifies, RedirectRecords &records, Forwards &forwards,
+               Counters &counters)
         : callouts_(callouts), tables_(tables), holds_(holds), contexts_(contexts),
-          classifies_(classifies), records_(records), counters_(counters) {}
+          classifies_(classifies), records_(records), forwards_(forwards), counters_(counters) {}
 
     void handle(const std::shared_ptr<PortLink> &port, xsk::Frame frame, Pace &pace);
     // Takes what is in the ring of notices out of it; only the thread that leads the port.
@@ -26,7 +28,7 @@ public:
     // Deals with the oldest of them; false: there is none.
     bool handle_notice(const std::shared_ptr<PortLink> &port, Pace &pace);
     // What is due by the clock.
-    void tick() { contexts_.confirm(FlowContexts::Clock::now()); }
+    void tick(Pace &pace);
     // FwpsCompleteOperation0: at AUTH_RECV_ACCEPT, without KEEP_PENDED_DATA, only ends the hold;
     // else asks the callout again, in this thread, and ends the hold with its
     // answer.
@@ -67,6 +69,7 @@ private:
     FlowContexts &contexts_;
     Classifies &classifies_;
     RedirectRecords &records_;
+    Forwards &forwards_;
     Counters &counters_;
     Endpoints endpoints_;
 };

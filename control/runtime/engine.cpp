@@ -174,6 +174,7 @@ void Engine::attach(std::uint32_t compartment, std::uint32_t host_id,
 }
 
 void Engine::detach(std::uint32_t compartment) {
+    redirect_contexts_.all_ended(compartment);
     std::shared_ptr<PortLoop> loop;
     {
         Lock lock(mutex_);
@@ -198,6 +199,7 @@ void Engine::end(std::shared_ptr<PortLoop> loop) {
     holds_.drop_port(*loop->link());
     workers_.post([this, loop = std::move(loop)]() mutable {
         const auto link = loop->link();
+        forwards_.lost(*link); // before: a thread of the loop may wait for what is injected
         loop.reset();
         contexts_.port_ended(*link);
     });

@@ -109,11 +109,12 @@ private:
     RedirectHandles redirect_handles_;
     Holds holds_{counters_, redirect_contexts_};
     FlowContexts contexts_{callouts_, counters_};
+    Forwards forwards_;
     Classifies classifies_{holds_, redirect_handles_, counters_};
     Dispatcher dispatcher_{callouts_,   filters_, holds_,   contexts_,
-                           classifies_, records_, counters_};
+                           classifies_, records_, forwards_, counters_};
     Injections injections_{[this](std::uint32_t c) { return port(c); }, dispatcher_.endpoints(),
-                           counters_};
+                           forwards_, counters_};
     Mutex mutex_;
     std::map<std::uint32_t, std::shared_ptr<PortLoop>> ports_ GUARDED_BY(mutex_); // by compartment
     std::optional<protocol::HoldOptions> hold_defaults_ GUARDED_BY(mutex_); // unset: never said

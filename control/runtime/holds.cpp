@@ -50,7 +50,8 @@ std::shared_ptr<Hold> Holds::begin(std::shared_ptr<PortLink> port, Upcall upcall
     if (!expected) hold = std::make_shared<Hold>();
     const dp_upcall &h = upcall.header;
     const bool can_pend = upcall.can_pend();
-    hold->may_pend = (can_pend || upcall.redirects()) && (h.flags & DP_UPCALL_MAY_PEND) &&
+    hold->may_pend = (can_pend || upcall.redirects() || upcall.binds()) &&
+                     (h.flags & DP_UPCALL_MAY_PEND) &&
                      !(h.condition_flags & DP_CONDITION_IS_REAUTHORIZE);
     hold->filter = std::move(filter);
     {

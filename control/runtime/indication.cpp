@@ -100,7 +100,7 @@ bool Upcall::parse(std::span<const std::byte> frame, Upcall &out) {
     if (h.header_bytes < least || h.header_bytes > frame.size()) return false;
     const std::size_t packet = frame.size() - h.header_bytes;
     if (h.ip_offset > packet || h.l4_offset > packet) return false;
-    if (h.kind < DP_UPCALL_CLASSIFY || h.kind > DP_UPCALL_OVER) return false;
+    if (h.kind < DP_UPCALL_CLASSIFY || h.kind > DP_UPCALL_FORWARDED) return false;
     if (h.flags & DP_UPCALL_HAS_PATH) {
         const auto *text = reinterpret_cast<const char *>(frame.data()) + sizeof(dp_upcall);
         out.path.assign(text, ::strnlen(text, DP_EXE_PATH_MAX));
@@ -248,6 +248,8 @@ std::size_t Indication::data_start(std::size_t ip_header, std::size_t transport_
     switch (h.layer) {
     case DP_LAYER_OUTBOUND_IPPACKET_V4:
     case DP_LAYER_OUTBOUND_IPPACKET_V6:
+    case DP_LAYER_IPFORWARD_V4:
+    case DP_LAYER_IPFORWARD_V6:
         return 0;
     default:
         break;
@@ -262,6 +264,7 @@ std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte
     auto out = std::make_shared<PacketOrigin>();
     out->compartment = h.compartment;
     out->ifindex = h.ifindex;
+    out->arrival = h.arrival;
     out->host = memory ? memory->host() : 0;
     out->endpoint = h.endpoint;
     out->key = h.key;
@@ -359,6 +362,11 @@ FWP_VALUE0 Indication::value_of(Fact fact, const Asked &asked) {
         return user_id();
     case Fact::LocalAddress:
         return unspecified_address(local_) ? FWP_VALUE0{} : address(local_, local_bytes_);
+    case Fact::SourceAddress: // where a layer has these, the packet goes through: its first end is
+                              // here
+        return address(local_, local_bytes_);
+    case Fact::DestinationAddress:
+        return address(remote_, remote_bytes_);
     case Fact::RemoteAddress:
         return unspecified_address(remote_) ? FWP_VALUE0{} : address(remote_, remote_bytes_);
     case Fact::LocalAddressType:

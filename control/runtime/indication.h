@@ -29,6 +29,7 @@
 
 namespace sluice::runtime {
 
+class BindRequests;
 class ConnectRequests;
 
 // An upcall taken out of its frame: the frame's own copy is overwritten by the answer.
@@ -45,6 +46,10 @@ struct Upcall {
     [[nodiscard]] bool redirects() const { // CONNECT_REDIRECT
         return header.layer == DP_LAYER_ALE_CONNECT_REDIRECT_V4 ||
                header.layer == DP_LAYER_ALE_CONNECT_REDIRECT_V6;
+    }
+    [[nodiscard]] bool binds() const { // BIND_REDIRECT
+        return header.layer == DP_LAYER_ALE_BIND_REDIRECT_V4 ||
+               header.layer == DP_LAYER_ALE_BIND_REDIRECT_V6;
     }
     // The first redirection's key: of the flow that was asked about first.
     [[nodiscard]] std::uint64_t redirection() const {
@@ -85,6 +90,10 @@ public:
     [[nodiscard]] void *data();
     // At CONNECT_REDIRECT; null elsewhere.
     [[nodiscard]] const std::shared_ptr<ConnectRequests> &requests() const { return requests_; }
+    // At BIND_REDIRECT; null elsewhere.
+    [[nodiscard]] const std::shared_ptr<BindRequests> &bind_requests() const {
+        return bind_requests_;
+    }
 
 private:
     void read_packet(std::span<std::byte> packet, const std::shared_ptr<PacketMemory> &memory);
@@ -121,13 +130,14 @@ private:
     FWP_BYTE_BLOB path_blob_{};
     std::array<std::uint8_t, 16> user_sid_{};
     FWP_BYTE_BLOB user_blob_{};
-    UINT64 luid_ = 0;
+    UINT64 luid_ = 0, first_luid_ = 0;
     FWP_BYTE_ARRAY16 local_bytes_{}, remote_bytes_{};
     std::vector<FWPS_INCOMING_VALUE0> fields_;
     FWPS_INCOMING_VALUES0 values_{};
     FWPS_INCOMING_METADATA_VALUES0 metadata_{};
     BufferList *list_ = nullptr;
     std::shared_ptr<ConnectRequests> requests_;
+    std::shared_ptr<BindRequests> bind_requests_;
     sluice_sockaddr_storage original_destination_{};
     std::u16string original_path_;
     FWP_BYTE_BLOB original_path_blob_{};

@@ -15,14 +15,19 @@ FWP_VALUE0 number(UINT32 v) {
     return out;
 }
 
-FWP_VALUE0 property_of(const dp_upcall &h, Property property, UINT64 &luid) {
+struct Interface {
+    UINT32 index;
+    UINT16 type, tunnel;
+};
+
+FWP_VALUE0 property_of(const Interface &i, Property property, UINT64 &luid) {
     FWP_VALUE0 out{};
-    if (h.ifindex == 0) return out; // a bind or listen
-    if (property == Property::index) return number(h.ifindex);
-    if (h.interface_type == 0) return out; // the NIC went meanwhile
-    if (property == Property::type) return number(h.interface_type);
-    if (property == Property::tunnel) return number(h.tunnel_type);
-    luid = UINT64{h.interface_type} << 48 | UINT64{h.ifindex} << 24; // NET_LUID
+    if (i.index == 0) return out; // a bind or listen
+    if (property == Property::index) return number(i.index);
+    if (i.type == 0) return out; // the NIC went meanwhile
+    if (property == Property::type) return number(i.type);
+    if (property == Property::tunnel) return number(i.tunnel);
+    luid = UINT64{i.type} << 48 | UINT64{i.index} << 24; // NET_LUID
     out.type = FWP_UINT64;
     out.uint64 = &luid;
     return out;
@@ -31,9 +36,16 @@ FWP_VALUE0 property_of(const dp_upcall &h, Property property, UINT64 &luid) {
 } // namespace
 
 FWP_VALUE0 Indication::interface_value(Fact fact) {
-    const auto here = [this](Property p) { return property_of(upcall_.header, p, luid_); };
-    const auto arrival = [&](Property p) { return inbound_ ? here(p) : FWP_VALUE0{}; };
-    const auto nexthop = [&](Property p) { return inbound_ ? FWP_VALUE0{} : here(p); };
+    const dp_upcall &h = upcall_.header;
+    const Interface last{h.ifindex, h.interface_type, h.tunnel_type};
+    const Interface first{h.arrival, h.arrival_type, h.arrival_tunnel};
+    // The local interface of what is forwarded is the one where it came in.
+    const auto here = [&](Property p) {
+        return h.arrival ? property_of(first, p, first_luid_) : property_of(last, p, luid_);
+    };
+    const auto leaves = [&](Property p) { return property_of(last, p, luid_); };
+    const auto arrival = [&](Property p) { return inbound_ || h.arrival ? here(p) : FWP_VALUE0{}; };
+    const auto nexthop = [&](Property p) { return inbound_ ? FWP_VALUE0{} : leaves(p); };
     switch (fact) {
     case Fact::InterfaceIndex:
         return here(Property::index);

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/connect_requests.h"
+#include "runtime/bind_requests.h"
 #include "runtime/indication.h"
 #include "runtime/text.h"
 
@@ -30,6 +30,7 @@ std::string path_of(const dp_process &process) {
 
 void *Indication::data() {
     if (requests_) return requests_->shown();
+    if (bind_requests_) return bind_requests_->shown();
     return static_cast<NET_BUFFER_LIST *>(list_);
 }
 
@@ -51,6 +52,7 @@ void Indication::fill_redirection(const Asked &asked) {
     auto &m = metadata_;
     const bool redirects = upcall_.redirects();
     if (redirects) requests_ = std::make_shared<ConnectRequests>(upcall_, asked.host);
+    if (upcall_.binds()) bind_requests_ = std::make_shared<BindRequests>(upcall_);
     const dp_redirect_view *view = upcall_.redirect.get();
     if (!view) return;
     if (redirects && asked.records) {

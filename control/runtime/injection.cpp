@@ -6,14 +6,15 @@
 
 #include "runtime/holds.h"
 #include "runtime/injection_control.h"
+#include "runtime/injection_frame.h"
 #include "runtime/injection_packet.h"
 #include "runtime/net_buffer_tags.h"
+#include "runtime/pace.h"
 
 namespace sluice::runtime {
 
 namespace {
 
-constexpr std::size_t ethernet_bytes = 14;
 constexpr std::size_t before_kept = 4096;
 constexpr UINT32 kinds_known = FWPS_INJECTION_TYPE_STREAM | FWPS_INJECTION_TYPE_TRANSPORT |
                                FWPS_INJECTION_TYPE_NETWORK | FWPS_INJECTION_TYPE_FORWARD |
@@ -33,24 +34,10 @@ std::span<const std::byte> bytes_of(const void *p, std::size_t count) {
     return {static_cast<const std::byte *>(p), count};
 }
 
-constexpr std::size_t before_packet = sizeof(dp_downcall) + ethernet_bytes;
-static_assert(before_packet + DP_PORT_MTU <= DP_FRAME_BYTES);
-
-// What stands before the packet in its frame.
-void write_headers(std::span<std::byte> to, const dp_injection &injection,
-                   const PacketOrigin *origin) {
-    dp_downcall d{};
-    d.magic = DP_DOWNCALL_MAGIC;
-    d.version = DP_LAYOUT_VERSION;
-    d.kind = DP_DOWNCALL_INJECT;
-    d.inject = injection;
-    std::memcpy(to.data(), &d, sizeof d);
-    const auto ethernet = to.subspan(sizeof d, ethernet_bytes);
-    std::fill(ethernet.begin(), ethernet.end(), std::byte{0});
-    if (origin) std::copy_n(origin->ethernet_addresses.begin(), 12, ethernet.begin());
-    const bool v6 = std::to_integer<unsigned>(to[before_packet]) >> 4 == 6;
-    ethernet[12] = v6 ? std::byte{0x86} : std::byte{0x08};
-    ethernet[13] = v6 ? std::byte{0xDD} : std::byte{0x00};
+// How often the packet will have been injected: callouts that inject what others injected are to
+// end some time.
+std::uint32_t times(const PacketOrigin *origin) {
+    return origin ? origin->injected.times + 1 : 1;
 }
 
 } // namespace
@@ -94,6 +81,7 @@ NTSTATUS Injections::destroy(HANDLE handle) {
         return STATUS_FWP_IN_USE;
     if (at->second.closing) return STATUS_FWP_INJECT_HANDLE_CLOSING;
     at->second.closing = true;
+    if (at->second.running > 0) Pace::give_way_here();
     while (at->second.running > 0)
         left_.wait(lock);
     return STATUS_SUCCESS; // the entry stays: later injections are told that it is closing
@@ -114,6 +102,11 @@ NTSTATUS Injections::enter(const Injection &in, ADDRESS_FAMILY &family) {
     return STATUS_SUCCESS;
 }
 
+void Injections::use_again(HANDLE handle) {
+    Lock lock(mutex_);
+    ++handles_[injection_number(handle)].running;
+}
+
 void Injections::leave(HANDLE handle) {
     Lock lock(mutex_);
     if (--handles_[injection_number(handle)].running == 0) left_.notify_all();
@@ -128,13 +121,17 @@ NTSTATUS Injections::inject(const Injection &in) {
     ADDRESS_FAMILY family = SLUICE_AF_UNSPEC;
     if (const NTSTATUS status = enter(in, family); status != STATUS_SUCCESS) return status;
     const Use use(*this, in.handle);
+    // What was one packet goes as one list: fragments are forwarded alone.
+    if (in.kind == DP_INJECT_FORWARD && in.lists->Next && holds_fragments(in.lists))
+        return STATUS_INVALID_PARAMETER;
     const bool inherit = in.compartment == UNSPECIFIED_COMPARTMENT_ID && first->origin();
     const auto port = ports_(inherit ? first->origin()->compartment : in.compartment);
     if (!port || port->io->closed()) return STATUS_FWP_TCPIP_NOT_READY;
     std::vector<Parcel> parcels;
     if (const NTSTATUS status = pack(in, family, *port, parcels); status != STATUS_SUCCESS)
         return status;
-    return send(in, *port, parcels);
+    return in.kind == DP_INJECT_FORWARD ? forward(in, family, port, parcels)
+                                        : send(in, *port, parcels);
 }
 
 NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
@@ -169,6 +166,8 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
                           const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame) {
     const dp_injection injection = describe(in, origin);
     if (in.kind == DP_INJECT_RECEIVE && injection.ifindex == 0) return STATUS_INVALID_PARAMETER;
+    if (in.kind == DP_INJECT_FORWARD && buffer.DataLength > DP_PORT_MTU)
+        return ask_room(in, family, port, buffer, frame);
     if (buffer.DataLength == 0 || buffer.DataLength > DP_PORT_MTU) return STATUS_INVALID_PARAMETER;
     auto room = port.io->allocate();
     if (!room || !room->set_bounds(0, before_packet + DP_PORT_MTU))
@@ -180,10 +179,11 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
     if (!shape || shape->v6 != (family == SLUICE_AF_INET6)) return STATUS_INVALID_PARAMETER;
     packet = packet.first(shape->total);
     complete_sums(packet, *shape,
-                  in.kind == DP_INJECT_RECEIVE ? Sums::received
-                  : in.send                    ? Sums::all
-                                               : Sums::open);
-    write_headers(room->bytes(), injection, origin);
+                  in.send                     ? Sums::all
+                  : in.kind == DP_INJECT_SEND ? Sums::open
+                                              : Sums::received);
+    write_injection(room->bytes(), injection, in.kind == DP_INJECT_FORWARD ? 0 : times(origin),
+                    origin);
     if (!room->set_bounds(0, static_cast<std::uint32_t>(before_packet + packet.size())))
         return STATUS_INVALID_PARAMETER;
     frame = *std::move(room);
@@ -253,6 +253,7 @@ dp_injection Injections::describe(const Injection &in, const PacketOrigin *origi
     out.endpoint = in.endpoint;
     if (in.kind == DP_INJECT_RECEIVE)
         out.ifindex = in.ifindex ? in.ifindex : origin ? origin->ifindex : 0;
+    if (in.kind == DP_INJECT_FORWARD) out.ifindex = in.ifindex;
     if (!origin || origin->injected.host == 0 || origin->injected.host != origin->host) return out;
     const dp_injected &last = origin->injected;
     if (last.handle == out.handle) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets of this process's own making on their way to the kernel. Each is copied into a frame with
 // an INJECT downcall in front; the kernel makes its ticket from that and from whose port it is. A
-// list is the engine's only while inject() runs: it completes there, in the caller's thread.
+// list is the engine's only while inject() runs: it completes there, in the caller's thread. But
+// for the forward path: what the kernel makes of it is heard by the port (forwards.h).
 //
 // Handles are numbers that are never used again, so that a late or foreign one finds nothing.
 #pragma once
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "runtime/counters.h"
+#include "runtime/forwards.h"
 #include "runtime/injection_endpoints.h"
 #include "runtime/net_buffer.h"
 
@@ -36,12 +38,16 @@ struct Injection {
     const void *place = nullptr; // in whose code
 };
 
+// A chain with a fragment in it.
+bool holds_fragments(const NET_BUFFER_LIST *chain);
+
 class Injections {
 public:
     // The port of a compartment, or of the engine's own for 0; null: there is none.
     using Ports = std::function<std::shared_ptr<PortLink>(std::uint32_t compartment)>;
-    Injections(Ports ports, const Endpoints &endpoints, Counters &counters)
-        : ports_(std::move(ports)), endpoints_(endpoints), counters_(counters) {}
+    Injections(Ports ports, const Endpoints &endpoints, Forwards &forwards, Counters &counters)
+        : ports_(std::move(ports)), endpoints_(endpoints), forwards_(forwards),
+          counters_(counters) {}
 
     NTSTATUS create(ADDRESS_FAMILY family, UINT32 flags, HANDLE *out) EXCLUDES(mutex_);
     NTSTATUS destroy(HANDLE handle) EXCLUDES(mutex_);
@@ -57,6 +63,7 @@ private:
         bool closing = false;
     };
     class Use;
+    class Forwarded;
     struct EndInjection {
         void operator()(BufferList *list) const { list->end_injection(); }
     };
@@ -79,9 +86,15 @@ private:
     dp_injection describe(const Injection &injection, const PacketOrigin *origin) EXCLUDES(mutex_);
     NTSTATUS send(const Injection &injection, PortLink &port, std::vector<Parcel> &parcels);
     void complete(const Injection &injection, Taken taken, NTSTATUS status);
+    void use_again(HANDLE handle) EXCLUDES(mutex_); // while it is in use
+    NTSTATUS forward(const Injection &injection, ADDRESS_FAMILY family,
+                     const std::shared_ptr<PortLink> &port, std::vector<Parcel> &parcels);
+    NTSTATUS ask_room(const Injection &injection, ADDRESS_FAMILY family, PortLink &port,
+                      const NET_BUFFER &buffer, xsk::Frame &frame);
 
     const Ports ports_;
     const Endpoints &endpoints_;
+    Forwards &forwards_;
     Counters &counters_;
     Mutex mutex_;
     Condition left_;

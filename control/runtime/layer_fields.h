@@ -21,6 +21,8 @@ enum class Fact : std::uint8_t {
     LocalPort,
     Protocol,
     RemoteAddress,
+    SourceAddress,
+    DestinationAddress,
     RemotePort,
     DestinationAddressType,
     Flags,

@@ -30,6 +30,7 @@ struct BufferPool;
 // What is known of the packet that a list was made from; clones inherit it.
 struct PacketOrigin {
     std::uint32_t compartment = 0, ifindex = 0;
+    std::uint32_t arrival = 0; // of what is forwarded: where it came in
     std::uint32_t host = 0; // ours, at the port by which the packet came
     std::uint64_t endpoint = 0;
     dp_flow_key key{};

@@ -121,7 +121,8 @@ void PortLoop::lead(Leader &leader) {
     auto &io = *link_->io;
     auto spin_until = Clock::time_point::min();
     while (!stop_ && leader.leads()) {
-        dispatcher_.tick();
+        dispatcher_.tick(leader);
+        if (!leader.leads()) return;
         dispatcher_.take_notices(link_);
         const bool notice = dispatcher_.handle_notice(link_, leader);
         if (!leader.leads()) return;

@@ -44,6 +44,12 @@ void RedirectContexts::ended(Key key) {
     contexts_.erase(key);
 }
 
+void RedirectContexts::all_ended(std::uint32_t compartment) {
+    Lock lock(mutex_);
+    contexts_.erase(contexts_.lower_bound({compartment, 0}),
+                    contexts_.upper_bound({compartment, UINT64_MAX}));
+}
+
 // The newest of the provider's: of equal keys the last is.
 SharedContext RedirectContexts::find(Key key, const Guid &provider) const {
     Lock lock(mutex_);

@@ -35,6 +35,7 @@ public:
     void keep(Key key, SharedContext context) EXCLUDES(mutex_);
     void drop(Key key, const SharedContext &context) EXCLUDES(mutex_); // it was not told after all
     void ended(Key key) EXCLUDES(mutex_);
+    void all_ended(std::uint32_t compartment) EXCLUDES(mutex_); // its data plane is gone
     // Null: none of this provider is here.
     [[nodiscard]] SharedContext find(Key key, const Guid &provider) const EXCLUDES(mutex_);
     [[nodiscard]] std::size_t count() const EXCLUDES(mutex_);

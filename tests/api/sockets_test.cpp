@@ -170,9 +170,9 @@ TEST_F(Sockets, WhatTheKernelSays) {
     const std::pair<int, int> errors[] = {
         {ENOENT, WSAENOTCONN},      {EACCES, WSAEACCES},
         {EPERM, WSAEACCES},         {EINVAL, WSAEINVAL},
-        {ESTALE, WSAEINVAL},        {EOPNOTSUPP, WSAEOPNOTSUPP},
+        {ESTALE, WSAEINVAL},        {EOPNOTSUPP, WSAENETDOWN},
         {ENOPROTOOPT, WSAENETDOWN}, {ERANGE, ERROR_INSUFFICIENT_BUFFER},
-        {EINTR, WSAEINTR},
+        {EINTR, WSAEINTR},          {ENODATA, WSAENOTCONN},
     };
     for (const auto &[code, wanted] : errors) {
         own.error = code;
@@ -183,12 +183,13 @@ TEST_F(Sockets, WhatTheKernelSays) {
 
 TEST_F(Sockets, WithoutADataPlaneTheNetworkIsDown) {
     fwp::socket_calls() = {};
-    for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
-        const SOCKET s = WSASocketW(AF_INET6, type, 0, nullptr, 0, 0);
-        EXPECT_EQ(error_of(ask(s)), WSAENETDOWN);
-        EXPECT_EQ(error_of(give(s, "x")), WSAENETDOWN);
-        closesocket(s);
-    }
+    for (const int family : {AF_INET, AF_INET6})
+        for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+            const SOCKET s = WSASocketW(family, type, 0, nullptr, 0, 0);
+            EXPECT_EQ(error_of(ask(s)), WSAENETDOWN);
+            EXPECT_EQ(error_of(give(s, "x")), WSAENETDOWN);
+            closesocket(s);
+        }
 }
 
 TEST_F(Sockets, ArgumentsThatAreNotAcceptable) {

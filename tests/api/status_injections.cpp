@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Injection, through the exported functions, into a port in memory.
+#include <future>
+
 #include <gtest/gtest.h>
 
 #include "fake_port.h"
@@ -51,6 +53,11 @@ NTSTATUS transport_send_1(const Arguments &a) {
                                          a.completed);
 }
 
+NTSTATUS forward(const Arguments &a) {
+    return FwpsInjectForwardAsync0(a.handle, nullptr, a.flags, SLUICE_AF_INET, any_compartment, 0,
+                                   a.list, a.done, a.completed);
+}
+
 VOID count_completion(VOID *context, NET_BUFFER_LIST *list, BOOLEAN) {
     EXPECT_EQ(NET_BUFFER_LIST_STATUS(list), STATUS_SUCCESS);
     ++*static_cast<int *>(context);
@@ -82,6 +89,7 @@ NTSTATUS injecting(Inject call, bool network, NTSTATUS wanted) {
     const UINT32 wrong_kind = FWPS_INJECTION_TYPE_STREAM;
     const UINT32 kind = wanted == STATUS_FWP_INJECT_HANDLE_STALE ? wrong_kind
                         : network                                ? FWPS_INJECTION_TYPE_NETWORK
+                        : call == forward                        ? FWPS_INJECTION_TYPE_FORWARD
                                                                  : FWPS_INJECTION_TYPE_TRANSPORT;
     EXPECT_EQ(FwpsInjectionHandleCreate0(SLUICE_AF_INET, kind, &handle), STATUS_SUCCESS);
     int completed = 0;
@@ -116,14 +124,43 @@ NTSTATUS injecting(Inject call, bool network, NTSTATUS wanted) {
         EXPECT_EQ(FwpsInjectionHandleDestroy0(handle), STATUS_SUCCESS);
     }
     const NTSTATUS status = call(a);
+    (void)FwpsInjectionHandleDestroy0(handle); // waits for what completes later
     EXPECT_EQ(completed, status == STATUS_SUCCESS ? 1 : 0);
     if (up) {
         EXPECT_EQ(port->sent().size(), status == STATUS_SUCCESS ? 2u : 1u);
     }
-    (void)FwpsInjectionHandleDestroy0(handle);
     fwp::engine().detach(1);
     FwpsFreeNetBufferList0(list);
     return status;
+}
+
+// Of a list that the kernel does not forward: its status.
+NTSTATUS not_forwarded(dp_reason reason) {
+    Packets packets;
+    auto port = std::make_shared<FakePort>();
+    port->forward_reason = reason;
+    port->forward_mtu = 576;
+    port->forwards_refused = 1;
+    fwp::engine().attach(1, 1, port);
+    HANDLE handle = nullptr;
+    EXPECT_EQ(FwpsInjectionHandleCreate0(SLUICE_AF_INET, FWPS_INJECTION_TYPE_FORWARD, &handle),
+              STATUS_SUCCESS);
+    std::promise<NTSTATUS> status;
+    NET_BUFFER_LIST *const list = packets.udp_packet();
+    packets.bytes[6] = 0x40; // DF
+    EXPECT_EQ(FwpsInjectForwardAsync0(
+                  handle, nullptr, 0, SLUICE_AF_INET, any_compartment, 0, list,
+                  [](VOID *context, NET_BUFFER_LIST *done, BOOLEAN) {
+                      static_cast<std::promise<NTSTATUS> *>(context)->set_value(
+                          NET_BUFFER_LIST_STATUS(done));
+                  },
+                  &status),
+              STATUS_SUCCESS);
+    const NTSTATUS said = status.get_future().get();
+    EXPECT_EQ(FwpsInjectionHandleDestroy0(handle), STATUS_SUCCESS);
+    fwp::engine().detach(1);
+    FwpsFreeNetBufferList0(list);
+    return said;
 }
 
 NTSTATUS creating(NTSTATUS wanted) {
@@ -206,6 +243,7 @@ void injection_rows() {
                      {"FwpsInjectNetworkReceiveAsync0", network_receive, true},
                      {"FwpsInjectTransportSendAsync0", transport_send_0, false},
                      {"FwpsInjectTransportSendAsync1", transport_send_1, false},
+                     {"FwpsInjectForwardAsync0", forward, false},
                      {"FwpsInjectNetworkSendAsync0", network_send, true}};
     for (const auto &f : functions) {
         for (const Status s :
@@ -215,6 +253,10 @@ void injection_rows() {
               STATUS(STATUS_FWP_INJECT_HANDLE_STALE), STATUS(STATUS_FWP_TCPIP_NOT_READY)})
             row(f.name, s, [=] { return injecting(f.call, f.network, s.value); });
     }
+    row("FwpsInjectForwardAsync0", STATUS(STATUS_NETWORK_UNREACHABLE),
+        [] { return not_forwarded(DP_REASON_INJECT_NO_ROUTE); });
+    row("FwpsInjectForwardAsync0", STATUS(STATUS_BUFFER_OVERFLOW),
+        [] { return not_forwarded(DP_REASON_INJECT_TOO_BIG); });
     for (const auto &f : {functions[2], functions[3]})
         row(f.name, STATUS(STATUS_NOT_FOUND),
             [=] { return injecting(f.call, f.network, STATUS_NOT_FOUND); });

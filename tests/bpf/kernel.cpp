@@ -9,6 +9,8 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "compiler/layout.h"
+#include "datapath/image_map.h"
 #include "policy/field.h"
 #include "shared/config.h"
 #include "shared/flow.h"
@@ -64,23 +66,16 @@ Skeleton *loaded(Skeleton *skeleton, const char *name) {
 } // namespace
 
 void Maps::publish(const compiler::Plan &plan) {
-    LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_INNER_MAP);
-    auto entries = static_cast<__u32>(plan.image.size());
-    Fd image(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof(__u32), sizeof(dp_cell), entries,
-                            &opts));
-    check(image.valid() ? 0 : -errno, "make an image");
-    const std::vector<__u32> keys = first_keys(entries);
-    check(bpf_map_update_batch(image.get(), keys.data(), plan.image.data(), &entries, nullptr),
-          "write an image");
-    const __u32 slot = 0;
-    const int fd = image.get();
-    check(bpf_map_update_elem(policy_, &slot, &fd, BPF_ANY), "publish an image");
-    image_ = std::move(image);
+    auto image = datapath::make_image(compiler::lay_out(plan.image));
+    if (!image) throw std::runtime_error(image.error().text());
+    const auto published = datapath::publish_image(policy_, policy_large_, *image);
+    if (!published) throw std::runtime_error(published.error().text());
 }
 
 void Maps::withdraw() {
     const __u32 slot = 0;
     bpf_map_delete_elem(policy_, &slot);
+    bpf_map_delete_elem(policy_large_, &slot);
 }
 
 void Maps::answer_for(std::uint32_t callout, std::uint32_t host, std::uint32_t conditional) {
@@ -157,8 +152,8 @@ std::string Xdp::why_not() {
 
 Xdp::Xdp()
     : skeleton_(loaded(xdp_bpf__open_and_load(), "xdp")),
-      maps_(bpf_map__fd(skeleton_->maps.policy), bpf_map__fd(skeleton_->maps.callouts),
-            bpf_map__fd(skeleton_->maps.hosts)) {}
+      maps_(bpf_map__fd(skeleton_->maps.policy), bpf_map__fd(skeleton_->maps.policy_large),
+            bpf_map__fd(skeleton_->maps.callouts), bpf_map__fd(skeleton_->maps.hosts)) {}
 
 Xdp::~Xdp() {
     xdp_bpf__destroy(skeleton_);
@@ -207,8 +202,8 @@ std::uint64_t Xdp::take_hit() {
 
 Classifier::Classifier()
     : skeleton_(loaded(classify_probe_bpf__open_and_load(), "classify_probe")),
-      maps_(bpf_map__fd(skeleton_->maps.policy), bpf_map__fd(skeleton_->maps.callouts),
-            bpf_map__fd(skeleton_->maps.hosts)) {
+      maps_(bpf_map__fd(skeleton_->maps.policy), bpf_map__fd(skeleton_->maps.policy_large),
+            bpf_map__fd(skeleton_->maps.callouts), bpf_map__fd(skeleton_->maps.hosts)) {
     for (const harness::Executable &exe : harness::executables()) {
         const dp_exe_key key{exe.id.inode, exe.id.device, 0};
         dp_exe value{};

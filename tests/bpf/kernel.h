@@ -26,8 +26,8 @@ namespace sluice::bpf_test {
 // The first problem ends the test by an exception: nothing after it would mean anything.
 class Maps {
 public:
-    Maps(int policy, int callouts, int hosts)
-        : policy_(policy), callouts_(callouts), hosts_(hosts) {}
+    Maps(int policy, int policy_large, int callouts, int hosts)
+        : policy_(policy), policy_large_(policy_large), callouts_(callouts), hosts_(hosts) {}
     void publish(const compiler::Plan &plan);
     void withdraw(); // no policy at all
     // conditional: on a context of this slot; 0: always asked
@@ -35,8 +35,7 @@ public:
     void set_alive(std::uint32_t host, bool alive);
 
 private:
-    int policy_, callouts_, hosts_;
-    Fd image_;
+    int policy_, policy_large_, callouts_, hosts_;
 };
 
 // On the machine of harness::world.

@@ -13,6 +13,8 @@
 #include <vector>
 
 #include "compiler/compile.h"
+#include "compiler/layout.h"
+#include "datapath/image_map.h"
 #include "harness/packet.h"
 #include "harness/policy_builder.h"
 #include "shared/config.h"
@@ -84,15 +86,10 @@ protected:
         packet_callout_id_ = p.callouts.at(packets).id;
         auto plan = compiler::compile(p, generation);
         ASSERT_TRUE(plan) << plan.error().text();
-        LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
-        const auto rows = static_cast<std::uint32_t>(plan->image.size());
-        const int image =
-            bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", 4, sizeof(dp_cell), rows, &options);
-        ASSERT_GE(image, 0);
-        for (std::uint32_t i = 0; i < rows; ++i)
-            ASSERT_EQ(bpf_map_update_elem(image, &i, &plan->image[i], 0), 0);
-        set(skeleton_->maps.policy, 0u, image);
-        close(image);
+        const auto image = datapath::make_image(compiler::lay_out(plan->image));
+        ASSERT_TRUE(image) << image.error().text();
+        ASSERT_TRUE(datapath::publish_image(bpf_map__fd(skeleton_->maps.policy),
+                                            bpf_map__fd(skeleton_->maps.policy_large), *image));
     }
 
     template <typename K, typename V>

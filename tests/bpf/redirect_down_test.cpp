@@ -94,6 +94,35 @@ TEST_F(RedirectDown, APermitMakesItStand) {
     EXPECT_NE(f.flags & DP_FLOW_TRANSLATE, 0u);
 }
 
+TEST_F(RedirectDown, WhatPassesThisMachineMeetsNoOtherLayer) {
+    for (const bool redirects : {true, false}) {
+        SCOPED_TRACE(redirects);
+        question();
+        dp_flow f = flow();
+        f.flags = DP_FLOW_PASSES;
+        set(skeleton_->maps.flows, flow_key(), f);
+        if (redirects) run(redirect(), with(to_loopback()));
+        const Outcome r = run(head(DP_DOWNCALL_ANSWER), syn());
+        ASSERT_EQ(r.action, XDP_PASS);
+        EXPECT_EQ(r.meta().op, DP_PORT_PASS);
+        EXPECT_EQ(r.meta().ifindex, 5u) << "the NIC that it came in by";
+        EXPECT_EQ(flow().state, std::uint32_t{DP_FLOW_DRAINING})
+            << "AUTH_CONNECT's callout is not asked";
+        EXPECT_EQ((flow().flags & DP_FLOW_TRANSLATE) != 0, redirects);
+        EXPECT_EQ(flow().redirect, redirects ? draft_id : 0);
+    }
+    question();
+    dp_flow f = flow();
+    f.flags = DP_FLOW_PASSES;
+    set(skeleton_->maps.flows, flow_key(), f);
+    dp_redirect_request foreign = to_loopback();
+    foreign.version.handle = 0;
+    run(redirect(), with(foreign));
+    EXPECT_EQ(run(head(DP_DOWNCALL_ANSWER), syn()).action, XDP_DROP)
+        << "no socket of this machine is to be told";
+    EXPECT_EQ(flow().state, std::uint32_t{DP_FLOW_BLOCKED});
+}
+
 TEST_F(RedirectDown, NothingStandsWithoutItsPermit) {
     run(redirect(), with(to_loopback()));
     run(head(DP_DOWNCALL_ANSWER, DP_ACTION_CONTINUE), syn());
@@ -223,17 +252,20 @@ TEST_F(RedirectDown, OneFilterRedirectsLocallyAndFourVersionsAreTheMost) {
 }
 
 TEST_F(RedirectDown, WhatMayBeLearnedIsOfThisExecutableAndDestination) {
-    dp_flow f = flow();
-    f.process = {.start_ns = 1, .exe_inode = 11, .exe_dev = 12, .tgid = 70, .uid = 1000};
-    set(skeleton_->maps.flows, flow_key(), f);
     dp_exe exe{};
     exe.generation = 6;
     set(skeleton_->maps.exes, dp_exe_key{.inode = 11, .dev = 12}, exe);
-    dp_redirect_request q = to_loopback();
-    q.learn_ms = 60'000;
-    q.context_bytes = q.piece = 3;
-    run(redirect(), with(q, {'c', 't', 'x'}));
-    run(head(DP_DOWNCALL_ANSWER), syn());
+    const auto learns = [&](const Bytes &context) {
+        dp_flow f = flow();
+        f.process = {.start_ns = 1, .exe_inode = 11, .exe_dev = 12, .tgid = 70, .uid = 1000};
+        set(skeleton_->maps.flows, flow_key(), f);
+        dp_redirect_request q = to_loopback();
+        q.learn_ms = 60'000;
+        q.context_bytes = q.piece = 3;
+        run(redirect(), with(q, context));
+        run(head(DP_DOWNCALL_ANSWER), syn());
+    };
+    learns({'c', 't', 'x'});
     dp_learned_key key{};
     key.remote = flow_key().remote;
     key.remote_port = 80;
@@ -252,6 +284,15 @@ TEST_F(RedirectDown, WhatMayBeLearnedIsOfThisExecutableAndDestination) {
     ASSERT_EQ(bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.contexts_of), &l.context_id, &c), 0);
     EXPECT_EQ(std::memcmp(c.bytes, "ctx", 3), 0);
     EXPECT_NE(l.context_id, draft_id) << "it outlives the redirection's";
+    const std::uint64_t first = l.context_id;
+    question();
+    learns({'n', 'e', 'w'});
+    ASSERT_EQ(bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.learned), &key, &l), 0);
+    EXPECT_NE(l.context_id, first);
+    ASSERT_EQ(bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.contexts_of), &l.context_id, &c), 0);
+    EXPECT_EQ(std::memcmp(c.bytes, "new", 3), 0);
+    EXPECT_NE(bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.contexts_of), &first, &c), 0)
+        << "what it replaces has left nothing behind";
 }
 
 } // namespace

@@ -40,9 +40,9 @@ protected:
         SLUICE_NEEDS_BPF();
         skeleton_ = redirect_probe_bpf__open_and_load();
         ASSERT_TRUE(skeleton_);
-        maps_ = std::make_unique<Maps>(bpf_map__fd(skeleton_->maps.policy),
-                                       bpf_map__fd(skeleton_->maps.callouts),
-                                       bpf_map__fd(skeleton_->maps.hosts));
+        maps_ = std::make_unique<Maps>(
+            bpf_map__fd(skeleton_->maps.policy), bpf_map__fd(skeleton_->maps.policy_large),
+            bpf_map__fd(skeleton_->maps.callouts), bpf_map__fd(skeleton_->maps.hosts));
         set(skeleton_->maps.exes, dp_exe_key{who.exe_inode, who.exe_dev, 0}, exe_of(3));
     }
     void TearDown() override { redirect_probe_bpf__destroy(skeleton_); }
@@ -106,6 +106,12 @@ protected:
                   0);
         return made;
     }
+    // What `contexts_of` has of it; empty: nothing.
+    std::string beside(std::uint64_t id, std::size_t bytes) {
+        dp_redirect_context c{};
+        if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.contexts_of), &id, &c) != 0) return {};
+        return std::string(reinterpret_cast<const char *>(c.bytes), bytes);
+    }
     std::uint64_t counted(std::uint32_t reason) {
         std::vector<dp_reason_count> cpus(static_cast<std::size_t>(libbpf_num_possible_cpus()));
         bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.reasons), &reason, cpus.data());
@@ -148,6 +154,53 @@ TEST_F(RedirectJudge, AFixedTargetIsAVersionOfTheRequest) {
     EXPECT_EQ(made.record.hops, 0) << "its own hop counts once it is live";
     EXPECT_EQ(made.record.hop[0].provider[0], 1);
     EXPECT_EQ(made.record.hop[0].process.tgid, who.tgid);
+}
+
+TEST_F(RedirectJudge, AShortContextStandsInTheEntryAndALongOneBesideIt) {
+    dp_redirect_goal brief = goal(1, 3128), longer = goal(2, 80, {0, 0xffff0a000002});
+    brief.context_bytes = DP_REDIRECT_BRIEF_MAX;
+    std::memset(brief.context, 'b', brief.context_bytes);
+    longer.context_bytes = DP_REDIRECT_BRIEF_MAX + 1;
+    std::memset(longer.context, 'l', longer.context_bytes);
+    for (const bool replaced : {false, true}) {
+        SCOPED_TRACE(replaced);
+        redirect_to(replaced ? std::vector{longer, brief} : std::vector{longer});
+        const dp_redirect_probe probe = run(question());
+        const dp_redirect made = draft(probe);
+        EXPECT_EQ(made.context_bytes, replaced ? brief.context_bytes : longer.context_bytes);
+        EXPECT_EQ(std::string(std::begin(made.brief), std::end(made.brief)),
+                  std::string(DP_REDIRECT_BRIEF_MAX, replaced ? 'b' : '\0'));
+        EXPECT_EQ(beside(probe.question.draft, longer.context_bytes),
+                  replaced ? "" : std::string(longer.context_bytes, 'l'));
+    }
+}
+
+TEST_F(RedirectJudge, ALearnedContextIsCopied) {
+    policy::Policy policy = policy::initial();
+    const Guid callout = new_callout(policy, layer);
+    const std::uint64_t filter = add(policy, unknown(layer, callout));
+    maps_->publish(plan_of(policy, 4));
+    maps_->set_alive(host, true);
+    maps_->answer_for(policy.callouts.at(callout).id, host);
+    const dp_learned_key key{original, who.exe_inode, filter, who.exe_dev, 3, who.uid, 443, 6, 0};
+    dp_learned value{};
+    value.until_ns = ~0ull;
+    value.generation = 4;
+    value.version.remote = proxy;
+    value.context_id = 5;
+    dp_redirect_context context{};
+    std::memset(context.bytes, 'c', DP_REDIRECT_BRIEF_MAX + 1);
+    set(skeleton_->maps.contexts_of, value.context_id, context);
+    for (const std::uint32_t bytes : {DP_REDIRECT_BRIEF_MAX, DP_REDIRECT_BRIEF_MAX + 1}) {
+        value.context_bytes = bytes;
+        set(skeleton_->maps.learned, key, value);
+        const dp_redirect_probe probe = run(question());
+        const dp_redirect made = draft(probe);
+        EXPECT_EQ(made.context_bytes, bytes);
+        const bool brief = bytes <= DP_REDIRECT_BRIEF_MAX;
+        EXPECT_EQ(made.brief[DP_REDIRECT_BRIEF_MAX - 1], brief ? 'c' : 0);
+        EXPECT_EQ(beside(probe.question.draft, bytes), brief ? "" : std::string(bytes, 'c'));
+    }
 }
 
 TEST_F(RedirectJudge, AnotherFamilyAndTheTargetItselfArePassedOver) {
@@ -250,6 +303,49 @@ TEST_F(RedirectJudge, WhatWasLearnedIsForThisExecutableUserAndDestinationOnly) {
     value.generation = 3;
     set(skeleton_->maps.learned, key, value);
     EXPECT_EQ(run(question()).result, asks) << "under an older policy";
+}
+
+TEST_F(RedirectJudge, WhoWishesToSeeNewerVersionsIsAskedOnceMore) {
+    policy::Policy policy = policy::initial();
+    const Guid asked = new_callout(policy, layer), fixed = new_callout(policy, layer);
+    const std::uint64_t first = add(policy, unknown(layer, asked).in(new_sublayer(policy, 900)));
+    const std::uint64_t later = add(policy, unknown(layer, fixed).in(new_sublayer(policy, 899)));
+    compiler::Plan plan = plan_of(policy, 4);
+    for (dp_cell &cell : plan.image)
+        if (cell.op == DP_OP_MATCH && cell.row.filter_id == later) {
+            cell.row.flags |= DP_ROW_REDIRECT;
+            cell.row.callout = 1;
+        }
+    set(skeleton_->maps.targets, std::uint32_t{1}, goal(2, 3128));
+    maps_->publish(plan);
+    maps_->set_alive(host, true);
+    maps_->answer_for(policy.callouts.at(asked).id, host);
+    const dp_learned_key key{original, who.exe_inode, first, who.exe_dev, 3, who.uid, 443, 6, 0};
+    dp_learned value{};
+    value.until_ns = ~0ull;
+    value.generation = 4;
+    value.version.remote = {0, 0xffff0a000002};
+    value.version.remote_port = 444;
+    for (const bool wishes : {false, true}) {
+        SCOPED_TRACE(wishes);
+        value.version.flags = wishes ? DP_REDIRECT_REAUTHORIZE : 0;
+        set(skeleton_->maps.learned, key, value);
+        dp_redirect_probe probe = run(question());
+        ASSERT_EQ(draft(probe).versions, 3u);
+        ASSERT_EQ(probe.result, wishes ? asks : permits);
+        if (!wishes) continue;
+        EXPECT_EQ(probe.eval.asked_id, first);
+        EXPECT_EQ(probe.eval.asked[0], policy.callouts.at(asked).id) << "as one that knows it";
+        EXPECT_EQ(draft(probe).version[1].flags, DP_REDIRECT_SHOWN);
+        dp_answer &answer = probe.eval.answer[probe.eval.answers++ & (DP_ANSWERS_MAX - 1)];
+        answer.filter_id = first;
+        answer.action = DP_ACTION_PERMIT;
+        answer.rights = DP_RIGHT_ACTION_WRITE;
+        answer.running_action_low = std::uint16_t(probe.eval.action);
+        probe = run(probe);
+        EXPECT_EQ(probe.result, permits) << "and no third time";
+        EXPECT_EQ(draft(probe).versions, 3u);
+    }
 }
 
 // Lengths 8 and 16 of the reference implementation's vectors: key 00..0f, message 00, 01, ...

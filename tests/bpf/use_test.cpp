@@ -99,9 +99,9 @@ protected:
         compiler::Plan plan = plan_of(p);
         for (dp_cell &cell : plan.image)
             if (cell.op == DP_OP_MATCH && cell.row.filter_id == first_) cell.row.flags |= row_flags;
-        maps_ = std::make_unique<Maps>(bpf_map__fd(probe_->maps.policy),
-                                       bpf_map__fd(probe_->maps.callouts),
-                                       bpf_map__fd(probe_->maps.hosts));
+        maps_ = std::make_unique<Maps>(
+            bpf_map__fd(probe_->maps.policy), bpf_map__fd(probe_->maps.policy_large),
+            bpf_map__fd(probe_->maps.callouts), bpf_map__fd(probe_->maps.hosts));
         maps_->publish(plan);
         maps_->answer_for(p.callouts.at(first).id, first_host);
         maps_->answer_for(p.callouts.at(second).id, second_host);

@@ -88,7 +88,7 @@ inline std::vector<KernelObject> kernel_objects(const std::string &directory) {
             add_program(all, info.id);
         else if (!name.starts_with("l_"))
             add_map(all, fd.get());
-        if (name == "policy" && bpf_map_lookup_elem(fd.get(), &first, &image) == 0)
+        if (name.starts_with("policy") && bpf_map_lookup_elem(fd.get(), &first, &image) == 0)
             all.push_back({true, image});
     }
     return all;
@@ -114,8 +114,14 @@ inline std::string what_lives(const std::vector<KernelObject> &objects) {
 }
 
 // libxdp's directory, which it leaves behind; others on the machine may have it for a moment.
+// Of libxdp's; the folder itself may be tc's, which makes a link of that name to its own.
 inline bool no_dispatcher_pins() {
-    return eventually([] { return !std::filesystem::exists("/sys/fs/bpf/xdp"); });
+    return eventually([] {
+        std::error_code none;
+        for (const auto &entry : std::filesystem::directory_iterator("/sys/fs/bpf/xdp", none))
+            if (entry.path().filename().string().starts_with("dispatch-")) return false;
+        return true;
+    });
 }
 
 inline bool freplace() {

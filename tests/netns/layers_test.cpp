@@ -172,7 +172,7 @@ TEST_F(OwnersTest, SocketsOlderThanTheDataPlaneHaveTheirOwner) {
                                go +
                                "'): time.sleep(0.02)\n"
                                "s.send(b'x')\n";
-    std::thread sender([&] { in_ns("timeout 30 /usr/bin/python3 -c \"" + script + "\""); });
+    std::thread sender([&] { in_ns("timeout 100 /usr/bin/python3 -c \"" + script + "\""); });
     ASSERT_TRUE(eventually([&] { return std::filesystem::exists(ready); }));
     create();
     attach();

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a host injects: through the layers from the first on, by whom is told at each, and only
 // where its addresses are this namespace's.
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <sys/ioctl.h>
+
 #include "port_fixture.h"
 
 namespace sluice::datapath {
@@ -161,6 +165,79 @@ TEST_F(InjectTest, AddressesOfOthersAreRefused) {
     EXPECT_TRUE(eventually([&] { return refused() == expected; })) << refused();
     EXPECT_EQ(received(server, 200), "");
     EXPECT_EQ(counted("DP_REASON_INJECTED"), 0u);
+}
+
+// A frame of its own passes no layer on its way out, whatever is in it.
+TEST_F(InjectTest, AFrameIsSentAsItIs) {
+    ask_at({});
+    const Within in(peer_);
+    const Fd raw(socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL)));
+    sockaddr_ll at{};
+    at.sll_family = AF_PACKET;
+    at.sll_protocol = htons(ETH_P_ALL);
+    at.sll_ifindex = int(if_nametoindex("peer0"));
+    ASSERT_EQ(bind(raw.get(), reinterpret_cast<sockaddr *>(&at), sizeof at), 0);
+    Bytes frame(60, 0xEE);
+    std::fill_n(frame.begin(), 6, 0xFF);
+    frame[6] = 0x02;
+    frame[12] = 0x88; // an EtherType of nobody's
+    frame[13] = 0xB5;
+    inject(DP_INJECT_MAC_SEND, frame, nic());
+    bool seen = false;
+    for (int i = 0; i < 20 && !seen; ++i) {
+        const std::string got = received(raw);
+        seen = got == std::string(frame.begin(), frame.end());
+    }
+    EXPECT_TRUE(seen);
+    EXPECT_EQ(counted("DP_REASON_INJECTED"), 1u);
+    EXPECT_EQ(counted("DP_REASON_UPCALL"), 0u);
+    inject(DP_INJECT_MAC_SEND, frame, 9999);
+    EXPECT_TRUE(eventually([&] { return refused() == 1; }));
+}
+
+TEST_F(InjectTest, AFrameThatComesInMeetsTheLayersBehindItsOwn) {
+    ask_at({harness::in_v4});
+    const Fd server = bound(name_, SOCK_DGRAM, {near(false), 6014});
+    Bytes frame = datagram(far(false), near(false), 6015, 6014, "frame");
+    {
+        const Within in(name_);
+        ifreq request{};
+        std::strcpy(request.ifr_name, "nic0");
+        const Fd any(socket(AF_INET, SOCK_DGRAM, 0));
+        ASSERT_EQ(ioctl(any.get(), SIOCGIFHWADDR, &request), 0);
+        std::memcpy(frame.data(), request.ifr_hwaddr.sa_data, 6);
+    }
+    inject(DP_INJECT_MAC_RECEIVE, frame, nic());
+    const auto up = next();
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->head.layer, harness::in_v4);
+    expect_injected(*up);
+    answer(*up, DP_ACTION_PERMIT);
+    EXPECT_EQ(received(server), "frame");
+}
+
+// However often its hosts say that they injected a packet, some time it is enough.
+TEST_F(InjectTest, APacketDoesNotGoRoundForEver) {
+    ask_at({harness::in_v4});
+    const Fd server = bound(name_, SOCK_DGRAM, {near(false), 6016});
+    const Bytes packet = datagram(far(false), near(false), 6017, 6016, "again");
+    dp_downcall d{};
+    d.magic = DP_DOWNCALL_MAGIC;
+    d.version = DP_LAYOUT_VERSION;
+    d.kind = DP_DOWNCALL_INJECT;
+    d.inject.kind = DP_INJECT_RECEIVE;
+    d.inject.ifindex = nic();
+    d.count = DP_INJECT_TIMES_MAX;
+    down(d, packet);
+    const auto up = next();
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->head.injected.times, std::uint32_t{DP_INJECT_TIMES_MAX});
+    answer(*up, DP_ACTION_PERMIT);
+    EXPECT_EQ(received(server), "again");
+    d.count++;
+    down(d, packet);
+    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_INJECT_LOOP") == 1; }));
+    EXPECT_EQ(received(server, 100), "");
 }
 
 // Of a flow that is blocked nothing passes, injected or not; its socket hears nothing of it.

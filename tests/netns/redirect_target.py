@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """redirect_target.py ADDRESS PORT: what redirected connections arrive at, in a process of its own: one that is also the
 client would be taken for a proxy's. Answers the first line of a connection, and each datagram, with a line of JSON: what
-the socket says of the client, the original destination, context and records; then a connection echoes."""
+the socket says of the client, the original destination, context and records; then a connection echoes. Datagrams that begin with "echo" come back as
+they are."""
 import json
 import pathlib
 import socket
@@ -47,7 +48,10 @@ def serve(accepted, client, port, mine):
 
 def datagrams(s, port, mine):
     while True:
-        _, client = s.recvfrom(65536)
+        data, client = s.recvfrom(65536)
+        if data.startswith(b"echo"):
+            s.sendto(data, client)
+            continue
         try:
             s.setsockopt(SOL_SLUICE, SO_REDIRECT_PEER, to_sockaddr(client))
         except OSError:

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of redirection share: targets and relays in processes of their own, clients, and what they tell."""
+import hashlib
 import json
+import os
 import socket
 import sys
+import threading
 
 from harness import CLIENT4, CLIENT6, EXAMPLES, SERVER4, SERVER6, SLACK, SOURCE, SluiceTest, wait_for
 
@@ -45,10 +48,11 @@ class RedirectTest(SluiceTest):
     def target(self, address, port, namespace=None):
         """A process of redirect_target.py."""
         namespace = namespace or self.client
+        others = listens(namespace, port)
         with open(self.directory / f"target-{port}.log", "ab") as log:
             process = self.popen(namespace, sys.executable, "-B", SOURCE / "tests/netns/redirect_target.py", address, port,
                                  stdout=log, stderr=log)
-        wait_for(lambda: listens(namespace, port), f"target {address} {port} listens")
+        wait_for(lambda: listens(namespace, port) != others, f"target {address} {port} listens")
         return process
 
     def relay(self, name, address, port, *options, **more):
@@ -89,13 +93,43 @@ class RedirectTest(SluiceTest):
                 answer["getpeername"] = s.getpeername()[:2]
             return answer
 
-    def ask(self, kind, address, port, **more):
-        if kind == "tcp":
-            return self.ask_tcp(address, port, **more)
-        return self.ask_udp(address, port, kind == "connected udp", **more)
+    def ask(self, kind, address, port, mapped=False):
+        """mapped: by an IPv6 socket to a v4-mapped address, which is what it must see; in the answer it is the plain one."""
+        asked, family = (f"::ffff:{address}", socket.AF_INET6) if mapped else (address, None)
+        answer = self.ask_tcp(asked, port, family=family) if kind == "tcp" else \
+            self.ask_udp(asked, port, kind == "connected udp", family=family)
+        for name in ("peer", "getpeername"):
+            if mapped and name in answer:
+                self.assertEqual(answer[name][0], asked)
+                answer[name] = (address, answer[name][1])
+        return answer
 
     def redirects(self):
         return self.daemon.list("redirect")
+
+    def assert_echoes(self, address, port, total, timeout=60):
+        """So many bytes each way at once through a redirected connection, byte for byte, with no packet going up."""
+        piece, sent, received, got = os.urandom(1 << 20), hashlib.sha256(), hashlib.sha256(), 0
+        with self.client.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as s:
+            s.settimeout(timeout * SLACK)
+            s.connect((address, port))
+            s.sendall(b"?\n")
+            s.makefile("rb", buffering=0).readline()
+            asked = self.daemon.reason("UPCALL")
+
+            def send():
+                for _ in range(total // len(piece)):
+                    s.sendall(piece)
+                    sent.update(piece)
+                s.shutdown(socket.SHUT_WR)
+            sender = threading.Thread(target=send)
+            sender.start()
+            while data := s.recv(1 << 20):
+                received.update(data)
+                got += len(data)
+            sender.join()
+        self.assertEqual((got, received.digest()), (total, sent.digest()))
+        self.assertEqual(self.daemon.reason("UPCALL"), asked, "no packet went up")
 
     # Every cell of: original destination x new one x kind of socket. What cannot work, and why, is in `reasons`.
 

@@ -15,10 +15,15 @@ from harness import SERVER4, wait_for
 from redirecting import LOCAL, LOOPBACK, OTHER, REMOTE, UNUSED, RedirectTest, host_port
 
 
+def kernel():
+    return tuple(int(n) for n in os.uname().release.split(".")[:2])
+
+
 class CalloutTest(RedirectTest):
-    def callout(self, name, port, v4="127.0.0.1", v6="::1", pend_ms=0, learn_ms=0):
+    def callout(self, name, port, v4="127.0.0.1", v6="::1", pend_ms=0, learn_ms=0, **more):
         environment = {"SLUICE_REDIRECT_NAME": name, "SLUICE_REDIRECT_PORT": port, "SLUICE_REDIRECT_V4": v4,
-                       "SLUICE_REDIRECT_V6": v6, "SLUICE_REDIRECT_PEND_MS": pend_ms, "SLUICE_REDIRECT_LEARN_MS": learn_ms}
+                       "SLUICE_REDIRECT_V6": v6, "SLUICE_REDIRECT_PEND_MS": pend_ms, "SLUICE_REDIRECT_LEARN_MS": learn_ms,
+                       **{f"SLUICE_REDIRECT_{k.upper()}": v for k, v in more.items()}}
         return self.host("redirect_all.so", environment={k: str(v) for k, v in environment.items()},
                          callouts=(f"{name}_v4", f"{name}_v6"))
 
@@ -30,20 +35,20 @@ class CalloutTest(RedirectTest):
 
 
 class Held(CalloutTest):
-    def matrix(self, family, pend_ms=0):
+    def matrix(self, family, mapped=False):
         targets = {"loopback": LOOPBACK, "local": LOCAL, "remote": OTHER}
         for number, (new, addresses) in enumerate(targets.items()):
             port = 9100 + number
             self.target(addresses[family], port, self.far if new == "remote" else self.client)
-            self.callout(new, port, addresses[4], addresses[6], pend_ms)
+            self.callout(new, port, addresses[4], addresses[6])
             one = self.send(new, family, remote_port=UNUSED)
             for original, destinations in (("loopback", LOOPBACK), ("local", LOCAL), ("remote", REMOTE)):
-                if new == "remote" and original != "remote":
-                    continue  # the packet's source belongs to lo: REDIRECT_ROUTE
+                if new == "remote" and original != "remote" and kernel() < (6, 7):
+                    continue  # the packet's source belongs to lo, and the kernel tells no other: REDIRECT_ROUTE
                 for kind in self.KINDS:
                     with self.subTest(original=original, new=new, kind=kind):
                         destination = (destinations[family], UNUSED)
-                        answer = self.ask(kind, *destination)
+                        answer = self.ask(kind, *destination, mapped)
                         self.check_cell(kind, destination, (addresses[family], port), answer, host_port(*destination))
             self.daemon.do("filter", "delete", one)
 
@@ -52,6 +57,19 @@ class Held(CalloutTest):
 
     def test_v6(self):
         self.matrix(6)
+
+    def test_v4_mapped(self):
+        self.matrix(4, mapped=True)
+
+    def test_dual_stack_target(self):
+        """The target's socket takes IPv4 as mapped; the original destination is told as what it is."""
+        self.target("::", 9108)
+        self.callout("dual", 9108)
+        self.send("dual", remote_port=UNUSED)
+        for kind in self.KINDS:
+            with self.subTest(kind=kind):
+                answer = self.ask(kind, SERVER4, UNUSED)
+                self.assertEqual((tuple(answer["original"]), tuple(answer["peer"])), ((SERVER4, UNUSED),) * 2)
 
     def test_pended(self):
         """Redirected by another thread, half a second later: connect() takes so much longer."""
@@ -90,6 +108,27 @@ class Held(CalloutTest):
         other = self.daemon.filter("ale_auth_connect_v4", remote_port=1)
         self.assertEqual(asked(python, 1), 1, "a new policy has learned nothing yet")
         self.daemon.do("filter", "delete", other)
+
+    def test_changed_by_others(self):
+        """Who asks to see what a lower callout makes of its change is asked once more, and lets it be."""
+        self.target("127.0.0.1", 9115)
+        for weight, sublayer in enumerate(("lower", "upper"), 1):
+            self.daemon.do("sublayer", "add", sublayer, "--weight", weight)
+        for again in (0, 1):
+            names = (f"first{again}", f"second{again}")
+            self.callout(names[0], 9116, *OTHER.values(), pend_ms=100, away=1, again=again)
+            self.callout(names[1], 9115)
+            filters = [self.send(names[0], remote_port=UNUSED, sublayer="upper"), self.send(names[1], remote="10.91.0.0/24", sublayer="lower")]
+            for kind in self.KINDS:
+                with self.subTest(again=again, kind=kind):
+                    before = [self.classified(name) for name in names]
+                    answer = self.ask(kind, SERVER4, UNUSED)
+                    self.assertEqual((answer["target"], answer["port"]), ("127.0.0.1", 9115))
+                    self.assertEqual(tuple(answer["original"]), (SERVER4, UNUSED))
+                    self.assertEqual(answer["context"], host_port(OTHER[4], 9116), "the second was shown the first's change")
+                    self.assertEqual([self.classified(name) - n for name, n in zip(names, before)], [1 + again, 1])
+            for one in filters:
+                self.daemon.do("filter", "delete", one)
 
     def test_host_dies(self):
         """Established connections go on; new ones find an unregistered callout and are refused."""

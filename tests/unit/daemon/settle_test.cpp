@@ -64,8 +64,15 @@ TEST(Fate, IdleFlowsGoAndEstablishedConnectionsStay) {
     EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
     flow.flags = DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE;
     EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);
+    flow.flags = DP_FLOW_PASSES;
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
     flow.flags = DP_FLOW_RST;
     EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);
+    flow.seen_ns = now - 121 * second;
+    flow.flags = DP_FLOW_PASSES;
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove) << "nobody answered";
+    flow.flags = DP_FLOW_PASSES | DP_FLOW_REPLIED;
+    EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::keep);
     flow = flow_in(DP_FLOW_BLOCKED);
     flow.seen_ns = now - 11 * second;
     EXPECT_EQ(fate_of(flow, IPPROTO_TCP, now, now, watchdog), Fate::remove);

@@ -146,7 +146,7 @@ TEST_F(Edit, NotSupported) {
 
 TEST_F(Edit, NotSupportedWhereNoCalloutIsAsked) {
     for (const std::uint16_t layer :
-         {DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_OUTBOUND_TRANSPORT_V6, DP_LAYER_IPFORWARD_V4}) {
+         {DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_OUTBOUND_TRANSPORT_V6, DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET}) {
         const Guid there = new_callout(policy, layer);
         refuse_filter(STATUS_NOT_SUPPORTED, terminating(layer, there), layer_name(layer).c_str());
         EXPECT_TRUE(add_filter(policy, permit(layer)));

@@ -28,6 +28,8 @@ public:
 
     // How the kernel answers a CONTEXT downcall.
     std::atomic<bool> acknowledges{true}, flow_is_there{true};
+    // And what is to be forwarded: with an enum dp_reason, of the first `forwards_refused` packets.
+    std::atomic<std::uint32_t> forward_reason{0}, forwards_refused{0}, forward_mtu{0};
 
     // What becomes of a downcall, in the sender's thread and in the order of each flow's. If it is
     // set, nothing is kept in sent(). Set it before the port is in use.
@@ -118,12 +120,13 @@ public:
             ack.action = flow_is_there ? 1 : 0;
             arrived_.push_back(frame_locked(ack, {}));
         }
+        answer_forward_locked(s);
         free_.push_back(frame.detach());
         changed_.notify_all();
         if (kernel) {
             lock.unlock();
             kernel(s);
-        } else {
+        } else if (!asks_for_forwards(s)) {
             sent_.push_back(std::move(s));
         }
         return true;
@@ -156,6 +159,25 @@ protected:
     }
 
 private:
+    static bool asks_for_forwards(const Sent &s) {
+        return s.header.kind == DP_DOWNCALL_INJECT && s.header.inject.kind == DP_INJECT_FORWARD &&
+               s.packet.empty();
+    }
+    void answer_forward_locked(const Sent &s) REQUIRES(mutex_) {
+        if (!acknowledges || s.header.kind != DP_DOWNCALL_INJECT ||
+            s.header.inject.kind != DP_INJECT_FORWARD || free_.empty())
+            return;
+        dp_upcall answer{};
+        answer.kind = DP_UPCALL_FORWARDED;
+        answer.filter_id = s.header.filter_id;
+        if (!s.packet.empty()) {
+            if (forwards_refused == 0) return;
+            --forwards_refused;
+            answer.action = forward_reason;
+            answer.generation = forward_mtu;
+        }
+        arrived_.push_back(frame_locked(answer, {}));
+    }
     xsk::Frame frame_locked(const dp_upcall &header, const std::string &packet,
                             const dp_redirect_view *view = nullptr) REQUIRES(mutex_) {
         std::byte *chunk = free_.back();

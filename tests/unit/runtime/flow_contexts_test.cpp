@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "fake_sluiced.h"
 #include "host_fixture.h"
 
@@ -170,19 +172,24 @@ TEST_F(FlowContexts, AnAnswerThatCameTooLateIsFoundOutAndTheContextDeleted) {
 }
 
 TEST_F(FlowContexts, WaitingInAClassifyOfAnotherFlowDoesNotWaitForThePortsOwnThread) {
-    meet(9);
-    std::chrono::steady_clock::duration took{};
-    NTSTATUS status = STATUS_UNSUCCESSFUL;
-    script = [&](const Asked &a) {
-        const auto before = std::chrono::steady_clock::now();
-        status = associate(9);
-        took = std::chrono::steady_clock::now() - before;
-        a.answer(FWP_ACTION_PERMIT);
-    };
-    port->inject(upcall(10), "x");
-    port->wait_sent(3);
-    EXPECT_EQ(status, STATUS_SUCCESS);
-    EXPECT_LT(took, std::chrono::milliseconds(40)); // less than a leader's patience
+    // The quickest of several: a machine that is busy may take any of them off its processor.
+    auto quickest = std::chrono::steady_clock::duration::max();
+    for (std::uint64_t flow = 20; flow < 28; ++flow) {
+        script = {};
+        meet(flow);
+        NTSTATUS status = STATUS_UNSUCCESSFUL;
+        script = [&](const Asked &a) {
+            const auto before = std::chrono::steady_clock::now();
+            status = associate(flow);
+            quickest = std::min(quickest, std::chrono::steady_clock::now() - before);
+            a.answer(FWP_ACTION_PERMIT);
+        };
+        const auto sent = port->sent().size();
+        port->inject(upcall(flow + 100), "x");
+        port->wait_sent(sent + 2);
+        EXPECT_EQ(status, STATUS_SUCCESS);
+    }
+    EXPECT_LT(quickest, std::chrono::milliseconds(40)); // less than a leader's patience
 }
 
 TEST_F(FlowContexts, RemovalWhileAClassifyRunsIsPending) {

@@ -26,6 +26,8 @@ struct Asked {
                                ? std::size_t{FWPS_FIELD_ALE_AUTH_RECV_ACCEPT_V4_FLAGS}
                            : values->layerId == FWPS_LAYER_ALE_CONNECT_REDIRECT_V4
                                ? std::size_t{FWPS_FIELD_ALE_CONNECT_REDIRECT_V4_FLAGS}
+                           : values->layerId == FWPS_LAYER_ALE_BIND_REDIRECT_V4
+                               ? std::size_t{FWPS_FIELD_ALE_BIND_REDIRECT_V4_FLAGS}
                                : std::size_t{FWPS_FIELD_ALE_AUTH_CONNECT_V4_FLAGS};
         return values->incomingValue[flags].value.uint32 & FWP_CONDITION_FLAG_IS_REAUTHORIZE;
     }

@@ -129,10 +129,11 @@ protected:
     bool port_there = true;
     Counters counters;
     Endpoints endpoints;
+    Forwards forwards;
     Injections injections{[this](std::uint32_t c) -> std::shared_ptr<PortLink> {
                               return port_there && c <= 1 ? link : nullptr;
                           },
-                          endpoints, counters};
+                          endpoints, forwards, counters};
     HANDLE handle = nullptr;
     NDIS_HANDLE pool = nullptr;
     UCHAR remote[16] = {10, 0, 0, 99};

@@ -98,4 +98,12 @@ TEST_F(RedirectHandlesTest, EndedRedirectionsTakeTheirContextsWithThem) {
     EXPECT_TRUE(engine->redirect_contexts().find({3, 7}, provider));
     EXPECT_FALSE(engine->redirect_contexts().find({3, 7}, other_provider));
     EXPECT_FALSE(engine->redirect_contexts().find({1, 7}, provider));
+
+    // And all of a compartment those of its data plane.
+    engine->redirect_contexts().keep({4, 1}, context());
+    protocol::Notice gone;
+    gone.mutable_port_detach()->set_compartment(3);
+    EXPECT_EQ(sluiced->notify(gone), 0u);
+    EXPECT_EQ(engine->redirect_contexts().count(), 1u);
+    EXPECT_TRUE(engine->redirect_contexts().find({4, 1}, provider));
 }

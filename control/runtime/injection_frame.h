@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The frame of a packet that is injected.
+#pragma once
+
+#include <optional>
+
+#include "runtime/net_buffer.h"
+#include "xsk/frame.h"
+
+namespace sluice::runtime {
+
+inline constexpr std::size_t before_packet = sizeof(dp_downcall) + 14; // and its Ethernet header
+static_assert(before_packet + DP_PORT_MTU <= DP_FRAME_BYTES);
+
+// What stands before the packet, which is in `to` already; origin: whose link addresses it has.
+void write_injection(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count,
+                     const PacketOrigin *origin);
+// A frame with a copy of the packet, which must fit it. Nothing: the port has none.
+std::optional<xsk::Frame> injection_frame(xsk::PortIo &port, std::span<const std::byte> packet,
+                                          const dp_injection &injection, std::uint32_t count);
+
+} // namespace sluice::runtime
