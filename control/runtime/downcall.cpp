@@ -10,10 +10,7 @@ namespace {
 
 dp_downcall make(dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                  std::uint32_t count) {
-    dp_downcall d{};
-    d.magic = DP_DOWNCALL_MAGIC;
-    d.version = DP_LAYOUT_VERSION;
-    d.kind = static_cast<__u8>(kind);
+    dp_downcall d = downcall_of(kind);
     d.flags = static_cast<__u16>((answer.absorb ? DP_DOWNCALL_ABSORB : 0) |
                                  (answer.close ? DP_DOWNCALL_CLOSE : 0) |
                                  (upcall.of_operation() ? DP_DOWNCALL_OPERATION : 0));
@@ -43,6 +40,14 @@ bool send_alone(xsk::PortIo &port, const dp_downcall &d, std::span<const std::by
 }
 
 } // namespace
+
+dp_downcall downcall_of(dp_downcall_kind kind) {
+    dp_downcall d{};
+    d.magic = DP_DOWNCALL_MAGIC;
+    d.version = DP_LAYOUT_VERSION;
+    d.kind = static_cast<__u8>(kind);
+    return d;
+}
 
 bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall,
                       const Answer &answer, xsk::Frame frame) {
@@ -83,10 +88,7 @@ bool send_redirection(xsk::PortIo &port, const Upcall &upcall, const Redirection
 }
 
 bool send_contexts(xsk::PortIo &port, const ContextOrder &order) {
-    dp_downcall d{};
-    d.magic = DP_DOWNCALL_MAGIC;
-    d.version = DP_LAYOUT_VERSION;
-    d.kind = DP_DOWNCALL_CONTEXT;
+    dp_downcall d = downcall_of(DP_DOWNCALL_CONTEXT);
     d.ticket = order.ticket;
     d.filter_id = order.number;
     d.key = order.flow;

@@ -23,6 +23,9 @@ struct Answer {
     [[nodiscard]] bool blocks() const { return action == DP_ACTION_BLOCK; }
 };
 
+// Zero but for what every downcall begins with.
+dp_downcall downcall_of(dp_downcall_kind kind);
+
 // `frame`: as it came up, with the upcall in front. False: not sent, the frame is gone all the
 // same.
 bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall,

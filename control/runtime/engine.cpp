@@ -111,6 +111,8 @@ void Engine::notice(const protocol::Notice &notice, std::vector<Fd> fds) {
     if (notice.has_port_attach()) {
         status = attach_port(notice.port_attach(), std::move(fds));
     } else if (notice.has_port_detach()) {
+        // The data plane goes. A port that is only offered anew leaves its redirections alone.
+        redirect_contexts_.all_ended(notice.port_detach().compartment());
         detach(notice.port_detach().compartment());
     } else if (notice.has_filter_table()) {
         filters_.install(notice.filter_table(), [this](const protocol::Filter &f) {
@@ -174,7 +176,6 @@ void Engine::attach(std::uint32_t compartment, std::uint32_t host_id,
 }
 
 void Engine::detach(std::uint32_t compartment) {
-    redirect_contexts_.all_ended(compartment);
     std::shared_ptr<PortLoop> loop;
     {
         Lock lock(mutex_);

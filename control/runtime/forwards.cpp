@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "runtime/downcall.h"
+
 namespace sluice::runtime {
 
 namespace {
@@ -37,10 +39,7 @@ Forwards::Way &Forwards::way_of(const std::shared_ptr<PortLink> &port) {
 void Forwards::ask(Way &way) {
     auto frame = way.port->io->allocate();
     if (!frame || !frame->set_bounds(0, sizeof(dp_downcall))) return;
-    dp_downcall d{};
-    d.magic = DP_DOWNCALL_MAGIC;
-    d.version = DP_LAYOUT_VERSION;
-    d.kind = DP_DOWNCALL_INJECT;
+    dp_downcall d = downcall_of(DP_DOWNCALL_INJECT);
     d.inject.kind = DP_INJECT_FORWARD;
     d.filter_id = last_;
     std::memcpy(frame->bytes().data(), &d, sizeof d);

@@ -16,8 +16,8 @@ constexpr std::size_t longest = 65535 + 40; // an IPv6 header does not count its
 constexpr std::size_t asked_with = 128;     // bytes of a packet that only its way is asked of
 constexpr std::byte hops_on_return{64};
 
-// The list's only packet, checksums completed; empty: it is none of that family.
-std::vector<std::byte> whole_packet(const NET_BUFFER &buffer, bool v6, IpShape &shape) {
+// The list's only packet as it is; empty: it is none of that family.
+std::vector<std::byte> packet_of(const NET_BUFFER &buffer, bool v6, IpShape &shape) {
     if (buffer.DataLength > longest) return {};
     std::vector<std::byte> packet(buffer.DataLength);
     if (read(buffer, 0, packet) != packet.size()) return {};
@@ -25,7 +25,14 @@ std::vector<std::byte> whole_packet(const NET_BUFFER &buffer, bool v6, IpShape &
     if (!seen || seen->v6 != v6) return {};
     shape = *seen;
     packet.resize(shape.total);
-    complete_sums(packet, shape, Sums::received);
+    return packet;
+}
+
+// With its checksums completed.
+std::vector<std::byte> whole_packet(const NET_BUFFER &buffer, bool v6) {
+    IpShape shape;
+    auto packet = packet_of(buffer, v6, shape);
+    if (!packet.empty()) complete_sums(packet, shape, Sums::received);
     return packet;
 }
 
@@ -37,7 +44,7 @@ bool is_fragment(const NET_BUFFER_LIST &list) {
         return ((std::to_integer<unsigned>(head[6]) & 0x3F) | std::to_integer<unsigned>(head[7])) !=
                0;
     IpShape shape;
-    const auto packet = whole_packet(*buffer, true, shape);
+    const auto packet = packet_of(*buffer, true, shape);
     return !packet.empty() && shape.fragment;
 }
 
@@ -65,8 +72,7 @@ public:
     Forwarded &operator=(const Forwarded &) = delete;
 
     std::vector<xsk::Frame> shortened(std::uint32_t mtu, NTSTATUS &status) override {
-        IpShape shape;
-        const auto packet = whole_packet(*list_->FirstNetBuffer, v6_, shape);
+        const auto packet = whole_packet(*list_->FirstNetBuffer, v6_);
         status = STATUS_BUFFER_OVERFLOW;
         const auto pieces = fragments(packet, std::min<std::size_t>(mtu, DP_PORT_MTU));
         if (pieces.empty()) tell_sender(packet);
@@ -111,7 +117,7 @@ private:
 NTSTATUS Injections::ask_room(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
                               const NET_BUFFER &buffer, xsk::Frame &frame) {
     IpShape shape;
-    const auto packet = whole_packet(buffer, family == SLUICE_AF_INET6, shape);
+    const auto packet = packet_of(buffer, family == SLUICE_AF_INET6, shape);
     if (packet.empty()) return STATUS_INVALID_PARAMETER;
     std::vector<std::byte> head(packet.begin(),
                                 packet.begin() + std::min(asked_with, packet.size()));

@@ -4,14 +4,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "runtime/downcall.h"
+
 namespace sluice::runtime {
 
 void write_injection(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count,
                      const PacketOrigin *origin) {
-    dp_downcall d{};
-    d.magic = DP_DOWNCALL_MAGIC;
-    d.version = DP_LAYOUT_VERSION;
-    d.kind = DP_DOWNCALL_INJECT;
+    dp_downcall d = downcall_of(DP_DOWNCALL_INJECT);
     d.count = count;
     d.inject = injection;
     std::memcpy(to.data(), &d, sizeof d);

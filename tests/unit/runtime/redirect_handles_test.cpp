@@ -99,8 +99,10 @@ TEST_F(RedirectHandlesTest, EndedRedirectionsTakeTheirContextsWithThem) {
     EXPECT_FALSE(engine->redirect_contexts().find({3, 7}, other_provider));
     EXPECT_FALSE(engine->redirect_contexts().find({1, 7}, provider));
 
-    // And all of a compartment those of its data plane.
+    // And all of a compartment those of its data plane; a port that is offered anew takes none.
     engine->redirect_contexts().keep({4, 1}, context());
+    engine->detach(4);
+    EXPECT_EQ(engine->redirect_contexts().count(), 2u);
     protocol::Notice gone;
     gone.mutable_port_detach()->set_compartment(3);
     EXPECT_EQ(sluiced->notify(gone), 0u);
