@@ -31,6 +31,7 @@ public:
         leads_ = since_.exchange(outside) != deposed;
     }
     void give_way() override {
+        loop_.link_->io->flush();
         if (leads_ && since_.exchange(deposed) != deposed) loop_.gives_way(*this);
     }
     [[nodiscard]] bool leads() const { return leads_; }
@@ -99,6 +100,7 @@ bool PortLoop::follow(Lock &lock) {
     ++followers_;
     while (!stop_ && leader_) {
         changed_.wait_for(lock, watch);
+        link_->io->flush(); // what a leader sent before it went into user code that takes long
         if (leader_ && leader_->depose_if_slow()) {
             ++counters_.handoffs;
             leader_.reset();
@@ -119,6 +121,7 @@ void PortLoop::gives_way(const Leader &leader) {
 
 void PortLoop::lead(Leader &leader) {
     auto &io = *link_->io;
+    const xsk::PortIo::Batch batch(io);
     auto spin_until = Clock::time_point::min();
     while (!stop_ && leader.leads()) {
         dispatcher_.tick(leader);
@@ -132,6 +135,7 @@ void PortLoop::lead(Leader &leader) {
             if (busy_.count() > 0) spin_until = Clock::now() + busy_;
             continue;
         }
+        io.flush();
         if (busy_.count() > 0 && Clock::now() < spin_until) continue;
         if (io.wait(idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
     }

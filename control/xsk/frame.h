@@ -54,6 +54,8 @@ public:
     virtual std::optional<Frame>
     allocate() = 0;                     // a frame of length 0 for a downcall without a packet
     virtual bool send(Frame frame) = 0; // false: closed, or no room in time; the frame is consumed
+    // Hands over what a Batch of any thread has kept back.
+    virtual void flush() {}
     virtual void close() = 0;           // wakes wait(); later sends fail
     // What the kernel tells without a packet, in a ring of its own: the next record's length and
     // its bytes in the room given; 0: nothing is there. wait() wakes for these too. One thread at a
@@ -65,9 +67,31 @@ public:
     [[nodiscard]] virtual int memory_fd() const = 0;
     [[nodiscard]] virtual int namespace_fd() const = 0;
 
+    // While it lives, what its thread sends by this port waits for more: one system call takes up
+    // to send_batch frames. Its thread calls flush() before it waits for anything.
+    static constexpr std::uint32_t send_batch = 32;
+    class Batch {
+    public:
+        explicit Batch(PortIo &port) : port_(port) { batching_ = &port; }
+        ~Batch() {
+            batching_ = nullptr;
+            port_.flush();
+        }
+        Batch(const Batch &) = delete;
+        Batch &operator=(const Batch &) = delete;
+
+    private:
+        PortIo &port_;
+    };
+
 protected:
+    [[nodiscard]] bool batches() const { return batching_ == this; }
+
     friend class Frame;
     virtual void give_back(std::byte *chunk) = 0;
+
+private:
+    static inline thread_local const PortIo *batching_ = nullptr;
 };
 
 } // namespace sluice::xsk

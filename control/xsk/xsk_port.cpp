@@ -124,6 +124,7 @@ std::optional<Frame> XskPort::allocate() {
     std::optional<std::uint64_t> address = store_.take(0);
     if (!address) {
         Lock lock(tx_mutex_);
+        if (unsent_ > 0) kick();
         collect_sent();
         lock.unlock();
         address = store_.take(0);
@@ -150,11 +151,22 @@ bool XskPort::send(Frame frame) {
         *xsk_ring_prod__tx_desc(&rings_.tx, index) = xdp_desc{offset, length, 0};
         frame.detach();
         xsk_ring_prod__submit(&rings_.tx, 1);
+        if (++unsent_ < send_batch && batches()) return true;
         kick();
         collect_sent();
     }
     refill();
     return true;
+}
+
+void XskPort::flush() {
+    {
+        Lock lock(tx_mutex_);
+        if (unsent_ == 0) return;
+        kick();
+        collect_sent();
+    }
+    refill();
 }
 
 std::size_t XskPort::receive_notice(std::span<std::byte> room) {
@@ -210,6 +222,7 @@ void XskPort::collect_sent() {
 }
 
 void XskPort::kick() {
+    unsent_ = 0;
     // Copy mode sends inside this call, a batch at a time: EAGAIN says that there is more.
     for (int attempt = 0; attempt < send_attempts; ++attempt) {
         if (::sendto(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0) return;

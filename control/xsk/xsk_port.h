@@ -40,6 +40,7 @@ public:
     std::optional<Frame> receive() override EXCLUDES(rx_mutex_);
     std::optional<Frame> allocate() override EXCLUDES(tx_mutex_);
     bool send(Frame frame) override EXCLUDES(tx_mutex_);
+    void flush() override EXCLUDES(tx_mutex_);
     std::size_t receive_notice(std::span<std::byte> room) override EXCLUDES(notices_mutex_);
     void close() override;
     [[nodiscard]] bool closed() const override { return closed_.load(std::memory_order_acquire); }
@@ -66,6 +67,7 @@ private:
     Rings rings_;
     Mutex rx_mutex_;
     Mutex tx_mutex_;
+    std::uint32_t unsent_ GUARDED_BY(tx_mutex_) = 0; // in the ring, and the kernel not told
     Mutex notices_mutex_;
     NoticeRing notices_ GUARDED_BY(notices_mutex_);
     const int notices_fd_;

@@ -15,6 +15,7 @@
 
 #include "bare_host.h"
 #include "datapath_fixture.h"
+#include "xsk/xsk_port.h"
 
 namespace sluice::datapath {
 namespace {
@@ -430,6 +431,53 @@ TEST_F(DatapathKernelTest, AHostReadsItsNoticesWithoutRights) {
     EXPECT_TRUE(lives(ring)) << "its host has it still";
     handover = {};
     EXPECT_EQ(what_lives({ring}), "");
+}
+
+// What one thread sends goes by one system call for as many as there are, a full batch at once, and
+// is not kept back from anybody who does not batch.
+TEST_F(DatapathTest, ABatchGoesDownAtOnce) {
+    create();
+    PortHandover handover;
+    auto made = plane_->make_port(900009, 128, handover);
+    ASSERT_TRUE(made) << made.error().text();
+    auto port = xsk::XskPort::open({std::move(handover.xsk), Fd(dup((*made)->umem().fd())),
+                                    *(*made)->far().dup(), std::move(handover.notices),
+                                    handover.far_ifindex, handover.frames, handover.ring,
+                                    DP_NOTICES_BYTES});
+    ASSERT_TRUE(port) << port.error().text();
+    const std::uint64_t before = downcalls(*plane_);
+    const auto came = [&](std::uint64_t count) {
+        return eventually([&] { return downcalls(*plane_) >= before + count; }) &&
+               downcalls(*plane_) == before + count;
+    };
+    const auto send = [&port](std::size_t count) {
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::string bytes = ethernet_frame("down");
+            auto frame = (*port)->allocate();
+            ASSERT_TRUE(frame && frame->set_bounds(0, std::uint32_t(bytes.size())));
+            std::memcpy(frame->bytes().data(), bytes.data(), bytes.size());
+            ASSERT_TRUE((*port)->send(*std::move(frame)));
+        }
+    };
+    send(3);
+    EXPECT_TRUE(came(3)) << "nobody batches";
+    {
+        const xsk::PortIo::Batch batch(**port);
+        send(10);
+        std::this_thread::sleep_for(200ms);
+        EXPECT_TRUE(came(3)) << "kept back";
+        (*port)->flush();
+        EXPECT_TRUE(came(13));
+        send(xsk::PortIo::send_batch + 5);
+        EXPECT_TRUE(came(13 + xsk::PortIo::send_batch)) << "a full batch waits for nothing";
+        std::thread(send, 1).join();
+        EXPECT_TRUE(came(13 + xsk::PortIo::send_batch + 6)) << "another thread's takes all along";
+        send(2);
+    }
+    EXPECT_TRUE(came(13 + xsk::PortIo::send_batch + 8)) << "its end";
+    // More than there are frames: nobody waits for a frame that nobody has sent.
+    const xsk::PortIo::Batch batch(**port);
+    send(3 * handover.frames);
 }
 
 TEST_F(DatapathTest, TheCustodianSendsDownWithoutAQueue) {
