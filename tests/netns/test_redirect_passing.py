@@ -1,45 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Traffic of a third machine that passes the one with Sluice: it reaches a process there, by a fixed target and by a
-callout, or goes on as before.
-
-    guest 10.99.0.2 ══ nic9 10.99.0.1 │ client namespace, which forwards │ nic0 10.91.0.1 ══ 10.91.0.2 server
-          fd99::2         fd99::1                                               fd91::1       fd91::2
-"""
+callout, or goes on as before."""
 import json
 import socket
 import unittest
 
-from harness import SERVER4, SERVER6, SLACK, Namespace, wait_for
+from forwarding import Forwarding
+from harness import SERVER4, SERVER6, SLACK, wait_for
 from redirecting import UNUSED, host_port
 from test_redirect_held import CalloutTest
 
-GUEST = {4: "10.99.0.2", 6: "fd99::2"}
 SERVER = {4: SERVER4, 6: SERVER6}
 TARGET = {4: "127.0.0.1", 6: "::1"}
 SEEN = {4: "127.99.0.2", 6: "::1"}  # the guest, as the target sees it
 
 
-class Passing(CalloutTest):
-    def setUp(self):
-        super().setUp()
-        self.guest = Namespace("guest")
-        self.addCleanup(self.guest.delete)
-        self.client.ip("link", "add", "nic9", "type", "veth", "peer", "name", "out0", "netns", self.guest.name)
-        for namespace, device, host in ((self.client, "nic9", 1), (self.guest, "out0", 2)):
-            namespace.ip("link", "set", device, "addrgenmode", "none")
-            namespace.ip("link", "set", device, "up")
-            namespace.ip("addr", "add", f"10.99.0.{host}/24", "dev", device)
-            namespace.ip("addr", "add", f"fd99::{host}/64", "dev", device, "nodad")
-        self.client.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
-        for namespace, net4, via4, net6, via6 in ((self.guest, "default", "10.99.0.1", "default", "fd99::1"),
-                                                  (self.far, "10.99.0.0/24", "10.91.0.1", "fd99::/64", "fd91::1")):
-            namespace.ip("route", "add", net4, "via", via4)
-            namespace.ip("-6", "route", "add", net6, "via", via6)
-        wait_for(lambda: self.guest.run("ping", "-c1", "-W1", SERVER4, check=False).returncode == 0 and
-                 self.guest.run("ping", "-c1", "-W1", SERVER6, check=False).returncode == 0, "the client forwards")
-        self.nic_load("nic9")
-        self.addCleanup(lambda: self.daemon.run("nic", "unload", "nic9", namespace=self.client))
-
+class Passing(Forwarding, CalloutTest):
     def ask_as_guest(self, kind, family, port=UNUSED):
         """What the target says that it sees, and the peer of the guest's socket."""
         with self.guest.socket(socket.AF_INET6 if family == 6 else socket.AF_INET,
