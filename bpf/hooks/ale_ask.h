@@ -125,7 +125,7 @@ DP_INLINE int dp_flow_keeps_tcp(const struct dp_flow *f)
 /* A TCP segment, or each of a super-packet's, fits the port. */
 DP_INLINE int dp_up_fits(struct __sk_buff *skb, const struct dp_packet *p)
 {
-    __u32 bytes = skb->gso_segs > 1 ? p->l4 + 60 + skb->gso_size : skb->len;
+    __u32 bytes = skb->gso_segs > 1 ? p->l4 + DP_TCP_BYTES_MAX + skb->gso_size : skb->len;
 
     return bytes + sizeof(struct dp_upcall) + DP_EXE_PATH_MAX <= DP_PORT_MTU + ETH_HLEN;
 }

@@ -103,7 +103,8 @@ DP_INLINE int dp_out_known(const struct dp_out *o, struct dp_flow *f)
             if (!dp_flow_end(o->key, 0, 0)) return TC_ACT_SHOT;
             return dp_out_first(o, 0);
         }
-        if (syn && dp_out_doubles(f)) return dp_out_drop(o, DP_REASON_HELD);
+        if (syn && !o->scratch->way.injected.host && dp_out_doubles(f))
+            return dp_out_drop(o, DP_REASON_HELD);
         if (f->generation != generation || dp_flow_strays(o, f)) {
             again = dp_again_reason(o, f);
             if (again) return dp_again(o, f, again);

@@ -7,6 +7,21 @@
 #include "hooks/step.h"
 #include "lib/upcall.h"
 
+/* Of TCP as it is sent and received: bytes of one segment's data, and so how many there are. What a
+   virtual machine's network card hands over says only the former. */
+DP_INLINE __u32 dp_ask_segments(const struct dp_out *o)
+{
+    __u32 segments = o->skb->gso_segs, size = o->skb->gso_size, head = o->packet->l4 + 8;
+    __u8 words = 0;
+
+    if (segments > 1) return segments;
+    if (!size) return 1;
+    if (o->packet->protocol == DP_PROTO_TCP &&
+        !bpf_skb_load_bytes(o->skb, o->packet->l4 + 12, &words, sizeof words))
+        head = o->packet->l4 + (words >> 4) * 4;
+    return o->skb->len > head ? (o->skb->len - head + size - 1) / size : 1;
+}
+
 /* scratch holds key and evaluation, which was suspended at `stage`. f: the flow that the packet
    belongs to, or 0. A TC action. */
 DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp_flow *f)
@@ -23,7 +38,7 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     t->priority = o->skb->priority;
     t->vlan = s->way.vlan;
     t->injected = s->way.injected;
-    if (o->skb->gso_segs > 1) t->more = o->skb->gso_segs - 1;
+    t->more = dp_ask_segments(o) - 1;
     if (f) {
         t->flow = *o->key;
         t->flow_id = f->ticket;

@@ -6,54 +6,21 @@
 #define SLUICE_BPF_HOOKS_STAGES_IN_H
 
 #include "hooks/ale_inbound.h"
-#include "hooks/packet_ask.h"
 #include "hooks/passing.h"
-#include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
-
-/* The next three return DP_PASS where the packet goes on. */
-
-DP_INLINE int dp_stage_ippacket_in(const struct dp_out *o)
-{
-    struct dp_scratch *s = o->scratch;
-    int r;
-
-    dp_key_from_packet(&s->key, DP_LAYER_INBOUND_IPPACKET_V4, o->packet, o->ifindex, 1);
-    dp_key_ports(&s->key, o->packet, o->key, 1);
-    __builtin_memset(&s->eval, 0, sizeof s->eval);
-    r = dp_classify(&s->key, &s->eval);
-    if (dp_report(&s->key, &s->eval, r, o->packet->bytes, 0)) return TC_ACT_SHOT;
-    return r == DP_CLASSIFY_CALLOUT ? dp_packet_ask(o, DP_STAGE_IP_IN, 0) : DP_PASS;
-}
-
-/* TRANSPORT. What is not for this machine is judged as it leaves: no layer of a flow is its, but
-   for CONNECT_REDIRECT. */
-DP_INLINE int dp_stage_transport_in(const struct dp_out *o, const struct dp_view *v, __u32 from)
-{
-    struct dp_scratch *s = o->scratch;
-
-    if (dp_is_icmp_error(o->packet))
-        return from <= DP_STAGE_TRANSPORT_IN && dp_layer_icmp_error(v, s) ? TC_ACT_SHOT : DP_PASS;
-    if (from <= DP_STAGE_ALE_IN && !dp_addr_is_loopback(&o->key->remote))
-        s->way.passes = dp_passing(o, from < DP_STAGE_ALE_IN);
-    if (s->way.passes) return DP_PASS;
-    s->way.of_flow = 1;
-    return from <= DP_STAGE_TRANSPORT_IN && dp_layer_packet(v, DP_LAYER_INBOUND_TRANSPORT_V4, s)
-               ? TC_ACT_SHOT
-               : DP_PASS;
-}
+#include "hooks/stage_packet.h"
 
 /* The steps are global functions: the programs that use them would be too large for a verifier
    otherwise. They stand beside each other for their stack: one that calls deep does not lie on top
    of another's. */
 
-/* The layers before the flow's. */
+/* MAC_FRAME, and whose packet it is. DP_PASS where it goes on, as all of these. */
 __noinline int dp_stage_begin_in(struct __sk_buff *skb, __u32 from)
 {
     struct dp_scratch *s = dp_scratch();
     struct dp_out o;
     struct dp_view v;
-    int reason, action;
+    int reason;
 
     if (!s) return TC_ACT_SHOT;
     o = dp_out_of(skb, s, 1);
@@ -63,12 +30,22 @@ __noinline int dp_stage_begin_in(struct __sk_buff *skb, __u32 from)
     reason = dp_flow_key_of(&s->flow_key, &s->packet, 0);
     /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
      */
-    if (reason) return dp_out_drop(&o, reason);
-    if (from <= DP_STAGE_IP_IN) {
-        action = dp_stage_ippacket_in(&o);
-        if (action != DP_PASS) return action;
-    }
-    return dp_stage_transport_in(&o, &v, from);
+    return reason ? dp_out_drop(&o, reason) : DP_PASS;
+}
+
+/* Whether it is for this machine. What is not is judged as it leaves: no layer of a flow is its,
+   but for CONNECT_REDIRECT. */
+__noinline int dp_stage_local_in(struct __sk_buff *skb, __u32 from)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_out o;
+
+    if (!s) return TC_ACT_SHOT;
+    o = dp_out_of(skb, s, 1);
+    if (from <= DP_STAGE_ALE_IN && !dp_addr_is_loopback(&o.key->remote))
+        s->way.passes = dp_passing(&o, from < DP_STAGE_ALE_IN);
+    s->way.of_flow = !s->way.passes;
+    return DP_PASS;
 }
 
 __noinline int dp_stage_ale_in(struct __sk_buff *skb)
@@ -111,12 +88,33 @@ DP_INLINE int dp_stage_passing(struct __sk_buff *skb, struct dp_scratch *s)
     return action == DP_PASS ? dp_passing_on(skb) : action;
 }
 
+/* The layers before the flow's; the first shows what passes this machine as well. Global: within
+   dp_stages_in it would widen that under the deepest of stacks. */
+__noinline int dp_stages_in_packet(struct __sk_buff *skb, __u32 from)
+{
+    struct dp_scratch *s = dp_scratch();
+    int action;
+
+    if (!s) return TC_ACT_SHOT;
+    if (from <= DP_STAGE_IP_IN) {
+        action = dp_packet_stage(skb, DP_STAGE_IP_IN);
+        if (action != DP_PASS) return action;
+    }
+    if (!dp_is_icmp_error(&s->packet)) {
+        action = dp_stage_local_in(skb, from);
+        if (action != DP_PASS || s->way.passes) return action;
+    }
+    return from <= DP_STAGE_TRANSPORT_IN ? dp_stage_packet(skb, s, DP_STAGE_TRANSPORT_IN) : DP_PASS;
+}
+
 /* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
  */
 DP_INLINE int dp_stages_in(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
 {
     int action = dp_stage_begin_in(skb, from);
 
+    if (action != DP_PASS || !s->packet.version) return action;
+    action = dp_stages_in_packet(skb, from);
     if (action != DP_PASS) return action;
     if (s->way.passes == DP_PASSES_ON) return dp_stage_passing(skb, s);
     if (!s->way.of_flow) return DP_PASS;
@@ -128,7 +126,7 @@ DP_INLINE int dp_stages_in(struct __sk_buff *skb, struct dp_scratch *s, __u32 fr
         action = dp_stage_established(skb, s, 1);
         if (action != DP_PASS) return action;
     }
-    return from <= DP_STAGE_DATAGRAM_IN ? dp_stage_datagram(skb, s, 1) : DP_PASS;
+    return from <= DP_STAGE_DATAGRAM_IN ? dp_stage_datagram(skb, s, DP_STAGE_DATAGRAM_IN) : DP_PASS;
 }
 
 #endif

@@ -7,8 +7,8 @@
 #include "hooks/link.h"
 #include "hooks/operation_wait.h"
 #include "hooks/redirect_out.h"
-#include "hooks/stage_datagram.h"
 #include "hooks/stage_established.h"
+#include "hooks/stage_packet.h"
 #include "hooks/translate_bind.h"
 
 /* The steps are global functions that stand beside each other, as in stages_in.h. */
@@ -52,27 +52,35 @@ __noinline int dp_stage_ale_out(struct __sk_buff *skb)
     return action;
 }
 
-/* The layers behind the flow's. */
+/* The last layer. */
 __noinline int dp_stage_end_out(struct __sk_buff *skb, __u32 from)
 {
     struct dp_scratch *s = dp_scratch();
-    int refused = 0;
     struct dp_out o;
     struct dp_view v;
 
     if (!s) return TC_ACT_SHOT;
     o = dp_out_of(skb, s, 0);
     v = dp_out_view(&o);
-    if (from <= DP_STAGE_TRANSPORT_OUT)
-        refused = dp_is_icmp_error(&s->packet)
-                      ? dp_layer_icmp_error(&v, s)
-                      : dp_layer_packet(&v, DP_LAYER_OUTBOUND_TRANSPORT_V4, s);
-    if (refused ||
-        (from <= DP_STAGE_IP_OUT && dp_layer_packet(&v, DP_LAYER_OUTBOUND_IPPACKET_V4, s)))
-        return TC_ACT_SHOT;
     /* A link header that is not made yet is judged at the NIC. */
     if (s->way.back && dp_link_is_unknown(skb)) return DP_PASS;
     return from <= DP_STAGE_MAC_OUT && dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
+}
+
+/* The layers behind the flow's. */
+DP_INLINE int dp_stages_out_packet(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
+{
+    int action;
+
+    if (from <= DP_STAGE_TRANSPORT_OUT) {
+        action = dp_stage_packet(skb, s, DP_STAGE_TRANSPORT_OUT);
+        if (action != DP_PASS) return action;
+    }
+    if (from <= DP_STAGE_IP_OUT) {
+        action = dp_stage_packet(skb, s, DP_STAGE_IP_OUT);
+        if (action != DP_PASS) return action;
+    }
+    return dp_stage_end_out(skb, from);
 }
 
 /* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.
@@ -98,10 +106,10 @@ DP_INLINE int dp_stages_out(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
         if (action != DP_PASS) return action;
     }
     if (from <= DP_STAGE_DATAGRAM_OUT && s->way.of_flow) {
-        action = dp_stage_datagram(skb, s, 0);
+        action = dp_stage_datagram(skb, s, DP_STAGE_DATAGRAM_OUT);
         if (action != DP_PASS) return action;
     }
-    return dp_stage_end_out(skb, from);
+    return dp_stages_out_packet(skb, s, from);
 }
 
 #endif

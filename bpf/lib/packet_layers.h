@@ -64,17 +64,6 @@ DP_INLINE int dp_layer_mac(const struct dp_view *v, int xdp, struct dp_scratch *
     return dp_packet_judge(s, p->bytes);
 }
 
-/* INBOUND_IPPACKET and IPFORWARD are not among these: their callouts are asked (hooks). */
-DP_INLINE int dp_layer_packet(const struct dp_view *v, __u32 layer, struct dp_scratch *s)
-{
-    const struct dp_packet *p = v->packet;
-
-    if (!dp_layer_has_rows(p->version == 4 ? layer : layer + DP_LAYER_V6)) return DP_REASON_NONE;
-    dp_key_from_packet(&s->key, layer, p, v->ifindex, v->inbound);
-    dp_key_ports(&s->key, p, v->flow, v->inbound);
-    return dp_packet_judge(s, p->bytes);
-}
-
 /* 0: the layer has no rows. Else its key is s->key. */
 DP_INLINE int dp_key_forward(const struct dp_view *v, __u32 arrival, struct dp_scratch *s)
 {
@@ -130,18 +119,6 @@ DP_INLINE void dp_key_embedded(struct dp_key *key, const struct dp_view *v, int 
     key->empty &= ~(DP_SLOT_BIT(EMBEDDED_LOCAL_PORT) | DP_SLOT_BIT(EMBEDDED_REMOTE_PORT));
     DP_NUMBER(key, EMBEDDED_LOCAL_PORT) = bpf_ntohs(ports[0]);
     DP_NUMBER(key, EMBEDDED_REMOTE_PORT) = bpf_ntohs(ports[1]);
-}
-
-DP_INLINE int dp_layer_icmp_error(const struct dp_view *v, struct dp_scratch *s)
-{
-    const struct dp_packet *p = v->packet;
-    __u32 layer = v->inbound ? DP_LAYER_INBOUND_ICMP_ERROR_V4 : DP_LAYER_OUTBOUND_ICMP_ERROR_V4;
-
-    if (!dp_layer_has_rows(p->version == 4 ? layer : layer + DP_LAYER_V6)) return DP_REASON_NONE;
-    dp_key_from_packet(&s->key, layer, p, v->ifindex, v->inbound);
-    dp_key_ports(&s->key, p, 0, v->inbound);
-    if (v->inbound) dp_key_embedded(&s->key, v, 0);
-    return dp_packet_judge(s, p->bytes);
 }
 
 #endif

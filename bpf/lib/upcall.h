@@ -7,6 +7,8 @@
 
 #include "lib/established.h"
 
+#define DP_TCP_BYTES_MAX 60 /* of a header */
+
 DP_INLINE struct dp_host *dp_host_alive(__u32 id)
 {
     struct dp_host *h = id ? bpf_map_lookup_elem(&hosts, &id) : 0;
@@ -61,6 +63,12 @@ DP_INLINE void dp_upcall_counted(struct dp_host *h, __u32 callout, __u8 kind, __
     dp_count(DP_REASON_UPCALL, bytes);
 }
 
+/* Of the frame behind the header: of a super-packet its largest segment. */
+DP_INLINE __u32 dp_upcall_packet_bytes(struct __sk_buff *skb, const struct dp_upcall *up)
+{
+    return skb->gso_size ? up->l4_offset + DP_TCP_BYTES_MAX + skb->gso_size : skb->len;
+}
+
 /* Puts the header (and the path of the program) in front of the packet, or of the view that stands
    before it, and redirects. Returns a TC action; on failure the packet is dropped and the reason is
    counted and left in *reason. */
@@ -83,7 +91,7 @@ DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 h
     if (up->flags & DP_UPCALL_HAS_REDIRECT) up->header_bytes += sizeof(struct dp_redirect_view);
     dp_upcall_interface(up);
     *reason = DP_REASON_PORT_FRAME_TOO_BIG;
-    if (skb->gso_segs <= 1 && skb->len + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
+    if (dp_upcall_packet_bytes(skb, up) + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
     *reason = DP_REASON_INTERNAL;
     if (skb->vlan_present && bpf_skb_vlan_pop(skb)) goto drop;
     if (bpf_skb_change_head(skb, bytes, 0)) goto drop;

@@ -113,7 +113,12 @@ bool layer_supported(std::uint16_t layer) {
 bool layer_asks(std::uint16_t layer) {
     switch (layer_v4(layer)) {
     case DP_LAYER_INBOUND_IPPACKET_V4:
+    case DP_LAYER_OUTBOUND_IPPACKET_V4:
     case DP_LAYER_IPFORWARD_V4:
+    case DP_LAYER_INBOUND_TRANSPORT_V4:
+    case DP_LAYER_OUTBOUND_TRANSPORT_V4:
+    case DP_LAYER_INBOUND_ICMP_ERROR_V4:
+    case DP_LAYER_OUTBOUND_ICMP_ERROR_V4:
     case DP_LAYER_DATAGRAM_DATA_V4:
     case DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:
     case DP_LAYER_ALE_AUTH_LISTEN_V4:

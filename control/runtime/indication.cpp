@@ -49,6 +49,12 @@ UINT8 type_of(const dp_addr &a, bool v6) {
 // packet's.
 bool transport_known(std::uint16_t layer) {
     switch (layer) {
+    case DP_LAYER_OUTBOUND_IPPACKET_V4:
+    case DP_LAYER_OUTBOUND_IPPACKET_V6:
+    case DP_LAYER_INBOUND_ICMP_ERROR_V4:
+    case DP_LAYER_INBOUND_ICMP_ERROR_V6:
+    case DP_LAYER_OUTBOUND_ICMP_ERROR_V4:
+    case DP_LAYER_OUTBOUND_ICMP_ERROR_V6:
     case DP_LAYER_INBOUND_TRANSPORT_V4:
     case DP_LAYER_INBOUND_TRANSPORT_V6:
     case DP_LAYER_OUTBOUND_TRANSPORT_V4:
@@ -65,6 +71,13 @@ bool transport_known(std::uint16_t layer) {
     default:
         return false;
     }
+}
+
+// At an ICMP error that came in the data begins behind its header, with what it quotes.
+std::size_t error_header(std::uint16_t layer, std::span<const std::byte> message) {
+    const bool error =
+        layer == DP_LAYER_INBOUND_ICMP_ERROR_V4 || layer == DP_LAYER_INBOUND_ICMP_ERROR_V6;
+    return error && message.size() >= 8 ? 8 : 0;
 }
 
 FWP_VALUE0 value8(UINT8 v) {
@@ -205,21 +218,24 @@ void Indication::read_packet(std::span<std::byte> packet,
     const std::size_t size =
         std::clamp(total, header, ip.size()); // without what pads the Ethernet frame
 
-    const std::size_t transport = transport_bytes(ip.first(size).subspan(header));
+    const std::size_t transport = h.l4_offset ? transport_bytes(ip.first(size).subspan(header)) : 0;
+    // It counts as part of the IP header: a retreat by that alone reaches the packet's beginning.
+    const std::size_t error = error_header(h.layer, ip.first(size).subspan(header));
+    if (error) read_quoted(ip.first(size).subspan(header + error));
     // Outbound, a size would say that the data begins with the IP header.
     if (inbound_ || data_start(header, transport) == 0) {
         metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_IP_HEADER_SIZE;
-        metadata_.ipHeaderSize = static_cast<UINT32>(header);
+        metadata_.ipHeaderSize = static_cast<UINT32>(header + error);
     }
-    if (transport_known(h.layer)) {
+    if (transport_known(h.layer) && h.l4_offset) {
         metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_TRANSPORT_HEADER_SIZE;
         metadata_.transportHeaderSize = static_cast<UINT32>(transport);
     }
-    const std::size_t start = h.ip_offset + data_start(header, transport);
+    const std::size_t start = h.ip_offset + data_start(header, transport) + error;
     list_ =
         BufferList::indicated(packet.first(h.ip_offset + size), static_cast<std::uint32_t>(start),
                               static_cast<std::uint32_t>(h.ip_offset + size - start), memory,
-                              origin(packet, memory.get()));
+                              origin(packet, header, memory.get()));
 }
 
 // Of the header that a callout steps over; 0 at an inbound ICMP message, whose data begins with it.
@@ -259,6 +275,7 @@ std::size_t Indication::data_start(std::size_t ip_header, std::size_t transport_
 }
 
 std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte> packet,
+                                                       std::size_t header,
                                                        const PacketMemory *memory) const {
     const dp_upcall &h = upcall_.header;
     auto out = std::make_shared<PacketOrigin>();
@@ -278,6 +295,9 @@ std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte
     out->hop_limit = octet(ip, v6_ ? 7 : 8);
     out->traffic_class = v6_ ? static_cast<std::uint8_t>(be16(ip, 0) >> 4 & 0xFF) : octet(ip, 1);
     out->dont_fragment = !v6_ && (octet(ip, 6) & 0x40) != 0;
+    const bool plain = v6_ ? header == 40 && octet(ip, 6) == h.key.protocol
+                           : header == 20 && (be16(ip, 6) & 0x3FFF) == 0;
+    if (!plain) out->header.assign(ip.begin(), ip.begin() + static_cast<std::ptrdiff_t>(header));
     return out;
 }
 
@@ -385,6 +405,12 @@ FWP_VALUE0 Indication::value_of(Fact fact, const Asked &asked) {
         return value32(h.direction);
     case Fact::OriginalIcmpType:
         return icmp_ ? value16(icmp_->type) : FWP_VALUE0{};
+    case Fact::EmbeddedProtocol:
+    case Fact::EmbeddedRemoteAddress:
+    case Fact::EmbeddedLocalAddressType:
+    case Fact::EmbeddedLocalPort:
+    case Fact::EmbeddedRemotePort:
+        return quoted_value(fact);
     case Fact::ReauthorizeReason:
         return value32(asked.reason);
     case Fact::CompartmentId:

@@ -99,10 +99,12 @@ private:
     void read_packet(std::span<std::byte> packet, const std::shared_ptr<PacketMemory> &memory);
     std::size_t transport_bytes(std::span<const std::byte> transport) const;
     std::size_t data_start(std::size_t ip_header, std::size_t transport_header) const;
-    std::shared_ptr<const PacketOrigin> origin(std::span<const std::byte> packet,
-                                               const PacketMemory *memory) const;
+    std::shared_ptr<const PacketOrigin>
+    origin(std::span<const std::byte> packet, std::size_t header, const PacketMemory *memory) const;
     void read_fragment(std::span<const std::byte> ip);
     void read_icmp(std::span<const std::byte> message);
+    void read_quoted(std::span<const std::byte> ip);
+    FWP_VALUE0 quoted_value(Fact fact);
     FWP_VALUE0 app_id();
     FWP_VALUE0 user_id();
     [[nodiscard]] FWP_VALUE0 port(bool local) const;
@@ -119,10 +121,17 @@ private:
         std::uint8_t type, code;           // of the flow's first packet, where there is a flow
         std::optional<std::uint32_t> echo; // identifier << 16 | sequence
     };
+    struct Quoted { // by an ICMP error
+        std::uint8_t protocol = 0;
+        dp_addr local{}, remote{};
+        bool has_ports = false;
+        std::uint16_t local_port = 0, remote_port = 0;
+    };
 
     const Upcall &upcall_;
     bool inbound_ = false; // the packet
     std::optional<Icmp> icmp_;
+    std::optional<Quoted> quoted_;
     bool v6_ = false;
     dp_addr local_{}, remote_{};
     std::uint32_t flags_ = 0;
@@ -131,7 +140,7 @@ private:
     std::array<std::uint8_t, 16> user_sid_{};
     FWP_BYTE_BLOB user_blob_{};
     UINT64 luid_ = 0, first_luid_ = 0;
-    FWP_BYTE_ARRAY16 local_bytes_{}, remote_bytes_{};
+    FWP_BYTE_ARRAY16 local_bytes_{}, remote_bytes_{}, quoted_bytes_{};
     std::vector<FWPS_INCOMING_VALUE0> fields_;
     FWPS_INCOMING_VALUES0 values_{};
     FWPS_INCOMING_METADATA_VALUES0 metadata_{};

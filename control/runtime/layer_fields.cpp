@@ -50,6 +50,11 @@ constexpr struct {
     {"FWPM_CONDITION_NEXTHOP_INTERFACE_TYPE", Fact::NexthopInterfaceType},
     {"FWPM_CONDITION_NEXTHOP_TUNNEL_TYPE", Fact::NexthopTunnelType},
     {"FWPM_CONDITION_ORIGINAL_ICMP_TYPE", Fact::OriginalIcmpType},
+    {"FWPM_CONDITION_EMBEDDED_PROTOCOL", Fact::EmbeddedProtocol},
+    {"FWPM_CONDITION_EMBEDDED_REMOTE_ADDRESS", Fact::EmbeddedRemoteAddress},
+    {"FWPM_CONDITION_EMBEDDED_LOCAL_ADDRESS_TYPE", Fact::EmbeddedLocalAddressType},
+    {"FWPM_CONDITION_EMBEDDED_LOCAL_PORT", Fact::EmbeddedLocalPort},
+    {"FWPM_CONDITION_EMBEDDED_REMOTE_PORT", Fact::EmbeddedRemotePort},
 };
 
 Fact fact_of(const tables::Field &field) {

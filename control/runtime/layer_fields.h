@@ -42,6 +42,11 @@ enum class Fact : std::uint8_t {
     NexthopInterfaceType,
     NexthopTunnelType,
     OriginalIcmpType,
+    EmbeddedProtocol,
+    EmbeddedRemoteAddress,
+    EmbeddedLocalAddressType,
+    EmbeddedLocalPort,
+    EmbeddedRemotePort,
 };
 
 struct LayerFields {

@@ -31,13 +31,14 @@ struct BufferPool;
 struct PacketOrigin {
     std::uint32_t compartment = 0, ifindex = 0;
     std::uint32_t arrival = 0; // of what is forwarded: where it came in
-    std::uint32_t host = 0; // ours, at the port by which the packet came
+    std::uint32_t host = 0;    // ours, at the port by which the packet came
     std::uint64_t endpoint = 0;
     dp_flow_key key{};
     dp_injected injected{};
     std::array<std::byte, 12> ethernet_addresses{};
     std::uint8_t hop_limit = 0, traffic_class = 0; // of its IP header; 0: not known
     bool dont_fragment = false;
+    std::vector<std::byte> header; // a fragment's, or one with options or extensions: all of it
 };
 
 class BufferList final : public NET_BUFFER_LIST {

@@ -145,8 +145,7 @@ TEST_F(Edit, NotSupported) {
 }
 
 TEST_F(Edit, NotSupportedWhereNoCalloutIsAsked) {
-    for (const std::uint16_t layer :
-         {DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_OUTBOUND_TRANSPORT_V6, DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET}) {
+    for (const std::uint16_t layer : {DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET}) {
         const Guid there = new_callout(policy, layer);
         refuse_filter(STATUS_NOT_SUPPORTED, terminating(layer, there), layer_name(layer).c_str());
         EXPECT_TRUE(add_filter(policy, permit(layer)));
@@ -167,6 +166,18 @@ TEST_F(Edit, CalloutsAreAskedAtTheLayersOfFlowsAndSockets) {
         EXPECT_TRUE(add_filter(policy, inspecting(layer, there))) << layer_name(layer);
         EXPECT_TRUE(add_filter(policy, permit(layer))) << layer_name(layer);
     }
+}
+
+TEST_F(Edit, CalloutsAreAskedAboutEachPacket) {
+    for (const std::uint16_t v4 :
+         {DP_LAYER_INBOUND_IPPACKET_V4, DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_IPFORWARD_V4,
+          DP_LAYER_INBOUND_TRANSPORT_V4, DP_LAYER_OUTBOUND_TRANSPORT_V4,
+          DP_LAYER_INBOUND_ICMP_ERROR_V4, DP_LAYER_OUTBOUND_ICMP_ERROR_V4})
+        for (const int v6 : {0, DP_LAYER_V6}) {
+            const auto layer = static_cast<std::uint16_t>(v4 + v6);
+            const Guid there = new_callout(policy, layer);
+            EXPECT_TRUE(add_filter(policy, terminating(layer, there))) << layer_name(layer);
+        }
 }
 
 TEST_F(Edit, NothingIsBlockedWhereALayerOnlyTells) {

@@ -174,6 +174,73 @@ TEST(Indication, OutboundPacketsBeginWithTheirIpHeaderAtTheIpLayer) {
     EXPECT_EQ(in.metadata()->ipHeaderSize, 20u);
 }
 
+TEST(Indication, AnInboundErrorsDataIsWhatItQuotes) {
+    Upcall u = connect_v4(1);
+    u.header.layer = FWPS_LAYER_INBOUND_ICMP_ERROR_V4;
+    u.header.flow = 0;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    auto quoted = packet(); // from 192.0.0.0 to 10.0.0.0
+    quoted[14 + 9] = std::byte{17};
+    quoted[14 + 20 + 1] = std::byte{7}; // ports
+    quoted[14 + 20 + 3] = std::byte{9};
+    auto bytes = packet();
+    bytes[17] = std::byte{28 + 32};
+    bytes[34] = std::byte{3}; // type, and code
+    bytes[35] = std::byte{1};
+    bytes.resize(14 + 28);
+    bytes.insert(bytes.end(), quoted.begin() + 14, quoted.begin() + 14 + 32);
+    Indication in(u, bytes, {});
+    NET_BUFFER &buffer = *in.layer_data()->FirstNetBuffer;
+    EXPECT_EQ(buffer.CurrentMdlOffset, 14u + 28);
+    EXPECT_EQ(buffer.DataLength, 32u);
+    EXPECT_EQ(in.metadata()->ipHeaderSize, 28u) << "a retreat by it alone reaches the beginning";
+    EXPECT_EQ(in.metadata()->transportHeaderSize, 0u);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_ICMP_TYPE).uint16, 3);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_ICMP_CODE).uint16, 1);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_PROTOCOL).uint8, 17);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_REMOTE_ADDRESS).uint32,
+              0x0A000000u);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_LOCAL_ADDRESS_TYPE).uint8, 1);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_LOCAL_PORT).uint16, 7);
+    EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_REMOTE_PORT).uint16, 9);
+}
+
+// Whatever an error quotes: what is not there is empty.
+TEST(Indication, AnErrorThatQuotesLittleLeavesFieldsEmpty) {
+    Upcall u = connect_v4(1);
+    u.header.layer = FWPS_LAYER_INBOUND_ICMP_ERROR_V4;
+    u.header.flow = 0;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    for (std::size_t more = 0; more <= 24; ++more) {
+        auto bytes = packet();
+        bytes[17] = static_cast<std::byte>(28 + more);
+        bytes.resize(14 + 28);
+        if (more) bytes.push_back(std::byte{0x45});
+        bytes.resize(14 + 28 + more);
+        if (more > 9) bytes[14 + 28 + 9] = std::byte{6};
+        Indication in(u, bytes, {});
+        EXPECT_EQ(in.layer_data()->FirstNetBuffer->DataLength, more);
+        EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_PROTOCOL).type,
+                  more < 20 ? FWP_EMPTY : FWP_UINT8);
+        EXPECT_EQ(field(in, FWPS_FIELD_INBOUND_ICMP_ERROR_V4_EMBEDDED_REMOTE_PORT).type,
+                  more < 24 ? FWP_EMPTY : FWP_UINT16);
+    }
+}
+
+TEST(Indication, ALaterFragmentHasNoTransportHeader) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_INBOUND_TRANSPORT_V4;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    u.header.l4_offset = 0;
+    u.header.condition_flags = FWP_CONDITION_FLAG_IS_FRAGMENT;
+    auto bytes = packet();
+    bytes[14 + 7] = std::byte{2};
+    Indication in(u, bytes, {});
+    EXPECT_EQ(in.layer_data()->FirstNetBuffer->CurrentMdlOffset, 34u);
+    EXPECT_EQ(in.metadata()->transportHeaderSize, 0u);
+    EXPECT_EQ(in.metadata()->fragmentMetadata.fragmentOffset, 16u);
+}
+
 TEST(Indication, ATcpConnectHasNoPacket) {
     const Upcall u = connect_v4(6);
     auto bytes = packet();
