@@ -143,13 +143,16 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectForwardAsync0(
 /* Injects packets that begin with their transport header into the send path, from ALE on. The IP
  * header is made from sendArgs: source is the endpoint's local address, hop limit and traffic class
  * are those of the packet that the list was cloned from (else 64 and 0) or stand in the control
- * data. The transport checksum is computed in any case. The route is looked up.
+ * data; of a fragment, or a packet with options or extension headers, the header is kept. The
+ * transport checksum is computed in any case, but for fragments. The route is looked up; to a group
+ * or a link-local address the interface is that of the packet that was cloned.
  *
  * injectionHandle   of kind TRANSPORT.
  * injectionContext  handed back by FwpsQueryPacketInjectionState0.
  * endpointHandle    transportEndpointHandle of the metadata.
  * flags             0.
  * sendArgs          remoteAddress: 4 or 16 bytes, network order, may be another than the socket's;
+ *                   remoteScopeId: where that is a group's or link-local, the interface, 0: see above;
  *                   controlData: IP_TTL or IP_HOPLIMIT and IP_TOS or IP_TCLASS (their IPv6 twins)
  *                   count, others do not. Read before the call returns; Windows wants all of it
  *                   valid until completion. NULL: the data begins with an IP header, one buffer to a

@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_PORT_INJECT_H
 
 #include "hooks/link.h"
+#include "lib/redirect.h"
 #include "lib/route.h"
 
 DP_INLINE int dp_inject_is_group(const struct dp_addr *a)
@@ -49,6 +50,17 @@ DP_INLINE int dp_inject_route(struct __sk_buff *skb, struct dp_scratch *s)
     return dp_link_forget(skb) ? DP_REASON_INTERNAL : DP_REASON_NONE;
 }
 
+/* The source is an address of this machine, or what has none yet asks a group for one. Addresses of
+   a link are in no table that a port sees. A source without any route is taken for ours as well:
+   nothing tells it apart. */
+DP_INLINE int dp_inject_is_ours(struct __sk_buff *skb, const struct dp_packet *p)
+{
+    if (dp_inject_is_group(&p->source)) return 0;
+    if (p->group && dp_addr_is_any(&p->source)) return 1;
+    return dp_addr_is_own(&p->source) ||
+           dp_route_is_local(skb, &p->destination, &p->source, skb->ifindex);
+}
+
 static __noinline int dp_inject_send(struct __sk_buff *skb)
 {
     struct dp_scratch *s = dp_scratch();
@@ -59,10 +71,7 @@ static __noinline int dp_inject_send(struct __sk_buff *skb)
     if (!s) return DP_REASON_INTERNAL;
     group = dp_inject_is_group(&s->packet.destination);
     s->packet.group = group;
-    /* A source without any route is taken for ours as well: nothing tells it apart. */
-    if (dp_inject_is_group(&s->packet.source) ||
-        !dp_route_is_local(skb, &s->packet.destination, &s->packet.source, skb->ifindex))
-        return DP_REASON_INJECT_REFUSED;
+    if (!dp_inject_is_ours(skb, &s->packet)) return DP_REASON_INJECT_REFUSED;
     dp_flow_key_fill(&s->flow_key, &s->packet, 1);
     f = dp_flow_find(&s->flow_key);
     if (f) skb->mark = f->mark;

@@ -164,7 +164,7 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
 
 NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
                           const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame) {
-    const dp_injection injection = describe(in, origin);
+    dp_injection injection = describe(in, origin);
     if (in.kind == DP_INJECT_RECEIVE && injection.ifindex == 0) return STATUS_INVALID_PARAMETER;
     if (in.kind == DP_INJECT_FORWARD && buffer.DataLength > DP_PORT_MTU)
         return ask_room(in, family, port, buffer, frame);
@@ -178,6 +178,10 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
     const auto shape = ip_shape(packet);
     if (!shape || shape->v6 != (family == SLUICE_AF_INET6)) return STATUS_INVALID_PARAMETER;
     packet = packet.first(shape->total);
+    if (in.kind == DP_INJECT_SEND && stays_on_link(packet, shape->v6)) {
+        const ULONG zone = in.send ? in.send->remoteScopeId.Zone : 0;
+        injection.ifindex = zone ? zone : origin ? origin->ifindex : 0;
+    }
     complete_sums(packet, *shape,
                   in.send                     ? Sums::all
                   : in.kind == DP_INJECT_SEND ? Sums::open
@@ -195,6 +199,7 @@ NTSTATUS Injections::fill(const Injection &in, ADDRESS_FAMILY family, const Pack
                           const NET_BUFFER &buffer, std::span<std::byte> &packet) {
     const std::size_t data = buffer.DataLength;
     std::size_t head = 0;
+    std::span<const std::byte> kept; // of the packet that the list was cloned from
     IpHeader header;
     header.v6 = family == SLUICE_AF_INET6;
     const bool given = in.send && in.send->headerIncludeHeader;
@@ -204,7 +209,8 @@ NTSTATUS Injections::fill(const Injection &in, ADDRESS_FAMILY family, const Pack
     } else if (in.send) {
         const NTSTATUS status = header_for(in, origin, header);
         if (status != STATUS_SUCCESS) return status;
-        head = header.bytes();
+        kept = of_endpoint(in, origin) ? std::span(origin->header) : kept;
+        head = kept.empty() ? header.bytes() : kept.size();
     }
     if (head > packet.size() - data) return STATUS_INVALID_PARAMETER;
     packet = packet.first(head + data);
@@ -215,17 +221,23 @@ NTSTATUS Injections::fill(const Injection &in, ADDRESS_FAMILY family, const Pack
         const auto target = bytes_of(in.send->remoteAddress, header.address_bytes());
         if (!adopt_ip_header(header.v6, target, data, packet.first(head)))
             return STATUS_INVALID_PARAMETER;
+    } else if (!kept.empty()) {
+        std::copy(kept.begin(), kept.end(), packet.begin());
+        if (!keep_ip_header(header, data, packet.first(head))) return STATUS_INVALID_PARAMETER;
     } else if (in.send) {
         write_ip_header(header, data, packet);
     }
     return STATUS_SUCCESS;
 }
 
+// The list was cloned from a packet of the endpoint's.
+bool Injections::of_endpoint(const Injection &in, const PacketOrigin *origin) {
+    return origin && origin->key.protocol != 0 &&
+           (in.endpoint == 0 || origin->endpoint == 0 || origin->endpoint == in.endpoint);
+}
+
 NTSTATUS Injections::header_for(const Injection &in, const PacketOrigin *origin, IpHeader &header) {
-    const bool of_endpoint =
-        origin && origin->key.protocol != 0 &&
-        (in.endpoint == 0 || origin->endpoint == 0 || origin->endpoint == in.endpoint);
-    if (of_endpoint) {
+    if (of_endpoint(in, origin)) {
         header.source = network_order(origin->key.local, header.v6);
         header.protocol = origin->key.protocol;
         if (origin->hop_limit) {

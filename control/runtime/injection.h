@@ -82,6 +82,7 @@ private:
                   const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame);
     NTSTATUS fill(const Injection &injection, ADDRESS_FAMILY family, const PacketOrigin *origin,
                   const NET_BUFFER &buffer, std::span<std::byte> &packet);
+    static bool of_endpoint(const Injection &injection, const PacketOrigin *origin);
     NTSTATUS header_for(const Injection &injection, const PacketOrigin *origin, IpHeader &header);
     dp_injection describe(const Injection &injection, const PacketOrigin *origin) EXCLUDES(mutex_);
     NTSTATUS send(const Injection &injection, PortLink &port, std::vector<Parcel> &parcels);

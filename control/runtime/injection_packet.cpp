@@ -124,6 +124,23 @@ bool adopt_ip_header(bool v6, std::span<const std::byte> target, std::size_t pay
     return true;
 }
 
+bool keep_ip_header(const IpHeader &now, std::size_t payload, std::span<std::byte> header) {
+    if (!adopt_ip_header(now.v6, now.target, payload, header)) return false;
+    header[now.v6 ? 7 : 8] = std::byte{now.hop_limit};
+    if (!now.v6) {
+        header[1] = std::byte{now.traffic_class};
+        return true;
+    }
+    header[0] = static_cast<std::byte>(0x60 | now.traffic_class >> 4);
+    header[1] = static_cast<std::byte>(now.traffic_class << 4 | (byte_at(header, 1) & 0x0F));
+    return true;
+}
+
+bool stays_on_link(std::span<const std::byte> packet, bool v6) {
+    if (!v6) return byte_at(packet, 16) >= 224;
+    return byte_at(packet, 24) == 0xFF || (word_at(packet, 24) & 0xFFC0) == 0xFE80;
+}
+
 std::array<std::byte, 16> network_order(const dp_addr &address, bool v6) {
     std::array<std::byte, 16> out{};
     for (unsigned i = 0; i < 8; ++i) {

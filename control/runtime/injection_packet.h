@@ -37,6 +37,11 @@ void write_ip_header(const IpHeader &header, std::size_t payload, std::span<std:
 bool adopt_ip_header(bool v6, std::span<const std::byte> target, std::size_t payload,
                      std::span<std::byte> header);
 
+// The same for one that a packet had; what `now` says of hop limit and traffic class counts.
+bool keep_ip_header(const IpHeader &now, std::size_t payload, std::span<std::byte> header);
+// To a group, or an address that only its interface makes one: no route tells where it leaves.
+bool stays_on_link(std::span<const std::byte> packet, bool v6);
+
 std::array<std::byte, 16> network_order(const dp_addr &address, bool v6);
 
 enum class Sums {

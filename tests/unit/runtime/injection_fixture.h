@@ -81,6 +81,8 @@ protected:
         origin->hop_limit = 33;
         origin->traffic_class = 4;
         origin->injected = injected;
+        if (std::to_integer<int>(packet[6]) & 0x3F)
+            origin->header.assign(packet.begin(), packet.begin() + 20);
         origin->ethernet_addresses.fill(std::byte{0xAA});
         auto &memory = memories.emplace_back(std::make_unique<Bytes>(packet));
         BufferList *list =

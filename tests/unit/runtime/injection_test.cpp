@@ -210,3 +210,28 @@ TEST_F(InjectionTest, Ipv6ExtensionHeadersAreFollowed) {
     in.family = SLUICE_AF_INET6;
     EXPECT_EQ(injections.inject(in), STATUS_INVALID_PARAMETER);
 }
+
+// Where a packet's header says more than a new one would, it is kept.
+TEST_F(InjectionTest, AFragmentStaysOne) {
+    Bytes fragment = udp_packet();
+    fragment[6] = std::byte{0x20}; // more of them follow
+    fragment[7] = std::byte{4};
+    BufferList *clone = clone_of(fragment);
+    ASSERT_EQ(injections.inject(sending(clone)), STATUS_SUCCESS);
+    const Bytes p = sent_packet();
+    EXPECT_EQ(word_of(p, 4), 7);
+    EXPECT_EQ(word_of(p, 6), 0x2004);
+    EXPECT_EQ(std::to_integer<int>(p[19]), 99);
+    EXPECT_EQ(word_of(p, 26), 0) << "the sum is over more than is here";
+    EXPECT_EQ(fold(sum(std::span(p).first(20), 0)), 0xFFFF);
+}
+
+// No route says by which interface: that of the packet, or the scope that the caller names.
+TEST_F(InjectionTest, ToAGroupItLeavesWhereItsOriginalDid) {
+    remote[0] = 224;
+    ASSERT_EQ(injections.inject(sending(clone_of(udp_packet()))), STATUS_SUCCESS);
+    EXPECT_EQ(port->sent()[0].header.inject.ifindex, 3u);
+    send_args.remoteScopeId.Zone = 8;
+    ASSERT_EQ(injections.inject(sending(clone_of(udp_packet()))), STATUS_SUCCESS);
+    EXPECT_EQ(port->sent().back().header.inject.ifindex, 8u);
+}
