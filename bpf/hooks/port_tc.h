@@ -83,6 +83,11 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
     int action;
 
     if (from < DP_STAGE_ALE_OUT) {
+        if (from <= DP_STAGE_TRANSPORT_IN && s->way.ifindex != DP_IFINDEX_LO && dp_translating()) {
+            action = dp_translate_in(skb);
+            DP_FORGET(action);
+            if (action != DP_PASS) return action;
+        }
         action = dp_stages_in(skb, s, from);
         if (action != DP_PASS) return action;
         return dp_port_tag(skb, &s->way) ? dp_port_deliver(skb, &s->way) : TC_ACT_SHOT;

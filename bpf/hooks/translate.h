@@ -253,7 +253,8 @@ __noinline int dp_translate_back(struct __sk_buff *skb)
     return TC_ACT_SHOT;
 }
 
-/* What comes in by a NIC. DP_PASS: it goes on, rewritten if a redirection's target has sent it. */
+/* What comes in by a NIC, or was asked about before that at XDP and is back. DP_PASS: it goes on,
+ * rewritten if a redirection's target has sent it. */
 __noinline int dp_translate_in(struct __sk_buff *skb)
 {
     struct dp_scratch *s = dp_scratch();
@@ -263,7 +264,7 @@ __noinline int dp_translate_in(struct __sk_buff *skb)
     if (!s || !s->packet.version) return DP_PASS;
     if (dp_is_icmp_error(&s->packet)) {
         d = dp_translate_error(skb, s, 1);
-        return d && d->ifindex != skb->ifindex ? dp_translate_deliver(skb, d) : DP_PASS;
+        return d && d->ifindex != s->way.ifindex ? dp_translate_deliver(skb, d) : DP_PASS;
     }
     if (dp_flow_key_of(&s->flow_key, &s->packet, 0)) return DP_PASS;
     d = dp_translate_find(s, 1);
@@ -271,7 +272,7 @@ __noinline int dp_translate_in(struct __sk_buff *skb)
     if (d->way != DP_WAY_REMOTE || d->state == DP_REDIRECT_DRAFT) return DP_PASS;
     r = dp_translate_from(skb, d);
     DP_FORGET(r);
-    if (!r) return d->ifindex == skb->ifindex ? DP_PASS : dp_translate_deliver(skb, d);
+    if (!r) return d->ifindex == s->way.ifindex ? DP_PASS : dp_translate_deliver(skb, d);
     dp_count(DP_REASON_INTERNAL, skb->len);
     return TC_ACT_SHOT;
 }

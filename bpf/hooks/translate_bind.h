@@ -175,7 +175,7 @@ __noinline int dp_binding_in(struct __sk_buff *skb)
     r = dp_rewrite(skb, &to);
     DP_FORGET(r);
     if (!r)
-        return d->ifindex && d->ifindex != skb->ifindex ? dp_translate_deliver(skb, d) : DP_PASS;
+        return d->ifindex && d->ifindex != s->way.ifindex ? dp_translate_deliver(skb, d) : DP_PASS;
     dp_count(DP_REASON_INTERNAL, skb->len);
     return TC_ACT_SHOT;
 }

@@ -137,12 +137,21 @@ struct Injector {
     }
 
     Verdict again(const Layer &layer, const Handles &handles, Classification &packet) {
-        const InjectionHandle &handle = handles.of(layer);
         const auto done = [this, &layer](NTSTATUS status) {
             if (status == STATUS_SUCCESS) return;
             write_down("{\"at\":\"" + std::string(layer.name) +
                        "\",\"status\":" + std::to_string(static_cast<UINT32>(status)) + "}\n");
         };
+        try {
+            inject(layer, handles.of(layer), packet, done);
+        } catch (const Error &e) {
+            done(e.status());
+        }
+        return absorbed();
+    }
+
+    static void inject(const Layer &layer, const InjectionHandle &handle, Classification &packet,
+                       const Injected &done) {
         switch (layer.way) {
         case Way::network_out:
             handle.send_packet(ClonedPacket(*packet.packets()), done);
@@ -155,17 +164,14 @@ struct Injector {
             const NTSTATUS status = FwpsInjectNetworkReceiveAsync0(
                 handle.get(), nullptr, 0, UNSPECIFIED_COMPARTMENT_ID,
                 packet[layer.interface].uint32, 0, clone.get(), completed, nullptr);
-            if (status == STATUS_SUCCESS)
-                (void)clone.release();
-            else
-                done(status);
+            check(status, "FwpsInjectNetworkReceiveAsync0");
+            (void)clone.release();
             break;
         }
         case Way::transport_in:
             handle.receive(ClonedPacket::from_ip_header(packet), 0, done);
             break;
         }
-        return absorbed();
     }
 
     static VOID NTAPI completed(VOID *, NET_BUFFER_LIST *list, BOOLEAN) {

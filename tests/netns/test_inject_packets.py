@@ -18,6 +18,7 @@ LAYERS = {"ippacket_in": "inbound_ippacket", "ippacket_out": "outbound_ippacket"
           "icmp_error_in": "inbound_icmp_error", "icmp_error_out": "outbound_icmp_error"}
 FLOWS = [name for name in LAYERS if "icmp" not in name]
 MEGABYTES = int(os.environ.get("SLUICE_TEST_MEGABYTES", "64"))
+PORT_FULL = 0xC000009A  # STATUS_INSUFFICIENT_RESOURCES
 NOT_INJECTED, BY_SELF, BY_OTHER = 0, 1, 2
 
 
@@ -40,6 +41,10 @@ class PacketTest(SluiceTest):
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         notes = [n for n in map(json.loads, lines) if n["at"] == at]
         return [n[key] for n in notes if key in n] if key else notes
+
+    def assert_injected(self, at):
+        """No injection was refused, but where the port was full, as on a machine too slow for what arrives."""
+        self.assertLessEqual(set(self.notes(at, "status")), {PORT_FULL})
 
     def clear(self):
         for number in self.filters:
@@ -173,7 +178,7 @@ class Flows(PacketTest):
                     self.assertTrue(self.ping(family))
                     wait_for(lambda: self.daemon.reason("INJECTED") >= before + 7, "they are injected")
                     self.stream(family, 4)
-                    self.assertEqual(self.notes(f"{name}_v{family}", "status"), [])
+                    self.assert_injected(f"{name}_v{family}")
                 self.clear()
 
     def test_all_at_once(self):
@@ -233,7 +238,7 @@ class Flows(PacketTest):
                 self.inject("again", name)
                 for family in (4, 6):
                     self.assertEqual(self.exchange(family, [2000, 8000]), [True] * 2)
-                    self.assertEqual(self.notes(f"{name}_v{family}", "status"), [])
+                    self.assert_injected(f"{name}_v{family}")
                     self.assertIn(1, self.notes(f"{name}_v{family}", "fragment"))
                 self.clear()
 
@@ -265,7 +270,7 @@ class Flows(PacketTest):
                     self.assertEqual(len(s.recv(65536)), size)
             for name in ("transport_out", "transport_in"):
                 self.assertEqual(self.notes(f"{name}_v{family}", "interface")[0], 1)
-                self.assertEqual(self.notes(f"{name}_v{family}", "status"), [])
+                self.assert_injected(f"{name}_v{family}")
 
     def test_more_than_fits(self):
         """What no frame holds is refused, and counted as that. No NIC with XDP has such packets, but lo."""
@@ -288,7 +293,7 @@ class Streams(PacketTest):
                 before = {r: self.daemon.reason(r) for r in ("INJECT_LOOP", "TICKETS_FULL", "DOWNCALL_STALE")}
                 self.stream(family, megabytes, [way])
                 self.assertEqual({r: self.daemon.reason(r) for r in before}, before)
-                self.assertEqual(self.notes(f"{name}_v{family}", "status"), [])
+                self.assert_injected(f"{name}_v{family}")
 
     def test_transport_out(self):
         """Super-packets of a local socket go up as segments, and each leaves as a clone."""
@@ -336,7 +341,7 @@ class Errors(PacketTest):
             self.assertTrue(self.refuses(family))
             for name in ("icmp_error_in", "icmp_error_out"):
                 self.assertEqual(self.notes(f"{name}_v{family}", "state"), [NOT_INJECTED, BY_SELF])
-                self.assertEqual(self.notes(f"{name}_v{family}", "status"), [])
+                self.assert_injected(f"{name}_v{family}")
 
 
 if __name__ == "__main__":
