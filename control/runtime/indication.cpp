@@ -73,6 +73,21 @@ bool transport_known(std::uint16_t layer) {
     }
 }
 
+// Where an IPv6 packet's fragment header begins, from the IP header; 0: nowhere among the first
+// headers.
+std::size_t fragment_header(std::span<const std::byte> ip) {
+    constexpr std::uint8_t hop_by_hop = 0, routing = 43, fragment = 44, options = 60;
+    std::uint8_t next = octet(ip, 6);
+    std::size_t at = 40;
+    for (int i = 0; i < 8 && at + 8 <= ip.size(); ++i) {
+        if (next == fragment) return at;
+        if (next != hop_by_hop && next != routing && next != options) return 0;
+        next = octet(ip, at);
+        at += (std::size_t{octet(ip, at + 1)} + 1) * 8;
+    }
+    return 0;
+}
+
 // At an ICMP error that came in the data begins behind its header, with what it quotes.
 std::size_t error_header(std::uint16_t layer, std::span<const std::byte> message) {
     const bool error =
@@ -314,11 +329,18 @@ void Indication::read_icmp(std::span<const std::byte> message) {
 }
 
 void Indication::read_fragment(std::span<const std::byte> ip) {
-    if (v6_) return; // the fragment header may stand anywhere in the chain: left to the callout
     auto &f = metadata_.fragmentMetadata;
-    f.fragmentIdentification = be16(ip, 4);
-    f.fragmentOffset = static_cast<UINT16>((be16(ip, 6) & 0x1FFF) * 8);
-    f.fragmentLength = be16(ip, 2);
+    if (v6_) {
+        const std::size_t at = fragment_header(ip);
+        if (at == 0) return;
+        f.fragmentIdentification = static_cast<UINT32>(be(ip, at + 4, 4));
+        f.fragmentOffset = be16(ip, at + 2) & 0xFFF8;
+        f.fragmentLength = 40u + be16(ip, 4);
+    } else {
+        f.fragmentIdentification = be16(ip, 4);
+        f.fragmentOffset = static_cast<UINT16>((be16(ip, 6) & 0x1FFF) * 8);
+        f.fragmentLength = be16(ip, 2);
+    }
     metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_FRAGMENT_DATA;
 }
 

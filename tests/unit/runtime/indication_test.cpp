@@ -241,6 +241,33 @@ TEST(Indication, ALaterFragmentHasNoTransportHeader) {
     EXPECT_EQ(in.metadata()->fragmentMetadata.fragmentOffset, 16u);
 }
 
+TEST(Indication, AnIpv6FragmentSaysWhichItIs) {
+    Upcall u = connect_v4(17);
+    u.header.layer = FWPS_LAYER_INBOUND_IPPACKET_V6;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    u.header.l4_offset = 0;
+    u.header.condition_flags = FWP_CONDITION_FLAG_IS_FRAGMENT;
+    std::vector<std::byte> bytes(14 + 40 + 16 + 8);
+    auto *ip = bytes.data() + 14;
+    ip[0] = std::byte{0x60};
+    ip[5] = std::byte{24};
+    ip[6] = std::byte{60}; // options, and behind them the fragment header
+    ip[40] = std::byte{44};
+    ip[48] = std::byte{17};
+    ip[50] = std::byte{0x05};
+    ip[51] = std::byte{0xA9}; // offset 1448, more follow
+    ip[55] = std::byte{77};
+    Indication in(u, bytes, {});
+    const auto &m = *in.metadata();
+    EXPECT_TRUE(m.currentMetadataValues & FWPS_METADATA_FIELD_FRAGMENT_DATA);
+    EXPECT_EQ(m.fragmentMetadata.fragmentIdentification, 77u);
+    EXPECT_EQ(m.fragmentMetadata.fragmentOffset, 1448u);
+    EXPECT_EQ(m.fragmentMetadata.fragmentLength, 64u);
+    ip[41] = std::byte{9}; // options longer than the packet
+    Indication cut(u, bytes, {});
+    EXPECT_FALSE(cut.metadata()->currentMetadataValues & FWPS_METADATA_FIELD_FRAGMENT_DATA);
+}
+
 TEST(Indication, ATcpConnectHasNoPacket) {
     const Upcall u = connect_v4(6);
     auto bytes = packet();
