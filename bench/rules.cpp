@@ -204,7 +204,8 @@ policy::Policy policy_of(const std::vector<Rule> &rules, std::uint16_t layer,
         filter.action = FWP_ACTION_BLOCK;
         filter.effective_weight = rules.size() - i;
         add_conditions(filter, rules[i], v6);
-        policy.filters.emplace_hint(policy.filters.end(), filter.id, std::move(filter));
+        const std::uint64_t id = filter.id;
+        policy.filters.emplace(id, std::move(filter));
     }
     return policy;
 }

@@ -58,7 +58,7 @@ Result<void> load_nics(Datapath &plane, const std::vector<std::string> &names, O
 } // namespace
 
 policy::Policy policy_at_boot(policy::Policy stored) {
-    std::erase_if(stored.filters, [](const auto &entry) {
+    erase_if(stored.filters, [](const auto &entry) {
         return policy::lifetime(entry.second) != policy::Lifetime::boot_time;
     });
     return stored;

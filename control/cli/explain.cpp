@@ -52,7 +52,7 @@ policy::Policy policy_of(const protocol::Objects &objects) {
         auto object = or_fail(store::from_message(m), exit_refused);
         object.id = m.id();
         object.effective_weight = m.effective_weight();
-        policy.filters[m.id()] = std::move(object);
+        policy.filters.insert_or_assign(m.id(), std::move(object));
     }
     return policy;
 }

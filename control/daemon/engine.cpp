@@ -36,7 +36,7 @@ Result<compiler::Plan> compile_running(const policy::Policy &policy,
                                  [](const auto &f) { return is_boot_time(f.second); });
     if (!any) return compiler::compile(policy, policy.generation, environment);
     policy::Policy running = policy;
-    std::erase_if(running.filters, [](const auto &f) { return is_boot_time(f.second); });
+    erase_if(running.filters, [](const auto &f) { return is_boot_time(f.second); });
     return compiler::compile(running, running.generation, environment);
 }
 

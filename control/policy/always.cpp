@@ -110,8 +110,7 @@ Result<Filter> always_filter(const Policy &policy, const Filter &asked, const He
 }
 
 Result<bool> add_always(Policy &policy, Filter filter) {
-    const auto there = std::find_if(policy.filters.begin(), policy.filters.end(),
-                                    [&](const auto &f) { return f.second.key == filter.key; });
+    const auto there = policy.filters.find_key(filter.key);
     if (there != policy.filters.end()) {
         const Filter &old = there->second;
         if (old.action == filter.action && old.weight == filter.weight) return false;

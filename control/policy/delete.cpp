@@ -26,8 +26,7 @@ Result<void> in_use(const char *kind, const std::string &name, const char *by_ki
                   name);
 }
 
-Result<void> erase_filter(Policy &policy, std::map<std::uint64_t, Filter>::iterator at,
-                          SessionId session) {
+Result<void> erase_filter(Policy &policy, Filters::const_iterator at, SessionId session) {
     const Filter &filter = at->second;
     if (Result<void> r = check_owner(filter, session, "filter"); !r) return r;
     const Guid context = filter.provider_context;
@@ -69,8 +68,7 @@ Result<void> delete_filter(Policy &policy, std::uint64_t id, SessionId session) 
 }
 
 Result<void> delete_filter(Policy &policy, const Guid &key, SessionId session) {
-    const auto found = std::find_if(policy.filters.begin(), policy.filters.end(),
-                                    [&](const auto &entry) { return entry.second.key == key; });
+    const auto found = policy.filters.find_key(key);
     if (found == policy.filters.end())
         return refuse(STATUS_FWP_FILTER_NOT_FOUND, "no such filter", key.text());
     return erase_filter(policy, found, session);
@@ -148,7 +146,7 @@ std::vector<Filter> delete_owned(Policy &policy, SessionId session) {
     }
     // Nobody else's object can refer to these: adding sees to lifetimes.
     const auto is_owned = [&](const auto &entry) { return entry.second.owner == session; };
-    std::erase_if(policy.filters, is_owned);
+    erase_if(policy.filters, is_owned);
     std::erase_if(policy.provider_contexts, is_owned);
     std::erase_if(policy.callouts, is_owned);
     std::erase_if(policy.sublayers, is_owned);

@@ -108,8 +108,7 @@ Result<void> check_context(const Policy &policy, const Filter &filter) {
 }
 
 bool key_taken(const Policy &policy, const Guid &key) {
-    return std::any_of(policy.filters.begin(), policy.filters.end(),
-                       [&](const auto &entry) { return entry.second.key == key; });
+    return policy.filters.find_key(key) != policy.filters.end();
 }
 
 // The upper four bits are the range that a UINT8 names; below it the engine chooses, by
@@ -193,7 +192,9 @@ Result<void> set_hold(Policy &policy, std::uint64_t id, HoldOptions hold, Sessio
         return refuse(STATUS_FWP_FILTER_NOT_FOUND, "no such filter", std::to_string(id));
     if (Result<void> r = check_owner(at->second, session, "filter"); !r) return r;
     if (Result<void> r = check_hold(at->second, hold); !r) return r;
-    at->second.hold = hold;
+    Filter changed = at->second;
+    changed.hold = hold;
+    policy.filters.insert_or_assign(id, std::move(changed));
     return {};
 }
 

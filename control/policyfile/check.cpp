@@ -119,17 +119,12 @@ Policy check(PolicyFile &file) {
     if (!file.good()) return policy;
     put_objects(file, policy, file.external, file.external_places);
     put_objects(file, policy, file.objects, file.places);
-    // Filters are put aside as they are taken: the reader has seen to it that their keys differ,
-    // and a look for each key among all filters would make large files slow.
-    std::map<std::uint64_t, policy::Filter> taken;
     for (int i = 0; i < file.objects.filters_size() && !file.problems.full(); ++i) {
         const auto &filter = file.objects.filters(i);
         const auto &places = file.places.filters[static_cast<std::size_t>(i)];
         if (auto r = put(policy, filter, add_filter); !r)
             file.problems.add(place_of(r.error(), filter, places), r.error().text());
-        taken.merge(policy.filters);
     }
-    policy.filters = std::move(taken);
     return policy;
 }
 

@@ -103,10 +103,10 @@ auto parse(std::string_view bytes) -> std::optional<decltype(from_message(Messag
     return from_message(message);
 }
 
-template <typename Object, typename Index>
-bool place(std::map<Index, Object> &objects, Object object) {
-    Index index{};
-    if constexpr (std::is_same_v<Index, Guid>)
+template <typename Objects>
+bool place(Objects &objects, typename Objects::mapped_type object) {
+    typename Objects::key_type index{};
+    if constexpr (std::is_same_v<decltype(index), Guid>)
         index = object.key;
     else
         index = object.id;

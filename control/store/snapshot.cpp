@@ -86,7 +86,8 @@ Result<policy::Policy> read_policy(const State &state) {
         });
     if (r)
         r = read_all(state.filters(), [&](policy::Filter object, const FilterRecord &) {
-            policy.filters[object.id] = std::move(object);
+            const std::uint64_t id = object.id;
+            policy.filters.insert_or_assign(id, std::move(object));
         });
     if (!r) return r.error();
     for (const auto &record : state.callout_ids()) {

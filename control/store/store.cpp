@@ -28,9 +28,8 @@ constexpr const char *context_mark = "next_provider_context_id";
 constexpr const char *last_good_document = "last_good";
 constexpr const char *nics_document = "boot_nics";
 
-template <typename Index, typename Object>
-Result<void> add_all(std::map<Index, Object> &to, std::map<Index, Object> &from, const Database &db,
-                     const std::string &state) {
+template <typename Objects>
+Result<void> add_all(Objects &to, Objects &from, const Database &db, const std::string &state) {
     to.merge(from);
     if (from.empty()) return {};
     return db.damaged("object " + from.begin()->second.key.text() + " is also in " + state);

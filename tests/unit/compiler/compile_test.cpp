@@ -390,7 +390,7 @@ TEST_F(Compile, RefusesMoreCellsThanAnImageHoldsAndNamesTheFilter) {
     row.sublayer = policy.sublayers.begin()->first;
     for (int i = 1; i <= DP_IMAGE_CELLS_MAX - DP_LAYERS_MAX; ++i) {
         row.id = i;
-        policy.filters.emplace_hint(policy.filters.end(), i, row);
+        policy.filters.emplace(i, row);
     }
     EXPECT_TRUE(compile(policy, 1));
     row.id = DP_IMAGE_CELLS_MAX;

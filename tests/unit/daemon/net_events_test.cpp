@@ -76,7 +76,9 @@ dp_event a_drop() {
 
 TEST(NetEvent, SaysWhichFilterDroppedWhatAndWhy) {
     policy::Policy policy;
-    policy.filters[7].name = "no https";
+    policy::Filter filter;
+    filter.name = "no https";
+    policy.filters.emplace(7, filter);
     const auto m = net_event_of(a_drop(), 2, 500, policy, "/usr/bin/curl");
     EXPECT_EQ(m.time_ns(), 1500u);
     EXPECT_EQ(m.type(), std::uint32_t{FWPM_NET_EVENT_TYPE_CLASSIFY_DROP});

@@ -36,7 +36,8 @@ inline policy::Filter make_filter(std::uint64_t id, const std::string &name, std
 
 inline void add(policy::Policy &policy, policy::Filter filter) {
     policy.next_filter_id = std::max(policy.next_filter_id, filter.id + 1);
-    policy.filters[filter.id] = std::move(filter);
+    const std::uint64_t id = filter.id;
+    policy.filters.insert_or_assign(id, std::move(filter));
 }
 
 // One object of each kind that lasts, which refer to each other, and two filters that do not last.

@@ -106,7 +106,9 @@ TEST_F(StoreTest, HoldOptionsOfAPersistentFilterLastAndAreWrittenWhenTheyChange)
     for (const policy::HoldOptions &hold :
          {policy::HoldOptions{1500, policy::Outcome::next_filter},
           policy::HoldOptions{1500, policy::Outcome::block}, policy::HoldOptions{}}) {
-        policy.filters.at(id).hold = hold;
+        auto changed = policy.filters.at(id);
+        changed.hold = hold;
+        policy.filters.insert_or_assign(id, changed);
         policy.generation += 1;
         ASSERT_TRUE(must_open().commit(policy, State()));
         reboot();
@@ -236,7 +238,9 @@ TEST_F(StoreTest, ReadsAStateFileWithoutDatabase) {
 
 TEST_F(StoreTest, RefusesObjectsThatReferToWhatIsGone) {
     auto policy = rich_policy();
-    policy.filters.at(23).sublayer = guid(3); // a static filter in a persistent sublayer
+    auto changed = policy.filters.at(23);
+    changed.sublayer = guid(3); // a static filter in a persistent sublayer
+    policy.filters.insert_or_assign(23, changed);
     ASSERT_TRUE(must_open().commit(policy, State()));
     std::filesystem::remove(database());
     auto loaded = must_open().load();
