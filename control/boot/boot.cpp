@@ -33,7 +33,7 @@ Result<Stored> read_store(const store::Store::Options &options) {
 
 // A sluiced that finds its state takes what is pinned for its own policy; this is not.
 Result<void> tell_next_daemon(const std::string &state_path) {
-    const store::StateFile file(state_path);
+    store::StateFile file(state_path);
     auto state = file.read();
     if (!state) return state.error();
     if (!*state) return {};

@@ -96,6 +96,28 @@ void compare_all(const Objects &objects, Kind kind,
         out.push_back({kind, key, 0, std::nullopt, 0});
 }
 
+// Of filters there may be many: only those that differ from `known` are looked at.
+void compare_filters(const policy::Filters &known, const policy::Filters &next,
+                     const std::unordered_map<Guid, std::uint64_t> &stamps,
+                     std::vector<Change> &out) {
+    std::vector<Guid> gone;
+    policy::Filters::compare(
+        known, next,
+        [&](const policy::Filter &filter) {
+            if (lasting(filter)) gone.push_back(filter.key);
+        },
+        [&](const policy::Filter &filter) {
+            if (!lasting(filter)) return;
+            const auto stamp = stamps.find(filter.key);
+            compare(filter, stamp == stamps.end() ? nullptr : &stamp->second, out);
+        });
+    for (const Guid &key : gone) {
+        const auto now = next.find_key(key);
+        const bool stays = now != next.end() && lasting(now->second);
+        if (!stays && stamps.contains(key)) out.push_back({Kind::filter, key, 0, std::nullopt, 0});
+    }
+}
+
 template <typename Message>
 auto parse(std::string_view bytes) -> std::optional<decltype(from_message(Message()))> {
     Message message;
@@ -225,14 +247,15 @@ Result<Contents> Contents::read(Database &db, policy::Policy &policy) {
     return self;
 }
 
-std::vector<Change> Contents::changes_to(const policy::Policy &next) const {
+std::vector<Change> Contents::changes_to(const policy::Policy &next,
+                                         const policy::Filters &known) const {
     std::vector<Change> out;
     const auto &[providers, contexts, sublayers, callouts, filters] = stamps_;
     compare_all(next.providers, Kind::provider, providers, out);
     compare_all(next.provider_contexts, Kind::provider_context, contexts, out);
     compare_all(next.sublayers, Kind::sublayer, sublayers, out);
     compare_all(next.callouts, Kind::callout, callouts, out);
-    compare_all(next.filters, Kind::filter, filters, out);
+    compare_filters(known, next.filters, filters, out);
     return out;
 }
 

@@ -50,7 +50,9 @@ public:
     // Reads every table, checks every row; `policy` gets the objects.
     static Result<Contents> read(Database &db, policy::Policy &policy);
 
-    [[nodiscard]] std::vector<Change> changes_to(const policy::Policy &next) const;
+    // known: filters of the policy that the tables hold.
+    [[nodiscard]] std::vector<Change> changes_to(const policy::Policy &next,
+                                                 const policy::Filters &known) const;
     [[nodiscard]] std::int64_t number(std::string_view name) const; // 0: never written
     [[nodiscard]] const std::string *document(std::string_view name) const;
 

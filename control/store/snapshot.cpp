@@ -47,6 +47,25 @@ auto by_key(std::map<Guid, Object> &objects) {
 } // namespace
 
 void write_policy(const policy::Policy &policy, State &state) {
+    write_all_but_filters(policy, state);
+    write_filters({}, policy.filters, state);
+}
+
+void write_filters(const policy::Filters &old, const policy::Filters &now, State &state) {
+    policy::Filters::compare(
+        old, now,
+        [&](const policy::Filter &filter) {
+            if (belongs(filter)) state.add_filters_gone(filter.id);
+        },
+        [&](const policy::Filter &filter) {
+            if (!belongs(filter)) return;
+            auto *record = state.add_filters();
+            *record->mutable_object() = to_message(filter);
+            record->set_owner(filter.owner);
+        });
+}
+
+void write_all_but_filters(const policy::Policy &policy, State &state) {
     state.set_generation(policy.generation);
     state.set_next_filter_id(policy.next_filter_id);
     state.set_next_callout_id(policy.next_callout_id);
@@ -54,7 +73,6 @@ void write_policy(const policy::Policy &policy, State &state) {
     write_all(policy.providers, [&] { return state.add_providers(); });
     write_all(policy.provider_contexts, [&] { return state.add_provider_contexts(); });
     write_all(policy.sublayers, [&] { return state.add_sublayers(); });
-    write_all(policy.filters, [&] { return state.add_filters(); });
     for (const auto &[key, object] : policy.callouts) {
         if (!belongs(object)) continue;
         auto *r = state.add_callouts();

@@ -11,6 +11,10 @@ namespace sluice::store {
 // Numbers, static and dynamic objects. Built-in ones are known without it, lasting ones are in
 // policy.db.
 void write_policy(const policy::Policy &policy, State &state);
+// The same but for filters; and filters alone, those that were not in `old` and the ids of those
+// that are not in `now`.
+void write_all_but_filters(const policy::Policy &policy, State &state);
+void write_filters(const policy::Filters &old, const policy::Filters &now, State &state);
 // policy::initial() with what the state adds. EBADMSG or a status of the API: it says what no
 // object can be.
 Result<policy::Policy> read_policy(const State &state);

@@ -64,7 +64,10 @@ struct Store::Inside {
     StateFile file;
     bool loaded = false;
     Contents contents;
-    std::optional<State> state; // what the file holds, without what is in it for a crash only
+    // What the file holds, without what is in it for a crash only, and without filters; and what
+    // filters both files have.
+    std::optional<State> state;
+    policy::Filters filters;
     std::optional<protocol::Objects> last_good;
     std::vector<std::string> nics;
 
@@ -76,19 +79,21 @@ struct Store::Inside {
                                         const protocol::Objects *good) const;
     void mark(Difference &difference, const char *name, std::uint64_t value) const;
     Result<void> write(Difference &difference);
-    Result<void> write_state(const State &to_write) const;
-    Result<void> write_both(const State &next, Difference &difference);
+    [[nodiscard]] State whole(const State &but_filters, const policy::Filters &with) const;
+    Result<void> write_state(const State &next, const policy::Filters &with);
+    Result<void> append_state(const State &next, const policy::Filters &with);
+    Result<void> write_both(const State &next, const policy::Filters &with, Difference &difference);
 };
 
 // The half of the state file that fits the database. Needs `contents`.
 Result<void> Store::Inside::read_state() {
     state.reset();
     if (options.state.empty()) return {};
-    auto read = file.read();
+    const auto commits = static_cast<std::uint64_t>(contents.number(commit_number));
+    auto read = file.read(commits);
     if (!read) return read.error();
     if (!*read) return {};
     State found = std::move(**read);
-    const auto commits = static_cast<std::uint64_t>(contents.number(commit_number));
     if (found.prepared() && commits < found.database_commit()) {
         if (!found.has_before()) return {};
         found = State(found.before());
@@ -160,7 +165,7 @@ void Store::Inside::mark(Difference &difference, const char *name, std::uint64_t
 Difference Store::Inside::difference(const policy::Policy &next,
                                      const protocol::Objects *good) const {
     Difference out;
-    out.changes = contents.changes_to(next);
+    out.changes = contents.changes_to(next, filters);
     mark(out, generation_mark, next.generation);
     mark(out, filter_mark, next.next_filter_id);
     mark(out, context_mark, next.next_provider_context_id);
@@ -181,25 +186,49 @@ Result<void> Store::Inside::write(Difference &difference) {
     return {};
 }
 
-Result<void> Store::Inside::write_state(const State &to_write) const {
+State Store::Inside::whole(const State &but_filters, const policy::Filters &with) const {
+    State all = but_filters;
+    write_filters({}, with, all);
+    return all;
+}
+
+Result<void> Store::Inside::write_state(const State &next, const policy::Filters &with) {
     if (options.state.empty()) return {};
-    return file.write(to_write);
+    if (file.can_append()) return append_state(next, with);
+    return file.write(whole(next, with));
+}
+
+Result<void> Store::Inside::append_state(const State &next, const policy::Filters &with) {
+    State change = next;
+    write_filters(filters, with, change);
+    return file.append(change);
 }
 
 // Either half holds by itself; which one, tells the database.
-Result<void> Store::Inside::write_both(const State &next, Difference &difference) {
+Result<void> Store::Inside::write_both(const State &next, const policy::Filters &with,
+                                       Difference &difference) {
     State both = next;
     both.set_prepared(true);
-    if (state) *both.mutable_before() = *state;
-    if (auto r = write_state(both); !r) return r;
+    if (file.can_append()) {
+        if (auto r = append_state(both, with); !r) return r;
+    } else if (!options.state.empty()) {
+        State all = whole(both, with);
+        if (state) *all.mutable_before() = whole(*state, filters);
+        if (auto r = file.write(all); !r) return r;
+    }
     auto done = write(difference);
     // From here on the file as it stands says the right thing; alone it says it too.
-    if (done)
-        (void)write_state(next);
-    else if (state)
-        (void)write_state(*state);
-    else if (!options.state.empty())
+    if (options.state.empty()) return done;
+    if (done) {
+        if (file.can_append())
+            (void)file.append(next); // its filters are there
+        else
+            (void)file.write(whole(next, with));
+    } else if (state) {
+        (void)file.write(whole(*state, filters));
+    } else {
         ::unlink(options.state.c_str());
+    }
     return done;
 }
 
@@ -239,6 +268,8 @@ Result<policy::Policy> Store::load() {
     if (auto r = inside_->read_state(); !r) return r.error();
     auto policy = inside_->merge(std::move(lasting));
     inside_->loaded = policy.has_value();
+    if (policy) inside_->filters = policy->filters;
+    if (inside_->state) inside_->state->clear_filters();
     return policy;
 }
 
@@ -251,14 +282,16 @@ Result<void> Store::commit(const policy::Policy &next, State run_time,
     Inside &in = *inside_;
     if (!in.loaded)
         if (auto r = load(); !r) return r.error();
-    write_policy(next, run_time);
+    write_all_but_filters(next, run_time);
     auto difference = in.difference(next, good);
     const bool lasts = !difference.empty();
     run_time.set_database_commit(
         static_cast<std::uint64_t>(in.contents.number(commit_number) + (lasts ? 1 : 0)));
-    auto r = lasts ? in.write_both(run_time, difference) : in.write_state(run_time);
+    auto r = lasts ? in.write_both(run_time, next.filters, difference)
+                   : in.write_state(run_time, next.filters);
     if (!r) return r;
     in.state = std::move(run_time);
+    in.filters = next.filters;
     if (good != nullptr) in.last_good = *good;
     return {};
 }

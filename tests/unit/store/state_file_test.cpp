@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
+
+#include <algorithm>
 #include <iterator>
 
 #include "policy/edit.h"
@@ -85,6 +87,118 @@ TEST_F(StateFileTest, KeepsTheOldStateWhenTheNewOneCannotBeWritten) {
     auto kept = StateFile(path()).read();
     ASSERT_TRUE(kept && *kept);
     EXPECT_EQ((*kept)->generation(), 7u);
+}
+
+// A large state and what was appended to it.
+struct Appended : StateFileTest {
+    static State with_filters(std::uint64_t generation, std::uint64_t from, std::uint64_t to) {
+        State state;
+        state.set_generation(generation);
+        for (std::uint64_t id = from; id < to; ++id) {
+            auto *object = state.add_filters()->mutable_object();
+            object->set_id(id);
+            object->set_name(std::string(100, 'x'));
+        }
+        return state;
+    }
+    static std::vector<std::uint64_t> ids(const State &state) {
+        std::vector<std::uint64_t> out;
+        for (const auto &record : state.filters())
+            out.push_back(record.object().id());
+        return out;
+    }
+    // Filters 1..1000, then 1000 and 1001 for 5.
+    void write_both(StateFile &file) {
+        ASSERT_FALSE(file.can_append()) << "nothing is there";
+        ASSERT_TRUE(file.write(with_filters(7, 1, 1000)));
+        ASSERT_TRUE(file.can_append());
+        State change = with_filters(8, 1000, 1002);
+        change.add_filters_gone(5);
+        ASSERT_TRUE(file.append(change));
+    }
+    void expect(std::uint64_t generation, std::size_t filters) {
+        auto r = StateFile(path()).read();
+        ASSERT_TRUE(r && *r);
+        EXPECT_EQ((*r)->generation(), generation);
+        EXPECT_EQ(ids(**r).size(), filters);
+    }
+};
+
+TEST_F(Appended, CountsBesideTheFiltersThatStay) {
+    StateFile file(path());
+    write_both(file);
+    auto r = StateFile(path()).read();
+    ASSERT_TRUE(r && *r);
+    EXPECT_EQ((*r)->generation(), 8u);
+    EXPECT_EQ((*r)->filters_gone_size(), 0);
+    auto found = ids(**r);
+    EXPECT_EQ(found.size(), 1000u);
+    EXPECT_EQ(std::count(found.begin(), found.end(), 5u), 0);
+    EXPECT_EQ(std::count(found.begin(), found.end(), 1001u), 1);
+}
+
+TEST_F(Appended, CutOffItWasNeverThereAndNothingIsAppendedBehindIt) {
+    StateFile file(path());
+    write_both(file);
+    const std::string whole = content();
+    StateFile first_only(path() + "-first");
+    ASSERT_TRUE(first_only.write(with_filters(7, 1, 1000)));
+    const auto first = std::filesystem::file_size(first_only.path());
+    for (std::size_t size = first; size < whole.size(); ++size) {
+        put(whole.substr(0, size));
+        StateFile cut(path());
+        auto r = cut.read();
+        ASSERT_TRUE(r && *r) << size;
+        ASSERT_EQ((*r)->generation(), 7u);
+        ASSERT_EQ(cut.can_append(), size == first);
+    }
+}
+
+TEST_F(Appended, ItsDamageIsSeen) {
+    StateFile file(path());
+    write_both(file);
+    std::string bytes = content();
+    bytes.back() ^= 1;
+    put(bytes);
+    auto r = StateFile(path()).read();
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, EBADMSG);
+}
+
+TEST_F(Appended, PreparedItCountsByTheDatabase) {
+    StateFile file(path());
+    ASSERT_TRUE(file.write(with_filters(7, 1, 1000)));
+    State change = with_filters(8, 1000, 1002);
+    change.set_prepared(true);
+    change.set_database_commit(4);
+    ASSERT_TRUE(file.append(change));
+    auto before = StateFile(path()).read(3), after = StateFile(path()).read(4);
+    ASSERT_TRUE(before && *before && after && *after);
+    EXPECT_EQ((*before)->generation(), 7u);
+    EXPECT_EQ((*after)->generation(), 8u);
+}
+
+TEST_F(Appended, NotToAFileThatIsAnother) {
+    StateFile file(path());
+    write_both(file);
+    const std::string bytes = content();
+    std::filesystem::remove(path());
+    EXPECT_FALSE(file.can_append());
+    put(bytes);
+    EXPECT_TRUE(StateFile(path()).read());
+    put(bytes + "x");
+    EXPECT_FALSE(file.can_append());
+}
+
+TEST_F(Appended, IsWrittenWholeOnceItIsLarge) {
+    StateFile file(path());
+    ASSERT_TRUE(file.write(with_filters(1, 1, 1000)));
+    std::uint64_t generation = 2;
+    for (; generation < 100 && file.can_append(); ++generation)
+        ASSERT_TRUE(
+            file.append(with_filters(generation, generation * 1000, generation * 1000 + 50)));
+    EXPECT_LT(generation, 20u);
+    expect(generation - 1, 999 + 50 * (generation - 2));
 }
 
 TEST(Snapshot, CarriesAWholePolicy) {

@@ -236,6 +236,38 @@ TEST_F(StoreTest, ReadsAStateFileWithoutDatabase) {
     EXPECT_EQ(policy.next_filter_id, 25u);
 }
 
+// With many filters changes are appended; what is loaded is the last commit all the same, lasting
+// filters among them.
+TEST_F(StoreTest, ManyFiltersChangeFromCommitToCommit) {
+    auto policy = rich_policy();
+    policy::Filter plain = policy.filters.at(23);
+    const auto add_one = [&](std::uint64_t id, std::uint32_t flags) {
+        policy::Filter filter = plain;
+        filter.id = id;
+        filter.key = Guid::random();
+        filter.flags = flags;
+        filter.description = std::string(200, 'd');
+        add(policy, filter);
+    };
+    for (std::uint64_t id = 100; id < 900; ++id)
+        add_one(id, id % 7 == 0 ? FWPM_FILTER_FLAG_PERSISTENT : 0);
+    for (std::uint64_t round = 0; round < 15; ++round) {
+        {
+            Store store = must_open();
+            ASSERT_TRUE(store.load());
+            for (int i = 0; i < 4; ++i) {
+                policy.filters.erase(100 + (round * 31 + static_cast<std::uint64_t>(i) * 7) % 800);
+                add_one(1000 + round * 4 + static_cast<std::uint64_t>(i),
+                        i == 1 && round % 2 == 0 ? FWPM_FILTER_FLAG_PERSISTENT : 0);
+                policy.generation += 1;
+                ASSERT_TRUE(store.commit(policy, State()));
+            }
+        }
+        expect_same(must_load(), policy);
+        if (HasFailure()) return;
+    }
+}
+
 TEST_F(StoreTest, RefusesObjectsThatReferToWhatIsGone) {
     auto policy = rich_policy();
     auto changed = policy.filters.at(23);
