@@ -32,14 +32,14 @@ bool before(const Placed &a, const Placed &b) {
     return a.filter->id < b.filter->id;
 }
 
-Result<std::vector<Placed>> in_order(const Policy &policy) {
+Result<std::vector<Placed>> in_order(const Policy &policy, const Chosen &filters) {
     std::vector<Placed> out;
-    for (const auto &[id, filter] : policy.filters) {
-        const auto sublayer = policy.sublayers.find(filter.sublayer);
-        if (sublayer == policy.sublayers.end() || !policy::layer_supported(filter.layer))
+    for (const Filter *filter : filters) {
+        const auto sublayer = policy.sublayers.find(filter->sublayer);
+        if (sublayer == policy.sublayers.end() || !policy::layer_supported(filter->layer))
             return policy::refuse(STATUS_FWP_NOT_FOUND, "no place in the data path for filter",
-                                  filter.name);
-        out.push_back({&filter, &sublayer->second});
+                                  filter->name);
+        out.push_back({filter, &sublayer->second});
     }
     std::sort(out.begin(), out.end(), before);
     return out;
@@ -145,6 +145,11 @@ Result<void> redirect(const Policy &policy, const Filter &filter, dp_cell &match
     return {};
 }
 
+std::uint32_t ordinal(const std::vector<Guid> &sublayers, const Filter &filter) {
+    return static_cast<std::uint32_t>(
+        std::find(sublayers.begin(), sublayers.end(), filter.sublayer) - sublayers.begin());
+}
+
 Error too_large(const Filter &filter) {
     return policy::refuse(STATUS_FWP_OUT_OF_BOUNDS,
                           "the policy needs more than " + std::to_string(DP_IMAGE_CELLS_MAX) +
@@ -167,6 +172,7 @@ void mark_present(Plan &plan) {
     std::uint64_t present[2] = {};
     for (std::size_t layer = 0; layer < DP_LAYERS_MAX; ++layer)
         if (plan.image[layer].layer.count != 0) present[layer / 64] |= 1ull << layer % 64;
+    std::copy(std::begin(present), std::end(present), plan.present);
     for (std::size_t layer = 0; layer < DP_LAYERS_MAX; ++layer)
         std::copy(std::begin(present), std::end(present), plan.image[layer].layer.present);
 }
@@ -175,7 +181,15 @@ void mark_present(Plan &plan) {
 
 Result<Plan> compile(const Policy &policy, std::uint64_t generation,
                      const Environment &environment) {
-    const Result<std::vector<Placed>> filters = in_order(policy);
+    Chosen all;
+    for (const auto &[id, filter] : policy.filters)
+        all.push_back(&filter);
+    return compile(policy, all, generation, environment);
+}
+
+Result<Plan> compile(const Policy &policy, const Chosen &chosen, std::uint64_t generation,
+                     const Environment &environment, const std::vector<Guid> *sublayers) {
+    const Result<std::vector<Placed>> filters = in_order(policy, chosen);
     if (!filters) return filters.error();
     Plan plan;
     plan.generation = generation;
@@ -184,7 +198,7 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
         cell.layer.generation = generation;
 
     Places places;
-    std::size_t cells = DP_LAYERS_MAX; // that the image will have
+    plan.cells = DP_LAYERS_MAX;
     for (std::size_t i = 0; i < filters->size(); ++i) {
         const Filter &filter = *(*filters)[i].filter;
         auto row = row_of(policy, filter, environment);
@@ -192,15 +206,17 @@ Result<Plan> compile(const Policy &policy, std::uint64_t generation,
         if (auto r = redirect(policy, filter, row->back(), plan); !r) return r.error();
         places.advance((*filters)[i]);
         row->back().row.rank = places.rank;
-        row->back().row.sublayer = places.sublayer;
+        row->back().row.sublayer =
+            sublayers != nullptr ? ordinal(*sublayers, filter) : places.sublayer;
         const bool last =
             i + 1 == filters->size() || (*filters)[i + 1].filter->layer != filter.layer;
         const auto at = static_cast<std::uint32_t>(plan.image.size());
         append(plan, filter.layer, std::move(row).value(), last);
         const bool wide = policy::layer_is_v6(filter.layer);
-        cells += cells_of(digest(plan.image, at, wide), plan.image);
-        if (cells > DP_IMAGE_CELLS_MAX) return too_large(filter);
+        plan.cells += cells_of(digest(plan.image, at, wide), plan.image);
+        if (plan.cells > DP_IMAGE_CELLS_MAX) return too_large(filter);
         plan.filter_ids.push_back(filter.id);
+        plan.weights.push_back(filter.effective_weight);
     }
     mark_present(plan);
     std::sort(plan.filter_ids.begin(), plan.filter_ids.end());

@@ -46,8 +46,15 @@ struct Environment {
 struct Names {
     bool interfaces = false;
     std::set<std::string> files, cgroups, containers;
+    void add(const Names &more) {
+        interfaces |= more.interfaces;
+        files.insert(more.files.begin(), more.files.end());
+        cgroups.insert(more.cgroups.begin(), more.cgroups.end());
+        containers.insert(more.containers.begin(), more.containers.end());
+    }
     bool operator==(const Names &) const = default;
 };
 Names names_of(const policy::Policy &policy);
+void add_names(const policy::Filter &filter, Names &names);
 
 } // namespace sluice::compiler

@@ -24,14 +24,17 @@ struct Collect {
 
 } // namespace
 
+void add_names(const policy::Filter &filter, Names &names) {
+    for (const policy::Condition &condition : filter.conditions) {
+        const auto test = policy::understand(condition, filter.layer);
+        if (test) std::visit(Collect{names}, test->question);
+    }
+}
+
 Names names_of(const policy::Policy &policy) {
     Names names;
-    for (const auto &[id, filter] : policy.filters) {
-        for (const policy::Condition &condition : filter.conditions) {
-            const auto test = policy::understand(condition, filter.layer);
-            if (test) std::visit(Collect{names}, test->question);
-        }
-    }
+    for (const auto &[id, filter] : policy.filters)
+        add_names(filter, names);
     return names;
 }
 

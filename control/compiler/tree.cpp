@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <unordered_map>
 
 namespace sluice::compiler {
 
@@ -111,6 +112,50 @@ private:
     std::priority_queue<Open> open_; // the fullest first
 };
 
+class Widening {
+public:
+    Widening(Image &image, Vectors &vectors, std::size_t groups, const Span &span)
+        : image_(image), vectors_(vectors), groups_(groups), span_(span) {}
+
+    // The entries of a node that begins with the value `begin`.
+    void node(std::uint32_t at, std::uint64_t begin, unsigned used, unsigned width) {
+        const unsigned below = 64 - used - width;
+        const std::uint64_t last = (1ull << width) - 1;
+        const std::uint64_t to = std::min((span_.high - begin) >> below, last);
+        for (std::uint64_t i = span_.low > begin ? (span_.low - begin) >> below : 0; i <= to; ++i) {
+            const auto offset = at + static_cast<std::uint32_t>(i) * 4;
+            const auto entry = image_.read<std::uint32_t>(offset);
+            const std::uint64_t first = begin + (i << below);
+            if ((entry & DP_TREE_NODE) != 0)
+                node((entry & ~DP_TREE_NODE) * 8, first, used + width, 8);
+            else if (const std::uint32_t wider = widened(entry); wider != entry)
+                *image_.at<std::uint32_t>(offset) = wider;
+        }
+    }
+    std::uint32_t widened(std::uint32_t vector) {
+        const auto known = known_.find(vector);
+        if (known != known_.end()) return known->second;
+        Mask mask;
+        for (std::size_t i = 0; i < groups_; ++i)
+            mask.push_back(
+                image_.read<std::uint64_t>((vector + static_cast<std::uint32_t>(i)) * 8));
+        const std::uint64_t bit = 1ull << span_.table % 64;
+        std::uint32_t wider = vector;
+        if ((mask[span_.table / 64] & bit) == 0) {
+            mask[span_.table / 64] |= bit;
+            wider = vectors_.of(mask);
+        }
+        return known_[vector] = wider;
+    }
+
+private:
+    Image &image_;
+    Vectors &vectors_;
+    std::size_t groups_;
+    const Span &span_;
+    std::unordered_map<std::uint32_t, std::uint32_t> known_;
+};
+
 } // namespace
 
 std::uint32_t Image::take(std::size_t bytes, std::size_t align) {
@@ -118,6 +163,8 @@ std::uint32_t Image::take(std::size_t bytes, std::size_t align) {
     const std::size_t end = (begin + bytes + 7) / 8 * 8;
     if (end > most_) return 0;
     words_.resize(end / 8);
+    pages_.resize((end + page - 1) / page);
+    std::fill(pages_.begin() + static_cast<std::ptrdiff_t>(begin / page), pages_.end(), version_);
     return static_cast<std::uint32_t>(begin);
 }
 
@@ -133,6 +180,16 @@ std::uint32_t Vectors::of(const Mask &mask) {
 std::uint32_t build_tree(Image &image, Vectors &vectors, std::size_t groups,
                          std::vector<Span> spans, const TreeShape &shape) {
     return Builder(image, vectors, groups, shape).build(std::move(spans));
+}
+
+void widen_tree(Image &image, Vectors &vectors, std::size_t groups, std::uint32_t root,
+                unsigned root_bits, const Span &span) {
+    Widening(image, vectors, groups, span).node(root * 8, 0, 0, root_bits);
+}
+
+std::uint32_t widen_vector(Image &image, Vectors &vectors, std::size_t groups, std::uint32_t vector,
+                           std::uint32_t table) {
+    return Widening(image, vectors, groups, {0, 0, table}).widened(vector);
 }
 
 } // namespace sluice::compiler

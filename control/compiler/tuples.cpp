@@ -99,18 +99,6 @@ private:
         return tuple;
     }
 
-    // How much of what a tuple tells apart is worth; a protocol tells little.
-    static unsigned worth(const Tuple &tuple, bool wide) {
-        unsigned sum = tuple.slot != Tuple::no_slot ? 16 : 0;
-        for (int field = 0; field < DP_FIELDS; ++field) {
-            const unsigned bits = tuple.bits[field];
-            if (field == DP_FIELD_PROTOCOL)
-                sum += bits != 0 ? 2 : 0;
-            else
-                sum += is_address(field) && !wide && bits > 96 ? bits - 96 : bits;
-        }
-        return sum;
-    }
     static Tuple common(const Tuple &a, const Tuple &b) {
         Tuple out;
         for (int field = 0; field < DP_FIELDS; ++field)
@@ -302,6 +290,26 @@ std::uint32_t hashable(std::uint16_t layer) {
                                    DP_SLOT_NEXTHOP_INTERFACE}) // connect() comes before them
             slots &= ~(1u << open);
     return slots;
+}
+
+bool fits(const Digest &row, const Tuple &tuple) {
+    for (int field = 0; field < DP_FIELDS; ++field)
+        if (common_bits(row, field) < tuple.bits[field]) return false;
+    return tuple.slot == Tuple::no_slot ||
+           std::any_of(row.exact.begin(), row.exact.end(),
+                       [&](const Exact &exact) { return exact.slot == tuple.slot; });
+}
+
+unsigned worth(const Tuple &tuple, bool wide) {
+    unsigned sum = tuple.slot != Tuple::no_slot ? 16 : 0;
+    for (int field = 0; field < DP_FIELDS; ++field) {
+        const unsigned bits = tuple.bits[field];
+        if (field == DP_FIELD_PROTOCOL)
+            sum += bits != 0 ? 2 : 0;
+        else
+            sum += is_address(field) && !wide && bits > 96 ? bits - 96 : bits;
+    }
+    return sum;
 }
 
 std::vector<Bucket> part(const std::vector<Digest> &all, const std::vector<std::uint32_t> &rows,

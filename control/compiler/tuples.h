@@ -32,6 +32,11 @@ std::uint32_t hashable(std::uint16_t layer);
 std::vector<Bucket> part(const std::vector<Digest> &all, const std::vector<std::uint32_t> &rows,
                          std::uint32_t hashable, bool wide, std::size_t tables);
 
+// Whether a table of the tuple can have the row.
+bool fits(const Digest &row, const Tuple &tuple);
+// How much of what a tuple tells apart is worth; a protocol tells little.
+unsigned worth(const Tuple &tuple, bool wide);
+
 // The table's words and masks, without slots and ranks.
 dp_table table_of(const Tuple &tuple, bool wide);
 // Of a row in a table of the tuple; the index of its slot is the upper bits.

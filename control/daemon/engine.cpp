@@ -20,24 +20,13 @@ namespace {
 // Filters of `a` that `b` lacks. Filters never change under one id.
 std::vector<const policy::Filter *> missing_in(const policy::Policy &a, const policy::Policy &b) {
     std::vector<const policy::Filter *> out;
-    for (const auto &[id, filter] : a.filters)
-        if (!b.filters.contains(id) && !filter.callout.is_null()) out.push_back(&filter);
+    policy::Filters::compare(
+        a.filters, b.filters,
+        [&](const policy::Filter &filter) {
+            if (!filter.callout.is_null() && !b.filters.contains(filter.id)) out.push_back(&filter);
+        },
+        [](const policy::Filter &) {});
     return out;
-}
-
-// Boot-time filters hold until the engine runs, and this is the engine.
-bool is_boot_time(const policy::Filter &filter) {
-    return filter.flags & FWPM_FILTER_FLAG_BOOTTIME;
-}
-
-Result<compiler::Plan> compile_running(const policy::Policy &policy,
-                                       const compiler::Environment &environment) {
-    const bool any = std::any_of(policy.filters.begin(), policy.filters.end(),
-                                 [](const auto &f) { return is_boot_time(f.second); });
-    if (!any) return compiler::compile(policy, policy.generation, environment);
-    policy::Policy running = policy;
-    erase_if(running.filters, [](const auto &f) { return is_boot_time(f.second); });
-    return compiler::compile(running, running.generation, environment);
 }
 
 } // namespace
@@ -50,19 +39,34 @@ Engine::Engine(Core &core)
 
 // ---- compiling ----
 
+// The names in it. Those of the policy that was compiled last are at hand.
+const compiler::Names &Engine::names_in(const policy::Policy &policy) {
+    compiler::Names gone, come;
+    policy::Filters::compare(
+        named_, policy.filters, [&](const auto &filter) { compiler::add_names(filter, gone); },
+        [&](const auto &filter) { compiler::add_names(filter, come); });
+    if (gone != compiler::Names())
+        names_ = compiler::names_of(policy);
+    else if (come != compiler::Names())
+        names_.add(come);
+    named_ = policy.filters;
+    return names_;
+}
+
 Result<Plans> Engine::compile(const policy::Policy &policy) {
     Plans out;
-    out.names = compiler::names_of(policy);
+    out.names = names_in(policy);
     for (const auto &[compartment, plane] : core_.planes->all()) {
         auto environment = watch_.look(out.names, compartment);
-        auto plan = compile_running(policy, environment);
+        auto plan = compilers_[compartment].compile(policy, policy.generation, environment);
         if (!plan) return plan.error();
         out.plans[compartment] = std::move(*plan);
         out.environments[compartment] = std::move(environment);
     }
     // Without any data plane a policy must still be one that a data plane would take.
     if (out.plans.empty())
-        if (auto plan = compile_running(policy, {}); !plan) return plan.error();
+        if (auto plan = compilers_[0].compile(policy, policy.generation, {}); !plan)
+            return plan.error();
     return out;
 }
 
@@ -74,9 +78,10 @@ Result<void> Engine::check(const policy::Policy &next) {
 
 Result<Plans> Engine::plan_for(std::uint32_t compartment) {
     Plans out;
-    out.names = compiler::names_of(policy_);
+    out.names = names_in(policy_);
     out.environments[compartment] = watch_.look(out.names, compartment);
-    auto plan = compile_running(policy_, out.environments[compartment]);
+    auto plan =
+        compilers_[compartment].compile(policy_, policy_.generation, out.environments[compartment]);
     if (!plan) return plan.error();
     out.plans[compartment] = std::move(*plan);
     return out;

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "compiler/compile.h"
+#include "compiler/compiler.h"
 #include "daemon/environment_watch.h"
 #include "policy/policy.h"
 #include "protocol/sluice.pb.h"
@@ -31,7 +31,10 @@ public:
     // Of the policy in force, for a data plane that is being made; kept() once it is there.
     [[nodiscard]] Result<Plans> plan_for(std::uint32_t compartment);
     void kept(Plans plans);
-    void forget(std::uint32_t compartment) { watch_.forget(compartment); }
+    void forget(std::uint32_t compartment) {
+        watch_.forget(compartment);
+        compilers_.erase(compartment);
+    }
 
     // Compiled, written to the store, told to hosts, published; in this order. by: the session
     // whose change it is, whose subscriptions do not hear of it. last_good: replaces the policy
@@ -58,6 +61,7 @@ public:
 
 private:
     Result<Plans> compile(const policy::Policy &policy);
+    const compiler::Names &names_in(const policy::Policy &policy);
     Result<void> publish(Plans plans);
     void go_back(policy::Policy old);
     void tell_hosts(const policy::Policy &old);
@@ -66,6 +70,10 @@ private:
     Core &core_;
     policy::Policy policy_;
     EnvironmentWatch watch_;
+    // By compartment, each with what it compiled last; 0: while there is no data plane.
+    std::map<std::uint32_t, compiler::Compiler> compilers_;
+    policy::Filters named_;
+    compiler::Names names_; // in them
     bool republish_pending_ = false;
 };
 

@@ -24,38 +24,78 @@ Result<Fd> make_notices() {
 } // namespace
 
 Result<void> Datapath::publish(const compiler::Plan &plan) {
-    if (plan.image.size() < DP_LAYERS_MAX)
+    if (!plan.layout && plan.image.size() < DP_LAYERS_MAX)
         return Error{EINVAL, "publish a plan without index cells"};
     const auto slots = state_->write_targets(plan.goals);
     if (!slots) return slots.error();
     crash_point();
-    auto image =
-        make_image(compiler::lay_out(plan.goals.empty() ? plan.image : with_slots(plan, *slots)));
+    auto image = state_->fill_image(plan, *slots);
     if (!image) return image.error();
-    auto &hits = state_->filter_hits;
     Rollback undo;
-    for (const std::uint64_t id : plan.filter_ids) {
+    if (auto counted = state_->add_counters(plan.filter_ids, undo); !counted) return counted;
+    if (auto hooked = state_->attach_redirect_hooks(plan); !hooked) return hooked;
+    crash_point();
+    auto swapped = publish_image(state_->policy.fd(), state_->policy_large.fd(), **image);
+    if (!swapped) {
+        **image = ImageMap(); // it may be in force for all that
+        return swapped;
+    }
+    undo.keep();
+    state_->image_in_force = static_cast<std::size_t>(*image - state_->images.data());
+    state_->keep_targets(*slots);
+    state_->delete_counters_but(plan.filter_ids);
+    return {};
+}
+
+// The map that is not in force: since the swap that took it out of force returned, no program is in
+// it any more.
+Result<ImageMap *> Datapath::State::fill_image(const compiler::Plan &plan,
+                                               const std::vector<std::uint32_t> &slots) {
+    ImageMap &image = images[1 - image_in_force];
+    if (plan.layout) {
+        auto filled = datapath::fill_image(image, *plan.layout);
+        if (!filled) return filled.error();
+        return &image;
+    }
+    auto made =
+        make_image(compiler::lay_out(plan.goals.empty() ? plan.image : with_slots(plan, slots)));
+    if (!made) return made.error();
+    image = std::move(*made);
+    return &image;
+}
+
+Result<void> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo) {
+    std::vector<std::uint64_t> missing = ids;
+    if (counted) {
+        missing.clear();
+        std::set_difference(ids.begin(), ids.end(), counted->begin(), counted->end(),
+                            std::back_inserter(missing));
+    }
+    for (const std::uint64_t id : missing) {
         crash_point();
-        auto made = hits.set_all(id, 0, BPF_NOEXIST);
+        auto made = filter_hits.set_all(id, 0, BPF_NOEXIST);
         if (made)
-            undo.add([&hits, id] { hits.erase(id); });
+            undo.add([this, id] { filter_hits.erase(id); });
         else if (made.error().code != EEXIST)
             return made;
     }
-    if (auto hooked = state_->attach_redirect_hooks(plan); !hooked) return hooked;
-    crash_point();
-    auto swapped = publish_image(state_->policy.fd(), state_->policy_large.fd(), *image);
-    if (!swapped) return swapped;
-    undo.keep();
-    state_->keep_targets(*slots);
-    std::vector<std::uint64_t> current = plan.filter_ids;
-    std::sort(current.begin(), current.end());
-    for (const std::uint64_t id : hits.keys()) {
-        if (std::binary_search(current.begin(), current.end(), id)) continue;
-        crash_point();
-        hits.erase(id);
-    }
     return {};
+}
+
+void Datapath::State::delete_counters_but(const std::vector<std::uint64_t> &ids) {
+    std::vector<std::uint64_t> all, gone;
+    if (!counted) {
+        all = filter_hits.keys();
+        std::sort(all.begin(), all.end());
+    }
+    const auto &before = counted ? *counted : all;
+    std::set_difference(before.begin(), before.end(), ids.begin(), ids.end(),
+                        std::back_inserter(gone));
+    for (const std::uint64_t id : gone) {
+        crash_point();
+        filter_hits.erase(id);
+    }
+    counted = ids;
 }
 
 Result<void> Datapath::set_callout(std::uint32_t id, const dp_callout &value) {

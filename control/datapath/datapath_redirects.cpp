@@ -70,7 +70,7 @@ bool Datapath::State::policy_redirects() const {
 }
 
 Result<void> Datapath::State::attach_redirect_hooks(const compiler::Plan &plan) {
-    if (!has_redirect_layers(plan.image.front().layer.present)) return {};
+    if (!has_redirect_layers(plan.present)) return {};
     const bool attached = access(pins.at("l_connect4_cgroup").c_str(), F_OK) == 0;
     return attached ? attach_redirect_cgroup(pins) : Result<void>();
 }

@@ -2,11 +2,15 @@
 // The inside of Datapath, shared by its source files: the pins, opened.
 #pragma once
 
+#include <array>
+
 #include "datapath/bpf_map.h"
 #include "datapath/datapath.h"
+#include "datapath/image_map.h"
 #include "datapath/loader.h"
 #include "datapath/nic.h"
 #include "datapath/pin_dir.h"
+#include "datapath/rollback.h"
 #include "datapath/target_slots.h"
 
 namespace sluice::datapath {
@@ -38,7 +42,12 @@ struct Datapath::State {
     PerCpuMap<std::uint64_t, std::uint64_t> filter_hits;
     BpfMap<std::uint32_t, dp_options> event_options;
     BpfMap<std::uint32_t, dp_redirect_goal> targets;
-    TargetSlots target_slots; // those that the image in force may name
+    // The image in force and the one before it, which the next one takes the place of; none of
+    // images that an earlier sluiced published. And the filters that have counters.
+    std::array<ImageMap, 2> images;
+    std::size_t image_in_force = 0;
+    std::optional<std::vector<std::uint64_t>> counted; // ascending; nullopt: not known
+    TargetSlots target_slots;                          // those that the image in force may name
     BpfMap<dp_handle_key, dp_handle> handles;
     BpfMap<std::uint64_t, dp_redirect> redirects;
     BpfMap<dp_flow_key, std::uint64_t> redirect_peers;
@@ -62,6 +71,12 @@ struct Datapath::State {
     // The hooks that only redirections need, once a plan redirects and the others of the namespace
     // are there. They stay.
     Result<void> attach_redirect_hooks(const compiler::Plan &plan);
+
+    Result<ImageMap *> fill_image(const compiler::Plan &plan,
+                                  const std::vector<std::uint32_t> &slots);
+    // Counters for these filters; those that were not there go with `undo`.
+    Result<void> add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo);
+    void delete_counters_but(const std::vector<std::uint64_t> &ids);
 
     // Inside the namespace:
     Result<void> attach_shared(); // lo and the cgroup programs

@@ -10,8 +10,6 @@
 #include <cstring>
 #include <ctime>
 
-#include "compiler/layout.h"
-
 namespace sluice::datapath {
 
 namespace {
@@ -34,24 +32,57 @@ std::uint64_t next_stamp() {
     return std::max(before + 1, ns);
 }
 
-} // namespace
-
-Result<ImageMap> make_image(const std::vector<std::uint64_t> &image) {
-    const std::size_t bytes = image.size() * sizeof image[0];
+Result<ImageMap> make_map(std::size_t bytes) {
     if (bytes > DP_IMAGE_LARGE) return Error{E2BIG, "make the policy's image"};
     ImageMap made;
-    made.large = !compiler::is_small(image);
+    made.large = bytes > DP_IMAGE_SMALL;
     // The kernel's map-in-map check wants the flags of the template in maps.bpf.h.
     LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE);
     made.fd = Fd(bpf_map_create(BPF_MAP_TYPE_ARRAY, "image", sizeof slot, value_size(made.large), 1,
                                 &options));
     if (!made.fd) return Error{errno, "create the policy's image"};
-    void *at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, made.fd.get(), 0);
+    void *at =
+        mmap(nullptr, value_size(made.large), PROT_READ | PROT_WRITE, MAP_SHARED, made.fd.get(), 0);
     if (at == MAP_FAILED) return Error{errno, "fill the policy's image"};
-    std::memcpy(at, image.data(), bytes);
-    static_cast<dp_image_head *>(at)->stamp = next_stamp();
-    munmap(at, bytes);
+    made.at = at;
     return made;
+}
+
+} // namespace
+
+ImageMap::~ImageMap() {
+    if (at != nullptr) munmap(at, value_size(large));
+}
+
+Result<ImageMap> make_image(const std::vector<std::uint64_t> &image) {
+    auto made = make_map(image.size() * sizeof image[0]);
+    if (!made) return made;
+    std::memcpy(made->at, image.data(), image.size() * sizeof image[0]);
+    static_cast<dp_image_head *>(made->at)->stamp = next_stamp();
+    return made;
+}
+
+Result<void> fill_image(ImageMap &map, const compiler::Layout &layout) {
+    const compiler::Image &image = layout.image();
+    if (map.at == nullptr || map.large != (image.size() > DP_IMAGE_SMALL)) {
+        auto made = make_map(image.size());
+        if (!made) return made.error();
+        map = std::move(*made);
+    }
+    const std::uint64_t has = map.layout == layout.number() ? map.version : 0;
+    map.layout = 0; // half of it is nothing
+    const auto &pages = image.pages();
+    const auto *from = reinterpret_cast<const char *>(image.words().data());
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        if (pages[i] <= has) continue;
+        const std::size_t begin = i * compiler::Image::page;
+        std::memcpy(static_cast<char *>(map.at) + begin, from + begin,
+                    std::min(compiler::Image::page, image.size() - begin));
+    }
+    static_cast<dp_image_head *>(map.at)->stamp = next_stamp();
+    map.layout = layout.number();
+    map.version = image.version();
+    return {};
 }
 
 Result<void> publish_image(int policy, int policy_large, const ImageMap &image) {

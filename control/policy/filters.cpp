@@ -37,8 +37,8 @@ Filters::const_iterator Filters::const_iterator::operator--(int) {
 
 // The first that is not below; behind a chunk's last one only in the last chunk.
 Filters::Position Filters::lower_bound(std::uint64_t id) const {
-    const auto chunk = std::partition_point(
-        chunks_.begin(), chunks_.end(), [id](const auto &c) { return c->back()->first < id; });
+    const auto chunk = std::partition_point(chunks_.begin(), chunks_.end(),
+                                            [id](const auto &c) { return c->back()->first < id; });
     if (chunk == chunks_.end())
         return chunks_.empty() ? Position{0, 0}
                                : Position{chunks_.size() - 1, chunks_.back()->size()};
@@ -75,8 +75,8 @@ std::pair<Filters::const_iterator, bool> Filters::emplace(std::uint64_t id, Filt
     if (is_at(p, id)) return {const_iterator(this, p.chunk, p.at), false};
     enter(filter.key, id);
     ++size_;
-    const bool at_the_end = p.chunk + 1 >= chunks_.size() &&
-                            (chunks_.empty() || p.at == chunks_.back()->size());
+    const bool at_the_end =
+        p.chunk + 1 >= chunks_.size() && (chunks_.empty() || p.at == chunks_.back()->size());
     if (at_the_end && (chunks_.empty() || p.at == chunk_max)) {
         chunks_.push_back(std::make_shared<Chunk>());
         p = {chunks_.size() - 1, 0};

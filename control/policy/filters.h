@@ -77,8 +77,8 @@ public:
     // Takes over those whose ids are not here; the others stay.
     void merge(Filters &from);
 
-    // Calls gone and come for the filters that only one of them has; for one that both have and that
-    // is not the same any more, both. Costs what differs.
+    // Calls gone and come for the filters that only one of them has; for one that both have and
+    // that is not the same any more, both. Costs what differs.
     using Visit = std::function<void(const Filter &)>;
     static void compare(const Filters &old, const Filters &now, const Visit &gone,
                         const Visit &come);

@@ -6,14 +6,16 @@
 #include <bpf/libbpf.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <random>
 
 #include "bpf/kernel.h"
 #include "bpf/match_probe.h"
-#include "compiler/layout.h"
+#include "compiler/compiler.h"
 #include "datapath/image_map.h"
 #include "rules.h"
 #include "shared/config.h"
@@ -208,6 +210,66 @@ TEST_F(ClassifyMany, PoliciesOfAllSizesFollowEachOther) {
         publish(is_large ? large : small);
         EXPECT_EQ(ids(run({p})[0]), expected(is_large ? many : few, h, 1, false)) << is_large;
     }
+}
+
+// Two maps take turns, each gets the pages that changed since it had its last turn; every match is
+// what a search from rule to rule finds.
+TEST_F(ClassifyMany, AnImageThatChangesFromCommitToCommit) {
+    constexpr std::uint16_t layer = DP_LAYER_INBOUND_TRANSPORT_V4;
+    Generator make(Profile::chain, false, seed);
+    std::mt19937_64 random(seed);
+    std::vector<Rule> rules = make.rules(3000);
+    policy::Policy policy = bench::policy_of(rules, layer, 1);
+    std::map<std::uint64_t, Rule> of; // by filter
+    for (std::size_t i = 0; i < rules.size(); ++i)
+        of[i + 1] = rules[i];
+    compiler::Compiler compiler;
+    datapath::ImageMap maps[2];
+    std::uint64_t layout = 0, kept = 0, next = 100000;
+    for (std::size_t round = 0; round < 30 && !HasFailure(); ++round) {
+        for (int i = 0; i < 5; ++i) {
+            const auto gone = std::next(of.begin(), static_cast<long>(random() % of.size()))->first;
+            policy.filters.erase(gone);
+            of.erase(gone);
+            policy::Filter filter = policy.filters.begin()->second;
+            const auto some = make.rules(1);
+            filter.conditions = bench::policy_of(some, layer, 1).filters.begin()->second.conditions;
+            filter.id = next++;
+            filter.effective_weight = random() % 3000;
+            of[filter.id] = some[0];
+            policy.filters.emplace(filter.id, filter);
+        }
+        const auto plan = compiler.compile(policy, round + 1, {});
+        ASSERT_TRUE(plan && plan->layout);
+        kept += plan->layout->number() == layout;
+        layout = plan->layout->number();
+        datapath::ImageMap &map = maps[round % 2];
+        ASSERT_TRUE(datapath::fill_image(map, *plan->layout));
+        ASSERT_TRUE(datapath::publish_image(bpf_map__fd(probe->maps.policy),
+                                            bpf_map__fd(probe->maps.policy_large), map));
+        std::vector<const policy::Filter *> order;
+        for (const auto &[id, filter] : policy.filters)
+            order.push_back(&filter);
+        std::stable_sort(order.begin(), order.end(), [](auto *a, auto *b) {
+            return a->effective_weight > b->effective_weight;
+        });
+        std::vector<Header> headers;
+        std::vector<dp_match_probe> asked(64);
+        for (auto &one : asked) {
+            const auto &rule = of.at(order[random() % order.size()]->id);
+            headers.push_back(make.inside(rule));
+            one.key = key_of(headers.back(), layer);
+        }
+        const auto found = run(asked);
+        for (std::size_t i = 0; i < asked.size() && !HasFailure(); ++i) {
+            std::vector<std::uint32_t> wanted;
+            for (const auto *filter : order)
+                if (wanted.size() < DP_MATCH_PROBE_ROWS && matches(of.at(filter->id), headers[i]))
+                    wanted.push_back(static_cast<std::uint32_t>(filter->id));
+            EXPECT_EQ(ids(found[i]), wanted) << "round " << round << ", header " << i;
+        }
+    }
+    EXPECT_GT(kept, 20u) << "it was changed, not made anew";
 }
 
 } // namespace
