@@ -230,7 +230,7 @@ struct {
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
     __uint(map_flags, BPF_F_NO_PREALLOC);
-    __uint(max_entries, 131072);
+    __uint(max_entries, 262144); /* more than any policy has filters */
     __type(key, __u64);
     __type(value, __u64);
 } filter_hits SEC(".maps");

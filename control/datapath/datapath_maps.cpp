@@ -32,7 +32,8 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
     auto image = state_->fill_image(plan, *slots);
     if (!image) return image.error();
     Rollback undo;
-    if (auto counted = state_->add_counters(plan.filter_ids, undo); !counted) return counted;
+    const auto all_fit = state_->add_counters(plan.filter_ids, undo);
+    if (!all_fit) return all_fit.error();
     if (auto hooked = state_->attach_redirect_hooks(plan); !hooked) return hooked;
     crash_point();
     auto swapped = publish_image(state_->policy.fd(), state_->policy_large.fd(), **image);
@@ -44,6 +45,9 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
     state_->image_in_force = static_cast<std::size_t>(*image - state_->images.data());
     state_->keep_targets(*slots);
     state_->delete_counters_but(plan.filter_ids);
+    if (!*all_fit) (void)state_->add_counters(plan.filter_ids, undo);
+    undo.keep();
+    state_->counted = plan.filter_ids;
     return {};
 }
 
@@ -64,7 +68,7 @@ Result<ImageMap *> Datapath::State::fill_image(const compiler::Plan &plan,
     return &image;
 }
 
-Result<void> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo) {
+Result<bool> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo) {
     std::vector<std::uint64_t> missing = ids;
     if (counted) {
         missing.clear();
@@ -76,10 +80,12 @@ Result<void> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids
         auto made = filter_hits.set_all(id, 0, BPF_NOEXIST);
         if (made)
             undo.add([this, id] { filter_hits.erase(id); });
+        else if (made.error().code == E2BIG)
+            return false;
         else if (made.error().code != EEXIST)
-            return made;
+            return made.error();
     }
-    return {};
+    return true;
 }
 
 void Datapath::State::delete_counters_but(const std::vector<std::uint64_t> &ids) {
@@ -95,7 +101,6 @@ void Datapath::State::delete_counters_but(const std::vector<std::uint64_t> &ids)
         crash_point();
         filter_hits.erase(id);
     }
-    counted = ids;
 }
 
 Result<void> Datapath::set_callout(std::uint32_t id, const dp_callout &value) {

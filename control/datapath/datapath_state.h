@@ -74,8 +74,9 @@ struct Datapath::State {
 
     Result<ImageMap *> fill_image(const compiler::Plan &plan,
                                   const std::vector<std::uint32_t> &slots);
-    // Counters for these filters; those that were not there go with `undo`.
-    Result<void> add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo);
+    // Counters for these filters; those that were not there go with `undo`. False: there is no room
+    // for all of them until those of the policy before are gone.
+    Result<bool> add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo);
     void delete_counters_but(const std::vector<std::uint64_t> &ids);
 
     // Inside the namespace:
