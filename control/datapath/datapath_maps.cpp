@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bpf/bpf.h>
 #include <cerrno>
+#include <unistd.h>
 
 #include "compiler/layout.h"
 #include "core/crash_point.h"
@@ -78,6 +79,11 @@ Result<bool> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids
     for (const std::uint64_t id : missing) {
         crash_point();
         auto made = filter_hits.set_all(id, 0, BPF_NOEXIST);
+        // Entries come from a store that the kernel fills again a little later.
+        for (int tries = 0; !made && made.error().code == ENOMEM && tries < 200; ++tries) {
+            usleep(1000);
+            made = filter_hits.set_all(id, 0, BPF_NOEXIST);
+        }
         if (made)
             undo.add([this, id] { filter_hits.erase(id); });
         else if (made.error().code == E2BIG)
