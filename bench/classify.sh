@@ -12,7 +12,7 @@
 #   sluice|nft-set|nft-linear|iptables
 #      /nets/RULES/first|hit|miss             cpu_ns_per_packet: sent over a veth pair and dropped, all of it: sending,
 #                                             the pair, the judgement
-#   nothing/first|hit|miss                    cpu_ns_per_packet: dropped by tc without a look at it
+#   nothing/first|hit|miss                    cpu_ns_per_packet: to another link address, so that IP drops it first of all
 #
 # SET: acl, acl6 (IPv6), firewall, chain. Headers of `first` come from the first hundredth of the rules, of `hit` from
 # all, of `miss` from networks that no rule names. 2,000 of each trace are compared with a search from rule to rule.

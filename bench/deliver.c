@@ -66,10 +66,11 @@ static uint64_t softirq_ns(int cpu) {
     return ns;
 }
 
-static uint16_t ip_sum(const struct iphdr *ip) {
-    const uint16_t *word = (const uint16_t *)ip;
+static uint16_t ip_sum(struct iphdr ip) {
+    uint16_t word[10];
     uint32_t sum = 0;
 
+    memcpy(word, &ip, sizeof word);
     for (int i = 0; i < 10; i++)
         sum += word[i];
     sum = (sum & 0xffff) + (sum >> 16);
@@ -98,7 +99,7 @@ static void fill(struct frame *f, const struct record *r) {
     f->ip.saddr = r->source;
     f->ip.daddr = r->destination;
     f->ip.check = 0;
-    f->ip.check = ip_sum(&f->ip);
+    f->ip.check = ip_sum(f->ip);
     f->tcp.source = r->source_port;
     f->tcp.dest = r->destination_port;
 }

@@ -32,14 +32,14 @@ def make(directory, count):
                       f"      protocol: tcp\n      local_port: {port}\n")
         out.write("  - name: the rest\n    layer: inbound_transport_v4\n    action: block\n    weight: 0\n")
     with open(base + ".nft-set", "w") as out:
-        out.write("table ip bench { set s { type ipv4_addr . ipv4_addr . inet_service; flags interval; elements = {\n")
+        out.write("table ip bench {\nset s {\ntype ipv4_addr . ipv4_addr . inet_service; flags interval; elements = {\n")
         out.write(",\n".join(f"{remote}/24 . {local} . {port}" for remote, local, port in rules))
-        out.write(f"}} }}\n{chain} ip saddr . ip daddr . tcp dport @s drop\n}} }}\n")
+        out.write(f"}}\n}}\n{chain}\nip saddr . ip daddr . tcp dport @s drop\n}}\n}}\n")
     with open(base + ".nft-linear", "w") as out:
-        out.write(f"table ip bench {{ {chain}\n")
+        out.write(f"table ip bench {{\n{chain}\n")
         for remote, local, port in rules:
             out.write(f"ip saddr {remote}/24 ip daddr {local} tcp dport {port} drop\n")
-        out.write("} }\n")
+        out.write("}\n}\n")
     with open(base + ".iptables", "w") as out:
         out.write("*raw\n:PREROUTING DROP [0:0]\n")
         for remote, local, port in rules:
