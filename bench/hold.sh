@@ -83,7 +83,7 @@ for _ in 1 2 3; do
     if [ -n "$iptables" ]; then
         nfqueue nfqueue "OUTPUT -p tcp --syn --dport 7777" connects
         nfqueue nfqueue "INPUT -p udp --dport 7778" packets
-        nfqueue nfqueue-batch "INPUT -p udp --dport 7778" packets batch
+        nfqueue nfqueue-batch "INPUT -p udp --dport 7778" packets 64
     fi
     "${client[@]}" sluice nic load nic0 >/dev/null
     with_sluice sluice-poll 0

@@ -47,7 +47,7 @@ DP_INLINE int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p, stru
     number = dp_ticket_issue(t, p->bytes);
     if (!number) return XDP_DROP;
     action = dp_xdp_redirect(ctx, p, s, t->host, number);
-    if (action != XDP_REDIRECT) bpf_map_delete_elem(&tickets, &number);
+    if (action != XDP_REDIRECT) dp_ticket_ends(t->host, number);
     return action;
 }
 

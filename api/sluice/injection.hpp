@@ -52,6 +52,15 @@ public:
                                                     complete, pending);
         });
     }
+    // The same by FwpsInjectNetworkReceiveAsync0: it meets the IP packet layer again. The handle is
+    // of kind NETWORK and of the packet's family.
+    void receive_packet(ClonedPacket &&packet, UINT32 interface = 0, Injected done = {},
+                        HANDLE context = nullptr) const {
+        inject(std::move(packet), std::move(done), [&](NET_BUFFER_LIST *list, void *pending) {
+            return FwpsInjectNetworkReceiveAsync0(handle_, context, 0, UNSPECIFIED_COMPARTMENT_ID,
+                                                  interface, 0, list, complete, pending);
+        });
+    }
     // The packet begins with its transport header.
     void send(ClonedPacket &&packet, const Destination &to, Injected done = {},
               HANDLE context = nullptr) const {

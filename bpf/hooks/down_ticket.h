@@ -68,7 +68,7 @@ DP_INLINE void dp_down_ticket_contexts(const struct dp_down *d, struct dp_ticket
 DP_INLINE int dp_down_redeem(struct dp_ticket *kept, __u64 number)
 {
     if (kept->more && (__s32)__sync_fetch_and_sub(&kept->more, 1) > 0) return 1;
-    return !bpf_map_delete_elem(&tickets, &number);
+    return dp_ticket_ends(kept->host, number);
 }
 
 DP_INLINE int dp_down_ticket(const struct dp_down *d)
@@ -103,7 +103,8 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
     }
     if (r != DP_CLASSIFY_PERMIT || !d->bytes) {
         if (r != DP_CLASSIFY_PERMIT) dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);
-        return dp_down_drop(d, DP_REASON_CALLOUT_BLOCK);
+        dp_count(DP_REASON_CALLOUT_BLOCK, t->packet_bytes);
+        return XDP_DROP;
     }
     return dp_down_ticket_on(d, t);
 }

@@ -49,7 +49,7 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, o->packet);
     dp_upcall_ticket(&s->up, t, number);
     action = dp_upcall_skb(o->skb, &s->up, t->host, &reason);
-    if (reason) bpf_map_delete_elem(&tickets, &number);
+    if (reason) dp_ticket_ends(t->host, number);
     return action;
 }
 

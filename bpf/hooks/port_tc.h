@@ -21,7 +21,7 @@ static __noinline int dp_port_ask_packet(struct __sk_buff *skb, struct dp_scratc
     dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, &s->packet);
     dp_upcall_ticket(&s->up, t, number);
     action = dp_upcall_skb(skb, &s->up, t->host, &reason);
-    if (reason) bpf_map_delete_elem(&tickets, &number);
+    if (reason) dp_ticket_ends(t->host, number);
     return action;
 }
 

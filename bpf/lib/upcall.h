@@ -6,6 +6,7 @@
 #include <linux/pkt_cls.h>
 
 #include "lib/established.h"
+#include "lib/use.h"
 
 #define DP_TCP_BYTES_MAX 60 /* of a header */
 
@@ -199,11 +200,24 @@ DP_INLINE __u64 dp_ticket_issue(struct dp_ticket *t, __u64 bytes)
     t->host = c ? c->host : 0;
     t->asked_ns = bpf_ktime_get_ns();
     t->permit_on_loss = !!(t->eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED);
+    if (!dp_packet_enter(t->host)) {
+        dp_count(DP_REASON_HOST_QUOTA, bytes);
+        return 0;
+    }
     if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) {
+        dp_packet_leave(t->host);
         dp_count(DP_REASON_TICKETS_FULL, bytes);
         return 0;
     }
     return number;
+}
+
+/* Redeemed, or never sent up. 0: somebody else did so. */
+DP_INLINE int dp_ticket_ends(__u32 host, __u64 number)
+{
+    if (bpf_map_delete_elem(&tickets, &number)) return 0;
+    dp_packet_leave(host);
+    return 1;
 }
 
 DP_INLINE void dp_upcall_ticket(struct dp_upcall *up, const struct dp_ticket *t, __u64 number)

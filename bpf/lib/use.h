@@ -53,6 +53,27 @@ DP_INLINE void dp_use_leave(struct dp_use *u, __u32 holds, __u64 bytes)
     }
 }
 
+/* One more packet is out at a packet layer. 0: as many are as its port can carry without losing
+   some, which would be asked in vain. */
+__noinline int dp_packet_enter(__u32 host)
+{
+    struct dp_host *h = bpf_map_lookup_elem(&hosts, &host);
+    struct dp_use *u;
+
+    if (!h || !h->packets_max) return 1;
+    u = dp_use_of(DP_USE_PACKETS | host, 0);
+    return u && dp_use_enter(u, 1, 0, h->packets_max, 0);
+}
+
+__noinline int dp_packet_leave(__u32 host)
+{
+    struct dp_use_key key = {.id = DP_USE_PACKETS | host};
+    struct dp_use *u = bpf_map_lookup_elem(&uses, &key);
+
+    if (u) dp_use_leave(u, 1, 0);
+    return 0;
+}
+
 /* Who answers for a callout; 0: nobody. */
 DP_INLINE __u32 dp_callout_host(__u32 callout)
 {

@@ -193,15 +193,19 @@ struct dp_host {
     __u32 process_holds_max;
     __u64 hold_bytes_max;
     __u64 process_bytes_max;
+    __u32 packets_max; /* out at packet layers at once; 0: any number */
+    __u32 pad;
 };
-DP_ASSERT(sizeof(struct dp_host) == 64, "layout");
+DP_ASSERT(sizeof(struct dp_host) == 72, "layout");
 
 /* Map `uses`, hash: what waits just now, against the quotas. Written by programs; the daemon takes
    away entries of ended processes that count nothing. */
 struct dp_use_key {
-    __u64 id; /* start_ns 0: a host; else the tgid of a process. 0, 0: processes unknown */
+    __u64 id; /* start_ns 0: a host, or DP_USE_PACKETS | host; else the tgid of a process. 0, 0:
+                 processes unknown */
     __u64 start_ns;
 };
+#define DP_USE_PACKETS (1ull << 32) /* `holds` are packets that are out at packet layers */
 struct dp_use {
     __u32 holds; /* flows and operations that are asked or held */
     __u32 pad;

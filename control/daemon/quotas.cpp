@@ -20,6 +20,7 @@ void fill_quotas(dp_host &record, const Options &options) {
     record.queue_bytes_max = options.queue_bytes_max;
     record.holds_max = chosen(options.holds_max, options.frames / 4 * 3);
     record.process_holds_max = chosen(options.process_holds_max, record.holds_max / 4);
+    record.packets_max = std::max<std::uint32_t>(options.frames / 2, 1); // the others are for holds
     record.hold_bytes_max =
         chosen(options.hold_bytes_max, std::uint64_t{options.frames} / 4 * 3 * DP_FRAME_BYTES);
     record.process_bytes_max =

@@ -61,10 +61,10 @@ void Sweeper::round() {
         if (check_devices) {
             for (const std::uint32_t ifindex : plane->forget_missing_devices())
                 device_gone(compartment, *plane, ifindex);
-            uses(*plane);
         }
         addresses(compartment, *plane);
-        tickets(compartment, *plane);
+        const auto with_packets = tickets(compartment, *plane);
+        if (check_devices) uses(*plane, with_packets);
         operations(compartment, *plane);
         if (check_devices) destroy_refused(*plane);
         core_.flow_contexts->tell_ends(compartment, *plane);
@@ -179,9 +179,13 @@ void Sweeper::operations(std::uint32_t compartment, datapath::Datapath &plane) {
     }
 }
 
-void Sweeper::uses(datapath::Datapath &plane) {
+void Sweeper::uses(datapath::Datapath &plane, const std::set<std::uint32_t> &with_packets) {
     std::vector<dp_use_key> spent;
     plane.each_use([&](const dp_use_key &key, const dp_use &use) {
+        if (key.start_ns == 0 && key.id & DP_USE_PACKETS) {
+            if (!with_packets.contains(static_cast<std::uint32_t>(key.id))) spent.push_back(key);
+            return true;
+        }
         if (use.holds != 0 || use.bytes != 0) return true;
         const bool lives = key.start_ns == 0
                                ? core_.hosts->of(static_cast<std::uint32_t>(key.id)) != nullptr
@@ -193,10 +197,12 @@ void Sweeper::uses(datapath::Datapath &plane) {
         plane.delete_use(key);
 }
 
-void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
+std::set<std::uint32_t> Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
     const std::uint64_t now = monotonic_ns();
     std::map<std::uint32_t, std::vector<std::pair<std::uint64_t, dp_ticket>>> due; // by host
+    std::set<std::uint32_t> hosts;
     plane.each_ticket([&](std::uint64_t number, const dp_ticket &ticket) {
+        hosts.insert(ticket.host);
         if (now > ticket.asked_ns && now - ticket.asked_ns > watchdog_ns())
             due[ticket.host].emplace_back(number, ticket);
         return true;
@@ -209,6 +215,7 @@ void Sweeper::tickets(std::uint32_t compartment, datapath::Datapath &plane) {
             if (now - ticket.asked_ns > 2 * watchdog_ns()) plane.delete_ticket(number);
         }
     }
+    return hosts;
 }
 
 } // namespace sluice::daemon

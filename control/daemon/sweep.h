@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "daemon/address_watch.h"
 #include "daemon/options.h"
@@ -24,8 +25,11 @@ private:
     void addresses(std::uint32_t compartment, datapath::Datapath &plane);
     void operations(std::uint32_t compartment, datapath::Datapath &plane);
     void device_gone(std::uint32_t compartment, datapath::Datapath &plane, std::uint32_t ifindex);
-    void uses(datapath::Datapath &plane); // of hosts and processes that have ended
-    void tickets(std::uint32_t compartment, datapath::Datapath &plane);
+    // Takes away those of hosts and processes that have ended, and what is counted of packets of
+    // hosts that have none out.
+    void uses(datapath::Datapath &plane, const std::set<std::uint32_t> &with_packets);
+    std::set<std::uint32_t> tickets(std::uint32_t compartment,
+                                    datapath::Datapath &plane); // whose are out
     [[nodiscard]] std::uint64_t watchdog_ns() const;
 
     Core &core_;

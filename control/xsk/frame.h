@@ -84,9 +84,10 @@ public:
         PortIo &port_;
     };
 
-protected:
+    // A Batch of this thread lives.
     [[nodiscard]] bool batches() const { return batching_ == this; }
 
+protected:
     friend class Frame;
     virtual void give_back(std::byte *chunk) = 0;
 

@@ -23,6 +23,10 @@ SEC("tc") int dp_use_probe_run(struct __sk_buff *skb)
         return dp_use_take(p->host, &p->who, p->holds, p->bytes);
     case DP_USE_PROBE_GIVE:
         return dp_use_give(p->host, &p->who, p->holds, p->bytes);
+    case DP_USE_PROBE_PACKET_ENTER:
+        return dp_packet_enter(p->host);
+    case DP_USE_PROBE_PACKET_LEAVE:
+        return dp_packet_leave(p->host);
     default:
         p->result = dp_classify(&p->key, &p->eval);
         if (p->result != DP_CLASSIFY_CALLOUT) return p->result;

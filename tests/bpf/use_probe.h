@@ -9,6 +9,8 @@ enum dp_use_probe_what {
     DP_USE_PROBE_TAKE = 1,
     DP_USE_PROBE_GIVE,
     DP_USE_PROBE_ADMIT, /* classify, then dp_use_admit */
+    DP_USE_PROBE_PACKET_ENTER,
+    DP_USE_PROBE_PACKET_LEAVE,
 };
 
 struct dp_use_probe {

@@ -124,6 +124,31 @@ protected:
     std::uint64_t first_ = 0, second_ = 0, asked_ = 0;
 };
 
+TEST_F(Use, PacketsOfAHostThatAreOutAreLimited) {
+    const auto enters = [&](std::uint32_t host) {
+        return run(question(DP_USE_PROBE_PACKET_ENTER, host, 1, 0, 0)) == 1;
+    };
+    const auto leaves = [&](std::uint32_t host) {
+        run(question(DP_USE_PROBE_PACKET_LEAVE, host, 1, 0, 0));
+    };
+    dp_host h{};
+    h.alive = h.port_ifindex = 1;
+    h.packets_max = 2;
+    set(probe_->maps.hosts, first_host, h);
+    EXPECT_TRUE(enters(first_host) && enters(first_host));
+    EXPECT_FALSE(enters(first_host));
+    EXPECT_EQ(use(DP_USE_PACKETS | first_host).holds, 2u);
+    EXPECT_EQ(use(DP_USE_PACKETS | first_host).refused_total, 1u);
+    EXPECT_EQ(use(first_host).holds, 0u) << "they are no holds";
+    leaves(first_host);
+    EXPECT_TRUE(enters(first_host));
+    for (int i = 0; i < 4; ++i)
+        leaves(first_host);
+    EXPECT_EQ(use(DP_USE_PACKETS | first_host).holds, 0u) << "never below zero";
+    for (int i = 0; i < 10; ++i)
+        EXPECT_TRUE(enters(second_host)) << "it has no limit";
+}
+
 TEST_F(Use, OfOneProcessEndsAtItsQuotaAndLeavesRoomForOthers) {
     EXPECT_EQ(take(first_host, 7), DP_REASON_NONE);
     EXPECT_EQ(take(first_host, 7), DP_REASON_NONE);

@@ -135,6 +135,7 @@ TEST(Quotas, FollowFromTheFramesUnlessChosen) {
     EXPECT_EQ(record.process_holds_max, 768u);
     EXPECT_EQ(record.hold_bytes_max, 3072u * DP_FRAME_BYTES);
     EXPECT_EQ(record.process_bytes_max, 768u * DP_FRAME_BYTES);
+    EXPECT_EQ(record.packets_max, 2048u);
     options.holds_max = 3;
     options.process_hold_bytes_max = 99;
     fill_quotas(record, options);

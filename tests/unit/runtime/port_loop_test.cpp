@@ -111,3 +111,45 @@ TEST_F(PortLoop, AnInspectionAlwaysContinues) {
     port->inject(upcall(1), "x");
     EXPECT_EQ(port->wait_sent(1).at(0).header.action, FWP_ACTION_CONTINUE);
 }
+
+// At a layer that shows packets. What another filter may still let pass goes alone.
+TEST_F(PortLoop, AbsorbedPacketsAreToldTogether) {
+    script = [](const Asked &a) {
+        a.answer(FWP_ACTION_BLOCK, FWPS_CLASSIFY_OUT_FLAG_ABSORB);
+        if (a.values->incomingValue[FWPS_FIELD_INBOUND_IPPACKET_V4_IP_REMOTE_ADDRESS].value.uint32 ==
+            3)
+            a.out->rights |= FWPS_RIGHT_ACTION_WRITE;
+    };
+    constexpr std::uint64_t packets = 40;
+    for (std::uint64_t ticket = 1; ticket <= packets; ++ticket) {
+        dp_upcall u = upcall(ticket);
+        u.layer = FWPS_LAYER_INBOUND_IPPACKET_V4;
+        u.direction = DP_DIRECTION_INBOUND;
+        u.flags = 0;
+        u.key.remote = {0, 0xFFFF00000000ull + ticket};
+        while (!port->inject(u, "packet"))
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    std::vector<std::uint64_t> absorbed, answered;
+    for (int i = 0; i < 500 && absorbed.size() + answered.size() < packets; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        absorbed.clear();
+        answered.clear();
+        for (const auto &s : port->sent()) {
+            if (s.header.kind != DP_DOWNCALL_ABSORBED) {
+                answered.push_back(s.header.ticket);
+                continue;
+            }
+            std::vector<dp_absorbed> all(s.header.count);
+            ASSERT_EQ(s.packet.size(), all.size() * sizeof all[0]);
+            std::memcpy(all.data(), s.packet.data(), s.packet.size());
+            for (const auto &one : all) {
+                EXPECT_EQ(one.filter_id, current_filter);
+                absorbed.push_back(one.ticket);
+            }
+        }
+    }
+    EXPECT_EQ(answered, std::vector<std::uint64_t>{3});
+    EXPECT_EQ(absorbed.size(), packets - 1);
+    EXPECT_EQ(port->free_frames(), port->frames());
+}
