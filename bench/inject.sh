@@ -92,7 +92,7 @@ afxdp() {
 }
 sluice_case() { # direction, layer, callout, option
     local filter
-    filter=$(sluice filter add --layer "$2" --action callout --callout "$3" $4 --name bench) || return 0
+    filter=$(sluice filter add --layer "$2" --action callout --callout "$3" $4 --name bench)
     measure "$1" "sluice-$1"
     sluice filter delete "${filter##* }" >/dev/null
 }
@@ -100,7 +100,7 @@ sluice_case() { # direction, layer, callout, option
 start sluiced sluiced --socket "$SLUICE_SOCKET" --state "$run/state" --database "$run/policy.db" --pin-root "$pins"
 within "sluiced answers" sluice status
 
-for _ in ${ROUNDS:-1 2 3}; do
+for _ in 1 2 3; do
     for direction in inbound outbound forward; do measure $direction direct-$direction; done
     if [ -n "$iptables" ]; then
         nfqueue inbound INPUT
