@@ -455,6 +455,7 @@ struct dp_way {
  * and do not nest. */
 struct dp_scratch {
     struct dp_packet packet; /* at hand, and its flow */
+    __u8 link[16];           /* its Ethernet header, of an answer about a packet */
     struct dp_flow_key flow_key;
     struct dp_endpoint endpoint;
     struct dp_downcall head;

@@ -37,13 +37,14 @@ DP_INLINE int dp_xdp_redirect(struct xdp_md *ctx, const struct dp_packet *p, str
     return bpf_redirect(h->port_ifindex, 0);
 }
 
-DP_INLINE int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p, struct dp_scratch *s)
+static __noinline int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p,
+                                     struct dp_scratch *s, __u32 stage)
 {
     struct dp_ticket *t = &s->ticket;
     __u64 number;
     int action;
 
-    dp_ticket_begin(t, s, p, DP_STAGE_IP_IN);
+    dp_ticket_begin(t, s, p, stage);
     number = dp_ticket_issue(t, p->bytes);
     if (!number) return XDP_DROP;
     action = dp_xdp_redirect(ctx, p, s, t->host, number);
@@ -65,7 +66,7 @@ DP_INLINE int dp_xdp_ippacket(struct xdp_md *ctx, struct dp_view *v, struct dp_s
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     r = dp_classify(&s->key, &s->eval);
     if (dp_report(&s->key, &s->eval, r, p->bytes, 0)) return XDP_DROP;
-    return r == DP_CLASSIFY_CALLOUT ? dp_xdp_callout(ctx, p, s) : XDP_PASS;
+    return r == DP_CLASSIFY_CALLOUT ? dp_xdp_callout(ctx, p, s, DP_STAGE_IP_IN) : XDP_PASS;
 }
 
 DP_INLINE int dp_xdp(struct xdp_md *ctx, struct dp_scratch *s)
@@ -75,7 +76,9 @@ DP_INLINE int dp_xdp(struct xdp_md *ctx, struct dp_scratch *s)
     int reason = dp_parse_xdp(ctx, 0, p);
 
     if (reason) return dp_xdp_drop(p, reason);
-    if (dp_layer_mac(&v, 1, s)) return XDP_DROP;
+    reason = dp_layer_mac(&v, 1, s);
+    if (reason)
+        return reason == DP_LAYER_ASKS ? dp_xdp_callout(ctx, p, s, DP_STAGE_MAC_IN) : XDP_DROP;
     if (!p->version) return XDP_PASS;
     return dp_xdp_ippacket(ctx, &v, s);
 }

@@ -11,6 +11,7 @@ enum { SLUICE_AF_UNSPEC = 0, SLUICE_AF_INET = 2, SLUICE_AF_INET6 = 23 };
 
 typedef USHORT ADDRESS_FAMILY;
 typedef ULONG IF_INDEX;
+typedef ULONG NDIS_PORT_NUMBER;
 
 typedef struct _SCOPE_ID {
   __extension__ union {

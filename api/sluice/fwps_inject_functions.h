@@ -12,7 +12,7 @@
  *
  * compartmentId    that of the metadata; UNSPECIFIED_COMPARTMENT_ID: that of the packet that the
  *                  list was cloned from, else the engine's own.
- * netBufferList    a list of the functions of fwps_buffers.h; a packet of at most 3400 bytes with
+ * netBufferList    a list of the functions of fwps_buffers.h; a packet of at most 3272 bytes with
  *                  its IP header.
  * completionFn     not NULL.
  * Any thread, also inside callbacks. */
@@ -206,6 +206,62 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectTransportSendAsync1(
 SLUICE_API NTSTATUS NTAPI FwpsInjectNetworkSendAsync0(
     HANDLE injectionHandle, HANDLE injectionContext, UINT32 flags, COMPARTMENT_ID compartmentId,
     NET_BUFFER_LIST *netBufferList, FWPS_INJECT_COMPLETE0 completionFn, HANDLE completionContext);
+
+/* Injects frames into the receive path of an interface, as if they had come by its wire: from
+ * INBOUND_MAC_FRAME_ETHERNET on. Each begins with its MAC header, of which VLAN tags are a part, and
+ * is taken as it is, checksums included.
+ *
+ * injectionHandle   of kind L2.
+ * injectionContext  handed back by FwpsQueryPacketInjectionState0.
+ * flags             0.
+ * layerId           FWPS_LAYER_INBOUND_MAC_FRAME_ETHERNET. Windows wants the caller to have a filter
+ *                   there; here it need not.
+ * interfaceIndex    where they arrive, an interface that Sluice is loaded onto; 0: that of the frame
+ *                   that the list was cloned from.
+ * NdisPortNumber    not used.
+ * netBufferLists    one frame a list, of at most 3286 bytes, in the compartment of the frame that the
+ *                   first was cloned from, else in the engine's own. What is more than the
+ *                   interface's MTU is dropped and counted, as is what is for no interface.
+ * completionFn      may be NULL for lists that were indicated themselves, as FwpsReferenceNetBufferList0
+ *                   keeps them.
+ *
+ * STATUS_SUCCESS
+ * STATUS_FWP_NULL_POINTER           netBufferLists is NULL; completionFn is, for other lists
+ * STATUS_FWP_INVALID_FLAGS          flags are not 0
+ * STATUS_INVALID_PARAMETER          another layer; no interface is known; not a list of these
+ *                                   functions; no whole MAC header, or several buffers; too long
+ * STATUS_INVALID_HANDLE             no such handle
+ * STATUS_FWP_INJECT_HANDLE_CLOSING  the handle was ended
+ * STATUS_FWP_INJECT_HANDLE_STALE    a handle that is not of kind L2
+ * STATUS_FWP_TCPIP_NOT_READY        the way to the kernel, or to that compartment, is not there
+ * STATUS_INSUFFICIENT_RESOURCES     that way is full; try again
+ * Page: FwpsInjectMacReceiveAsync0. */
+SLUICE_API NTSTATUS NTAPI FwpsInjectMacReceiveAsync0(
+    HANDLE injectionHandle, HANDLE injectionContext, UINT32 flags, UINT16 layerId,
+    IF_INDEX interfaceIndex, NDIS_PORT_NUMBER NdisPortNumber, NET_BUFFER_LIST *netBufferLists,
+    FWPS_INJECT_COMPLETE0 completionFn, HANDLE completionContext);
+
+/* As FwpsInjectMacReceiveAsync0, into the send path of an interface: from
+ * OUTBOUND_MAC_FRAME_ETHERNET on, which is the last layer. A list may hold several frames, one a
+ * buffer.
+ *
+ * layerId         FWPS_LAYER_OUTBOUND_MAC_FRAME_ETHERNET.
+ * interfaceIndex  where they leave.
+ *
+ * STATUS_SUCCESS
+ * STATUS_FWP_NULL_POINTER           as above
+ * STATUS_FWP_INVALID_FLAGS          flags are not 0
+ * STATUS_INVALID_PARAMETER          as above, but for several buffers
+ * STATUS_INVALID_HANDLE             no such handle
+ * STATUS_FWP_INJECT_HANDLE_CLOSING  the handle was ended
+ * STATUS_FWP_INJECT_HANDLE_STALE    a handle that is not of kind L2
+ * STATUS_FWP_TCPIP_NOT_READY        the way to the kernel, or to that compartment, is not there
+ * STATUS_INSUFFICIENT_RESOURCES     that way is full; try again
+ * Page: FwpsInjectMacSendAsync0. */
+SLUICE_API NTSTATUS NTAPI FwpsInjectMacSendAsync0(
+    HANDLE injectionHandle, HANDLE injectionContext, UINT32 flags, UINT16 layerId,
+    IF_INDEX interfaceIndex, NDIS_PORT_NUMBER NdisPortNumber, NET_BUFFER_LIST *netBufferLists,
+    FWPS_INJECT_COMPLETE0 completionFn, HANDLE completionContext);
 
 /* How an indicated packet, or a clone of one, relates to a handle.
  *

@@ -96,6 +96,25 @@ public:
         });
     }
 
+    // The frame begins with its MAC header, goes as it is, and meets the MAC layer of its
+    // direction. interface 0: where it came from. The handle is of kind L2.
+    void receive_frame(ClonedPacket &&frame, UINT32 interface = 0, Injected done = {},
+                       HANDLE context = nullptr) const {
+        inject(std::move(frame), std::move(done), [&](NET_BUFFER_LIST *list, void *pending) {
+            return FwpsInjectMacReceiveAsync0(handle_, context, 0,
+                                              FWPS_LAYER_INBOUND_MAC_FRAME_ETHERNET, interface, 0,
+                                              list, complete, pending);
+        });
+    }
+    void send_frame(ClonedPacket &&frame, UINT32 interface = 0, Injected done = {},
+                    HANDLE context = nullptr) const {
+        inject(std::move(frame), std::move(done), [&](NET_BUFFER_LIST *list, void *pending) {
+            return FwpsInjectMacSendAsync0(handle_, context, 0,
+                                           FWPS_LAYER_OUTBOUND_MAC_FRAME_ETHERNET, interface, 0,
+                                           list, complete, pending);
+        });
+    }
+
 private:
     struct Pending {
         ClonedPacket packet;

@@ -92,6 +92,16 @@ public:
         const Retreat retreat(*indicated.packets(), bytes);
         return ClonedPacket(*indicated.packets(), deep);
     }
+    // Of a frame at a MAC layer, from its MAC header on.
+    static ClonedPacket from_mac_header(const Classification &indicated, bool deep = false) {
+        if (!indicated.packets()) throw Error(STATUS_NOT_FOUND, "from_mac_header");
+        const auto &metadata = indicated.metadata();
+        const bool behind = FWPS_IS_L2_METADATA_FIELD_PRESENT(
+            &metadata, FWPS_L2_METADATA_FIELD_ETHERNET_MAC_HEADER_SIZE);
+        if (!behind) return ClonedPacket(*indicated.packets(), deep);
+        const Retreat retreat(*indicated.packets(), metadata.ethernetMacHeaderSize);
+        return ClonedPacket(*indicated.packets(), deep);
+    }
     ClonedPacket(ClonedPacket &&other) noexcept : list_(std::exchange(other.list_, nullptr)) {}
     ClonedPacket &operator=(ClonedPacket &&other) noexcept {
         if (this == &other) return *this;

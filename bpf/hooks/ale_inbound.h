@@ -12,11 +12,8 @@
    not found: there the packet is judged on, by the mark bit alone. */
 DP_INLINE int dp_in_nobody(const struct dp_out *o)
 {
-    __u32 vlan = o->scratch->way.vlan;
-
     if (!o->scratch->way.back) return DP_PASS;
-    if (vlan && bpf_skb_vlan_push(o->skb, bpf_htons(ETH_P_8021Q), vlan & 0xffff))
-        return dp_out_drop(o, DP_REASON_INTERNAL);
+    if (dp_way_tag(o->skb, &o->scratch->way)) return TC_ACT_SHOT;
     o->skb->mark |= cfg.mark_bit;
     return bpf_redirect(o->ifindex, BPF_F_INGRESS);
 }

@@ -59,7 +59,7 @@ DP_INLINE int dp_forward_way(struct xdp_md *ctx, struct dp_scratch *s, __u32 byt
     if (r == BPF_FIB_LKUP_RET_FRAG_NEEDED) return DP_REASON_INJECT_TOO_BIG;
     if (r != BPF_FIB_LKUP_RET_SUCCESS && r != BPF_FIB_LKUP_RET_NO_NEIGH)
         return DP_REASON_INJECT_NO_ROUTE;
-    *mtu = DP_PORT_MTU; /* not more at once */
+    *mtu = DP_INJECT_BYTES; /* not more at once */
     if (asked) return DP_REASON_INJECT_TOO_BIG;
     ifindex = fib.ifindex;
     if (named && ifindex != named) return DP_REASON_INJECT_NO_ROUTE;

@@ -15,11 +15,9 @@ DP_INLINE int dp_down_inject_fits(const struct dp_injection *i, const struct dp_
 {
     __u32 ifindex = i->ifindex;
 
-    if (!dp_inject_is_frame(i)) {
-        if (!p->version || p->l3 != p->base + ETH_HLEN) return 0; /* not IP, or tagged */
-        if (i->kind != DP_INJECT_RECEIVE && i->kind != DP_INJECT_SEND) return 0;
-        if (i->kind == DP_INJECT_SEND && !ifindex) return 1;
-    }
+    if (!p->version || p->l3 != p->base + ETH_HLEN) return 0; /* not IP, or tagged */
+    if (i->kind != DP_INJECT_RECEIVE && i->kind != DP_INJECT_SEND) return 0;
+    if (i->kind == DP_INJECT_SEND && !ifindex) return 1;
     return bpf_map_lookup_elem(&nics, &ifindex) != 0;
 }
 
@@ -35,7 +33,7 @@ DP_INLINE void dp_down_inject_record(struct dp_ticket *t, const struct dp_downca
     t->inject = i->kind;
     t->stage = i->kind == DP_INJECT_SEND      ? DP_STAGE_ALE_OUT
                : i->kind == DP_INJECT_RECEIVE ? DP_STAGE_IP_IN
-                                              : DP_STAGE_MAC_IN;
+                                              : DP_STAGE_NONE;
     t->injected.host = host;
     t->injected.handle = i->handle;
     t->injected.previous = i->previous;
@@ -43,14 +41,49 @@ DP_INLINE void dp_down_inject_record(struct dp_ticket *t, const struct dp_downca
     t->injected.times = head->count;
 }
 
-/* A frame that came in has passed the first layer; one that leaves has passed all. */
-DP_INLINE int dp_down_inject_frame(const struct dp_down *d, __u64 ticket)
+/* The record of who injects what, for dp_port_apply. 0: there is no room, counted. */
+DP_INLINE __u64 dp_down_inject_ticket(const struct dp_down *d)
 {
+    struct dp_ticket *t = &d->scratch->ticket;
+    __u64 number = dp_ticket_number();
+
+    dp_down_inject_record(t, &d->scratch->head, d->host);
+    if (number && !bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) return number;
+    dp_count(DP_REASON_TICKETS_FULL, d->bytes);
+    return 0;
+}
+
+/* Whether a frame may go by the interface that is named. Its tags do not count as what it carries.
+   DP_REASON_*. */
+DP_INLINE int dp_down_frame_fits(struct xdp_md *ctx, const struct dp_down *d)
+{
+    const struct dp_packet *p = &d->scratch->packet;
+    __u32 ifindex = d->scratch->head.inject.ifindex, mtu = 0;
+    __s32 more = (__s32)sizeof d->scratch->head + p->l3 - p->base - ETH_HLEN;
+    long r;
+
+    if (!bpf_map_lookup_elem(&nics, &ifindex)) return DP_REASON_INJECT_REFUSED;
+    r = bpf_check_mtu(ctx, ifindex, &mtu, -more, 0);
+    if (r == BPF_MTU_CHK_RET_FRAG_NEEDED) return DP_REASON_INJECT_TOO_BIG;
+    return r ? DP_REASON_INJECT_REFUSED : DP_REASON_NONE;
+}
+
+/* A frame meets MAC_FRAME first, of its direction. `parsed`: why it is none, or DP_REASON_NONE. */
+DP_INLINE int dp_down_inject_frame(struct xdp_md *ctx, const struct dp_down *d, int parsed)
+{
+    const struct dp_injection *i = &d->scratch->head.inject;
+    struct dp_port_meta *m = &d->scratch->meta;
+    int reason = !d->bytes || parsed                            ? DP_REASON_INJECT_REFUSED
+                 : d->scratch->head.count > DP_INJECT_TIMES_MAX ? DP_REASON_INJECT_LOOP
+                                                                : dp_down_frame_fits(ctx, d);
+
+    if (reason) return dp_down_drop(d, reason);
+    m->ticket = dp_down_inject_ticket(d);
+    if (!m->ticket) return XDP_DROP;
     dp_count(DP_REASON_INJECTED, d->bytes);
-    d->scratch->meta.op = ticket ? DP_PORT_RECEIVE : DP_PORT_FORWARD;
-    d->scratch->meta.stage = ticket ? DP_STAGE_MAC_IN : DP_STAGE_SEND;
-    d->scratch->meta.ifindex = d->scratch->head.inject.ifindex;
-    d->scratch->meta.ticket = ticket;
+    m->op = i->kind == DP_INJECT_MAC_SEND ? DP_PORT_FORWARD : DP_PORT_RECEIVE;
+    m->stage = i->kind == DP_INJECT_MAC_SEND ? DP_STAGE_FORWARD : DP_STAGE_NONE;
+    m->ifindex = i->ifindex;
     return XDP_PASS;
 }
 
@@ -58,21 +91,16 @@ DP_INLINE int dp_down_inject_frame(const struct dp_down *d, __u64 ticket)
 DP_INLINE int dp_down_inject(const struct dp_down *d, int parsed)
 {
     const struct dp_injection *i = &d->scratch->head.inject;
-    struct dp_ticket *t = &d->scratch->ticket;
     __u64 number;
 
     if (!d->bytes || parsed || !dp_down_inject_fits(i, &d->scratch->packet))
         return dp_down_drop(d, DP_REASON_INJECT_REFUSED);
     if (d->scratch->head.count > DP_INJECT_TIMES_MAX) return dp_down_drop(d, DP_REASON_INJECT_LOOP);
-    if (i->kind == DP_INJECT_MAC_SEND) return dp_down_inject_frame(d, 0);
-    dp_down_inject_record(t, &d->scratch->head, d->host);
-    number = dp_ticket_number();
-    if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST))
-        return dp_down_drop(d, DP_REASON_TICKETS_FULL);
-    if (i->kind == DP_INJECT_MAC_RECEIVE) return dp_down_inject_frame(d, number);
+    number = dp_down_inject_ticket(d);
+    if (!number) return XDP_DROP;
     d->scratch->meta.op = DP_PORT_INJECT;
-    d->scratch->meta.stage = t->stage;
-    d->scratch->meta.ifindex = t->ifindex;
+    d->scratch->meta.stage = d->scratch->ticket.stage;
+    d->scratch->meta.ifindex = d->scratch->ticket.ifindex;
     d->scratch->meta.ticket = number;
     return XDP_PASS;
 }

@@ -4,6 +4,7 @@
 #define SLUICE_BPF_HOOKS_DOWN_TICKET_H
 
 #include "hooks/down_flow.h"
+#include "lib/packet_layers.h"
 
 /* The packet must have the ticket's addresses and ports. */
 DP_INLINE int dp_down_fits_key(const struct dp_packet *p, const struct dp_key *key, int inbound)
@@ -21,12 +22,24 @@ DP_INLINE int dp_down_fits_key(const struct dp_packet *p, const struct dp_key *k
            (swap ? p->source_port : p->destination_port) == DP_NUMBER(key, REMOTE_PORT);
 }
 
+/* A frame must have the ticket's link addresses, type and tag. */
+DP_INLINE int dp_down_fits_frame(const struct dp_scratch *s, const struct dp_key *key, int inbound)
+{
+    __u64 to = dp_mac_number(s->link), from = dp_mac_number(s->link + ETH_ALEN);
+
+    return (inbound ? to : from) == DP_NUMBER(key, LOCAL_MAC) &&
+           (inbound ? from : to) == DP_NUMBER(key, REMOTE_MAC) &&
+           s->packet.ether_type == DP_NUMBER(key, ETHER_TYPE) &&
+           (s->packet.vlan & 0xfff) == DP_NUMBER(key, VLAN);
+}
+
 /* What belongs to a flow must be a packet of it. */
 DP_INLINE int dp_down_fits_ticket(struct dp_scratch *s, const struct dp_ticket *t)
 {
     int inbound = t->stage < DP_STAGE_ALE_OUT;
 
     if (t->flow.protocol) return dp_down_fits_way(s, &t->flow, !inbound);
+    if (dp_layer_is_mac(t->layer)) return dp_down_fits_frame(s, &t->key, inbound);
     return dp_down_fits_key(&s->packet, &t->key, inbound);
 }
 
@@ -48,7 +61,9 @@ DP_INLINE int dp_down_identity(const struct dp_down *d, struct dp_ticket *t)
 /* The layer lets the packet pass: it goes on behind its stage. */
 DP_INLINE int dp_down_ticket_on(const struct dp_down *d, struct dp_ticket *t)
 {
-    d->scratch->meta.op = t->stage == DP_STAGE_FORWARD  ? DP_PORT_FORWARD
+    __u32 forwards = t->stage == DP_STAGE_FORWARD || t->stage == DP_STAGE_FRAME_OUT;
+
+    d->scratch->meta.op = forwards                      ? DP_PORT_FORWARD
                           : t->stage < DP_STAGE_ALE_OUT ? DP_PORT_RECEIVE
                                                         : DP_PORT_SEND;
     return dp_down_identity(d, t) ? XDP_PASS : XDP_DROP;

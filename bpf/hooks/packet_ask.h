@@ -36,7 +36,7 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     t->ifindex = o->ifindex;
     t->mark = o->skb->mark;
     t->priority = o->skb->priority;
-    t->vlan = s->way.vlan;
+    if (!dp_layer_is_mac(t->layer)) t->vlan = s->way.vlan; /* there it goes up in the frame */
     t->injected = s->way.injected;
     t->more = dp_ask_segments(o) - 1;
     if (f) {

@@ -35,7 +35,8 @@ static __noinline int dp_down_look(struct xdp_md *ctx, struct dp_scratch *s)
     int fits;
 
     if (dp_parse_xdp(ctx, sizeof s->head, &s->packet)) return -1;
-    if (!s->head.key.protocol) return 0;
+    if (!s->head.key.protocol)
+        return bpf_xdp_load_bytes(ctx, sizeof s->head, s->link, ETH_HLEN) ? -1 : 0;
     fits = dp_down_fits(s, &s->head.key);
     return fits ? fits : -1;
 }
@@ -102,7 +103,10 @@ static __noinline int dp_down_by_host(struct xdp_md *ctx, struct dp_scratch *s, 
 {
     const struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
 
-    return dp_down_inject(&d, bytes ? dp_parse_xdp(ctx, sizeof s->head, &s->packet) : 0);
+    int parsed = bytes ? dp_parse_xdp(ctx, sizeof s->head, &s->packet) : 0;
+
+    if (dp_inject_is_frame(&s->head.inject)) return dp_down_inject_frame(ctx, &d, parsed);
+    return dp_down_inject(&d, parsed);
 }
 
 /* bytes: of the packet; 0: none. */

@@ -10,21 +10,23 @@
 DP_INLINE int dp_forward_layers(struct __sk_buff *skb, const struct dp_port_meta *m,
                                 struct dp_scratch *s)
 {
-    if (m->stage >= DP_STAGE_MAC_OUT) return DP_PASS;
+    int reason;
+
+    if (m->stage >= DP_STAGE_FRAME_OUT) return DP_PASS;
     if (dp_parse_skb(skb, &s->packet)) return TC_ACT_SHOT;
-    __builtin_memset(&s->way, 0, sizeof s->way);
-    s->way.ifindex = m->ifindex;
-    s->way.vlan = m->vlan;
-    s->way.back = 1;
-    return dp_stage_end_out(skb, DP_STAGE_MAC_OUT);
+    dp_port_way(skb, m, s);
+    reason = dp_port_identify(s, m->ticket);
+    if (!reason) return dp_stages_out_mac(skb, s, DP_STAGE_FRAME_OUT);
+    dp_count(reason, skb->len);
+    return TC_ACT_SHOT;
 }
 
 DP_INLINE int dp_forward_send(struct __sk_buff *skb, const struct dp_port_meta *m)
 {
-    if (m->vlan && bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), m->vlan & 0xffff)) {
-        dp_count(DP_REASON_INTERNAL, skb->len);
-        return TC_ACT_SHOT;
-    }
+    const struct dp_way way = {.vlan = m->vlan};
+
+    if (dp_way_tag(skb, &way)) return TC_ACT_SHOT;
+    bpf_skb_change_type(skb, DP_PACKET_HOST); /* lo does not say so again */
     if (dp_link_is_unknown(skb)) return bpf_redirect_neigh(m->ifindex, 0, 0, 0);
     return bpf_redirect(m->ifindex, 0);
 }

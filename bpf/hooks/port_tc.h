@@ -68,13 +68,15 @@ DP_INLINE int dp_port_send(struct __sk_buff *skb, const struct dp_way *way)
     return bpf_redirect_neigh(way->ifindex, 0, 0, 0);
 }
 
-DP_INLINE int dp_port_tag(struct __sk_buff *skb, const struct dp_way *way)
+/* A frame that went up with its tags in it has the outermost beside it again. */
+DP_INLINE void dp_port_way(struct __sk_buff *skb, const struct dp_port_meta *m,
+                           struct dp_scratch *s)
 {
-    __u32 vlan = way->vlan;
-
-    if (!vlan || !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vlan & 0xffff)) return 1;
-    dp_count(DP_REASON_INTERNAL, skb->len);
-    return 0;
+    __builtin_memset(&s->way, 0, sizeof s->way);
+    s->way.ifindex = m->ifindex;
+    s->way.vlan = m->vlan;
+    if (!m->vlan && skb->vlan_present) s->way.vlan = 0x10000 | skb->vlan_tci;
+    s->way.back = 1;
 }
 
 /* The packet passes the layers from `from` on. */
@@ -90,14 +92,14 @@ DP_INLINE int dp_port_go_on(struct __sk_buff *skb, struct dp_scratch *s, __u32 f
         }
         action = dp_stages_in(skb, s, from);
         if (action != DP_PASS) return action;
-        return dp_port_tag(skb, &s->way) ? dp_port_deliver(skb, &s->way) : TC_ACT_SHOT;
+        return dp_way_tag(skb, &s->way) ? TC_ACT_SHOT : dp_port_deliver(skb, &s->way);
     }
     action = dp_stages_out(skb, s, from);
     if (action != DP_PASS) return action;
     action = dp_translate(skb, s);
     DP_FORGET(action);
     if (action != DP_PASS) return action;
-    return dp_port_tag(skb, &s->way) ? dp_port_send(skb, &s->way) : TC_ACT_SHOT;
+    return dp_way_tag(skb, &s->way) ? TC_ACT_SHOT : dp_port_send(skb, &s->way);
 }
 
 /* Of a flow that passes this machine: the packet is redirected, or comes in anew. */
@@ -111,7 +113,7 @@ DP_INLINE int dp_port_pass(struct __sk_buff *skb, struct dp_scratch *s)
     action = dp_passing_on(skb);
     DP_FORGET(action);
     if (action != DP_PASS) return action;
-    return dp_port_tag(skb, &s->way) ? dp_port_deliver(skb, &s->way) : TC_ACT_SHOT;
+    return dp_way_tag(skb, &s->way) ? TC_ACT_SHOT : dp_port_deliver(skb, &s->way);
 }
 
 /* The packet came down for its flow, which counts it until it is through. */
@@ -187,11 +189,8 @@ SEC("tc") int dp_port_apply(struct __sk_buff *skb)
     skb->mark = m->mark;
     skb->priority = m->priority;
     if (dp_parse_skb(skb, &s->packet)) goto foreign;
-    __builtin_memset(&s->way, 0, sizeof s->way);
+    dp_port_way(skb, m, s);
     bpf_skb_change_type(skb, DP_PACKET_HOST); /* lo does not say so again */
-    s->way.ifindex = m->ifindex;
-    s->way.vlan = m->vlan;
-    s->way.back = 1;
     action = dp_port_do(skb, m, s);
     DP_FORGET(action);
     if (dp_port_passes(m)) dp_port_passed(skb, s);

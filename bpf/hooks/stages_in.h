@@ -8,24 +8,23 @@
 #include "hooks/ale_inbound.h"
 #include "hooks/passing.h"
 #include "hooks/stage_established.h"
+#include "hooks/stage_mac.h"
 #include "hooks/stage_packet.h"
 
 /* The steps are global functions: the programs that use them would be too large for a verifier
    otherwise. They stand beside each other for their stack: one that calls deep does not lie on top
    of another's. */
 
-/* MAC_FRAME, and whose packet it is. DP_PASS where it goes on, as all of these. */
-__noinline int dp_stage_begin_in(struct __sk_buff *skb, __u32 from)
+/* Whose packet it is. DP_PASS where it goes on, as all of these. */
+__noinline int dp_stage_begin_in(struct __sk_buff *skb)
 {
     struct dp_scratch *s = dp_scratch();
     struct dp_out o;
-    struct dp_view v;
     int reason;
 
     if (!s) return TC_ACT_SHOT;
     o = dp_out_of(skb, s, 1);
-    v = dp_out_view(&o);
-    if (from <= DP_STAGE_MAC_IN && dp_layer_mac(&v, 0, s)) return TC_ACT_SHOT;
+    DP_FORGET(skb); /* the verifier wants it handed over all the same */
     if (!s->packet.version) return DP_PASS;
     reason = dp_flow_key_of(&s->flow_key, &s->packet, 0);
     /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
@@ -111,9 +110,11 @@ __noinline int dp_stages_in_packet(struct __sk_buff *skb, __u32 from)
  */
 DP_INLINE int dp_stages_in(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
 {
-    int action = dp_stage_begin_in(skb, from);
+    int action = from <= DP_STAGE_MAC_IN ? dp_stage_mac(skb, DP_STAGE_MAC_IN) : DP_PASS;
 
     if (action != DP_PASS || !s->packet.version) return action;
+    action = dp_stage_begin_in(skb);
+    if (action != DP_PASS) return action;
     action = dp_stages_in_packet(skb, from);
     if (action != DP_PASS) return action;
     if (s->way.passes == DP_PASSES_ON) return dp_stage_passing(skb, s);

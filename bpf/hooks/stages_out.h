@@ -8,6 +8,7 @@
 #include "hooks/operation_wait.h"
 #include "hooks/redirect_out.h"
 #include "hooks/stage_established.h"
+#include "hooks/stage_mac.h"
 #include "hooks/stage_packet.h"
 #include "hooks/translate_bind.h"
 
@@ -52,19 +53,10 @@ __noinline int dp_stage_ale_out(struct __sk_buff *skb)
     return action;
 }
 
-/* The last layer. */
-__noinline int dp_stage_end_out(struct __sk_buff *skb, __u32 from)
+/* The last layer. A link header that is not made yet is judged at the NIC. */
+DP_INLINE int dp_stages_out_mac(struct __sk_buff *skb, const struct dp_scratch *s, __u32 stage)
 {
-    struct dp_scratch *s = dp_scratch();
-    struct dp_out o;
-    struct dp_view v;
-
-    if (!s) return TC_ACT_SHOT;
-    o = dp_out_of(skb, s, 0);
-    v = dp_out_view(&o);
-    /* A link header that is not made yet is judged at the NIC. */
-    if (s->way.back && dp_link_is_unknown(skb)) return DP_PASS;
-    return from <= DP_STAGE_MAC_OUT && dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
+    return s->way.back && dp_link_is_unknown(skb) ? DP_PASS : dp_stage_mac(skb, stage);
 }
 
 /* The layers behind the flow's. */
@@ -80,7 +72,7 @@ DP_INLINE int dp_stages_out_packet(struct __sk_buff *skb, struct dp_scratch *s, 
         action = dp_stage_packet(skb, s, DP_STAGE_IP_OUT);
         if (action != DP_PASS) return action;
     }
-    return dp_stage_end_out(skb, from);
+    return from <= DP_STAGE_MAC_OUT ? dp_stages_out_mac(skb, s, DP_STAGE_MAC_OUT) : DP_PASS;
 }
 
 /* scratch holds the parsed packet and its way; the layers from `from` on. DP_PASS: all are passed.

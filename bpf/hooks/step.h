@@ -64,6 +64,18 @@ DP_INLINE void dp_way_new(struct dp_scratch *s, struct __sk_buff *skb)
     if (skb->vlan_present) s->way.vlan = 0x10000 | skb->vlan_tci;
 }
 
+/* A tag that a packet is to have when it goes on, as it leaves its port. 0: it has it. */
+DP_INLINE int dp_way_tag(struct __sk_buff *skb, const struct dp_way *way)
+{
+    __u32 vlan = way->vlan;
+
+    if (!vlan || skb->vlan_present ||
+        !bpf_skb_vlan_push(skb, bpf_htons(ETH_P_8021Q), vlan & 0xffff))
+        return 0;
+    dp_count(DP_REASON_INTERNAL, skb->len);
+    return 1;
+}
+
 DP_INLINE struct dp_view dp_out_view(const struct dp_out *o)
 {
     __u32 vlan = o->scratch->way.vlan;

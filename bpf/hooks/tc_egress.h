@@ -30,8 +30,6 @@ __noinline int dp_stage_forward(struct __sk_buff *skb, __u32 arrival)
 __noinline int dp_stages_forward(struct __sk_buff *skb, __u32 arrival)
 {
     struct dp_scratch *s = dp_scratch();
-    struct dp_out o;
-    struct dp_view v;
     int action;
 
     if (!s) return TC_ACT_SHOT;
@@ -40,9 +38,7 @@ __noinline int dp_stages_forward(struct __sk_buff *skb, __u32 arrival)
         DP_FORGET(action);
         if (action != DP_PASS) return action;
     }
-    o = dp_out_of(skb, s, 0);
-    v = dp_out_view(&o);
-    return dp_layer_mac(&v, 0, s) ? TC_ACT_SHOT : DP_PASS;
+    return dp_stage_mac(skb, DP_STAGE_FRAME_OUT);
 }
 
 /* 0: s->packet and s->way are those of skb; else it is counted why not. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Layers at which every packet is judged by itself and by filters alone. Each fills s->key and
-   classifies; DP_REASON_NONE, or why the packet is refused, counted. */
+/* Layers at which every packet is judged by itself. Each fills s->key and classifies;
+   DP_REASON_NONE, or why the packet is refused, counted. */
 #ifndef SLUICE_BPF_LIB_PACKET_LAYERS_H
 #define SLUICE_BPF_LIB_PACKET_LAYERS_H
 
@@ -16,18 +16,6 @@ struct dp_view {
     __u32 vlan; /* of a tag that is not in the frame, as in dp_packet */
 };
 
-__noinline int dp_packet_judge(struct dp_scratch *s, __u32 bytes)
-{
-    int r;
-
-    if (!s) return DP_REASON_INTERNAL;
-    __builtin_memset(&s->eval, 0, sizeof s->eval);
-    r = dp_classify(&s->key, &s->eval);
-    /* No callout is asked here: the policy takes none, so this is one that should not be. */
-    if (r == DP_CLASSIFY_CALLOUT) r = DP_CLASSIFY_BLOCK;
-    return dp_report(&s->key, &s->eval, r, bytes, 0);
-}
-
 DP_INLINE __u64 dp_mac_number(const __u8 *mac)
 {
     return (__u64)mac[0] << 40 | (__u64)mac[1] << 32 | (__u64)mac[2] << 24 | mac[3] << 16 |
@@ -40,13 +28,17 @@ DP_INLINE __u32 dp_mac_type(const __u8 *mac)
     return mac[0] & 1 ? DP_ADDRESS_MULTICAST : DP_ADDRESS_UNICAST;
 }
 
+#define DP_LAYER_ASKS (-1) /* not refused: the callout that s->eval names is to be asked */
+
+/* MAC_FRAME of either direction. */
 DP_INLINE int dp_layer_mac(const struct dp_view *v, int xdp, struct dp_scratch *s)
 {
     const struct dp_packet *p = v->packet;
     __u32 layer =
         v->inbound ? DP_LAYER_INBOUND_MAC_FRAME_ETHERNET : DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;
-    __u32 vlan = p->vlan ? p->vlan : v->vlan;
+    __u32 vlan = v->vlan ? v->vlan : p->vlan; /* the outermost */
     struct ethhdr eth = {};
+    int r, reason;
 
     if (!dp_layer_has_rows(layer)) return DP_REASON_NONE;
     if (dp_load(v->ctx, xdp, p->base, &eth, sizeof eth)) return DP_REASON_TRUNCATED;
@@ -61,7 +53,10 @@ DP_INLINE int dp_layer_mac(const struct dp_view *v, int xdp, struct dp_scratch *
     DP_NUMBER(&s->key, VLAN) = vlan & 0xfff;
     if (!vlan) s->key.empty |= DP_SLOT_BIT(VLAN);
     DP_NUMBER(&s->key, PACKET_LENGTH) = p->bytes - p->base;
-    return dp_packet_judge(s, p->bytes);
+    __builtin_memset(&s->eval, 0, sizeof s->eval);
+    r = dp_classify(&s->key, &s->eval);
+    reason = dp_report(&s->key, &s->eval, r, p->bytes, 0);
+    return !reason && r == DP_CLASSIFY_CALLOUT ? DP_LAYER_ASKS : reason;
 }
 
 /* 0: the layer has no rows. Else its key is s->key. */

@@ -37,11 +37,18 @@ DP_INLINE void dp_upcall_eval(struct dp_upcall *up, const struct dp_eval *e)
     up->rights = e->rights;
 }
 
+DP_INLINE int dp_layer_is_mac(__u32 layer)
+{
+    return layer == DP_LAYER_INBOUND_MAC_FRAME_ETHERNET ||
+           layer == DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;
+}
+
 /* What its interfaces are. */
 DP_INLINE void dp_upcall_interface(struct dp_upcall *up)
 {
     struct dp_nic *nic = bpf_map_lookup_elem(&nics, &up->ifindex);
 
+    if (nic && dp_layer_is_mac(up->layer)) up->endpoint = nic->mac;
     if (nic) {
         up->interface_type = nic->type;
         up->tunnel_type = nic->tunnel;
@@ -70,6 +77,31 @@ DP_INLINE __u32 dp_upcall_packet_bytes(struct __sk_buff *skb, const struct dp_up
     return skb->gso_size ? up->l4_offset + DP_TCP_BYTES_MAX + skb->gso_size : skb->len;
 }
 
+/* Tags that stand beside the frame go into it, as they were on the wire: with the outermost one
+   taken off the kernel takes the next one out of the frame. By so many bytes the frame has grown:
+   the outermost tag's; -1: there are more than the parser follows, or a helper failed. */
+__noinline int dp_tags_inside(struct __sk_buff *skb)
+{
+    __u8 link[2 * ETH_ALEN + 4 * DP_VLAN_TAGS_MAX];
+    __be16 tag[2];
+    __u32 bytes = 0;
+
+    if (!skb->vlan_present) return 0;
+    for (int i = 0; i < DP_VLAN_TAGS_MAX; i++) {
+        if (!skb->vlan_present) break;
+        tag[0] = skb->vlan_proto;
+        tag[1] = bpf_htons(skb->vlan_tci);
+        __builtin_memcpy(link + 2 * ETH_ALEN + 4 * i, tag, sizeof tag);
+        bytes += sizeof tag;
+        if (bpf_skb_vlan_pop(skb)) return -1;
+    }
+    if (skb->vlan_present || bpf_skb_load_bytes(skb, 0, link, 2 * ETH_ALEN) ||
+        bpf_skb_change_head(skb, bytes, 0))
+        return -1;
+    if (bytes == sizeof tag) return bpf_skb_store_bytes(skb, 0, link, 2 * ETH_ALEN + 4, 0) ? -1 : 4;
+    return bpf_skb_store_bytes(skb, 0, link, sizeof link, 0) ? -1 : 4;
+}
+
 /* Puts the header (and the path of the program) in front of the packet, or of the view that stands
    before it, and redirects. Returns a TC action; on failure the packet is dropped and the reason is
    counted and left in *reason. */
@@ -94,6 +126,14 @@ DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 h
     *reason = DP_REASON_PORT_FRAME_TOO_BIG;
     if (dp_upcall_packet_bytes(skb, up) + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
     *reason = DP_REASON_INTERNAL;
+    if (dp_layer_is_mac(up->layer)) {
+        long tags = dp_tags_inside(skb);
+
+        DP_FORGET(tags);
+        if (tags < 0) goto drop;
+        up->ip_offset += tags;
+        if (up->l4_offset) up->l4_offset += tags;
+    }
     if (skb->vlan_present && bpf_skb_vlan_pop(skb)) goto drop;
     if (bpf_skb_change_head(skb, bytes, 0)) goto drop;
     if (bpf_skb_store_bytes(skb, 0, up, sizeof *up, 0)) goto drop;

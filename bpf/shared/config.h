@@ -20,6 +20,7 @@ struct dp_nic {
     __u32 loopback;
     __u32 type;   /* IANA ifType */
     __u32 tunnel; /* TUNNEL_TYPE, 0: none */
+    __u64 mac;    /* link address as a number, 0: none */
 };
 
 /* Map `ports`, hash by ifindex of the near end: whose port it is. */

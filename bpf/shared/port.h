@@ -77,7 +77,8 @@ struct dp_upcall {
     __u64 created_ns;
     struct dp_process process;
     struct dp_flow_key key;
-    __u64 endpoint; /* socket cookie: transportEndpointHandle; 0: unknown */
+    __u64 endpoint; /* socket cookie: transportEndpointHandle; 0: unknown. At the MAC layers the
+                       link address of ifindex, as a number */
     __u64 parent;   /* of the listener: parentEndpointHandle; 0: none */
     struct dp_injected injected;
     __u16 interface_type; /* of ifindex: IANA ifType; 0: no interface has a part */
@@ -131,8 +132,8 @@ enum dp_inject_kind {
               INJECT_TOO_BIG or another reason */
     DP_INJECT_TOO_BIG = 4, /* tell the packet's sender, by ICMP, that it was too big to be forwarded
                               from `ifindex`; it goes nowhere */
-    DP_INJECT_MAC_SEND = 5,    /* a frame, out of ifindex behind OUTBOUND_MAC_FRAME */
-    DP_INJECT_MAC_RECEIVE = 6, /* a frame, in by ifindex from behind INBOUND_MAC_FRAME on */
+    DP_INJECT_MAC_SEND = 5, /* a frame, tags included, out of ifindex: from OUTBOUND_MAC_FRAME on */
+    DP_INJECT_MAC_RECEIVE = 6, /* a frame, in by ifindex: from INBOUND_MAC_FRAME on */
 };
 /* `count` of the downcall of the other kinds: dp_injected.times, this time included. */
 #define DP_INJECT_TIMES_MAX 16
@@ -200,6 +201,7 @@ DP_ASSERT(sizeof(struct dp_ticket) == 712, "layout");
 
 /* The layers of a packet in the order in which it meets them. */
 enum dp_stage {
+    DP_STAGE_NONE = 0,
     DP_STAGE_MAC_IN = 1,
     DP_STAGE_IP_IN,
     DP_STAGE_TRANSPORT_IN, /* ICMP errors: ICMP_ERROR */
@@ -212,8 +214,9 @@ enum dp_stage {
     DP_STAGE_DATAGRAM_OUT,
     DP_STAGE_TRANSPORT_OUT,
     DP_STAGE_IP_OUT,
-    DP_STAGE_FORWARD, /* of what is routed through, in place of all before it */
-    DP_STAGE_MAC_OUT,
+    DP_STAGE_FORWARD,   /* of what is routed through, in place of all before it */
+    DP_STAGE_FRAME_OUT, /* OUTBOUND_MAC_FRAME of that, and of what is no packet of a socket */
+    DP_STAGE_MAC_OUT,   /* of what a socket sends */
     DP_STAGE_SEND,
 };
 
@@ -269,5 +272,8 @@ enum dp_port_op {
 #define DP_FRAME_BYTES 4096
 #define DP_FRAME_HEADROOM 0
 #define DP_PORT_MTU 3400
+/* What is injected goes down behind its header: so much from its IP header on. */
+#define DP_INJECT_BYTES (DP_PORT_MTU - 128)
+DP_ASSERT(sizeof(struct dp_downcall) == 128, "DP_INJECT_BYTES");
 
 #endif

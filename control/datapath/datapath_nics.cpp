@@ -82,7 +82,7 @@ Result<void> Datapath::State::attach_lo(std::uint32_t ifindex) {
     record.accept_local = *accept;
     record.route_localnet = *route;
     auto done = devices.set(ifindex, record);
-    if (done) done = nics.set(ifindex, {0, 1, if_type_of(ARPHRD_LOOPBACK), 0});
+    if (done) done = nics.set(ifindex, {0, 1, if_type_of(ARPHRD_LOOPBACK), 0, 0});
     if (done) done = sysctl::write(accept_local, 1);
     if (done) done = sysctl::write(route_localnet, 1);
     if (!done) {
@@ -123,6 +123,18 @@ void Datapath::State::detach_shared() {
     detach_lo();
 }
 
+namespace {
+
+std::uint64_t mac_number(const netlink::Link &link) {
+    std::uint64_t out = 0;
+    if (!link.mac) return out;
+    for (const std::uint8_t byte : *link.mac)
+        out = out << 8 | byte;
+    return out;
+}
+
+} // namespace
+
 Result<void> Datapath::State::add_nic(std::uint32_t ifindex, const std::string &name, XdpMode mode,
                                       std::string &note) {
     Nic nic(pins, ifindex, named(name));
@@ -131,7 +143,7 @@ Result<void> Datapath::State::add_nic(std::uint32_t ifindex, const std::string &
     undo.add([&] { (void)devices.erase(ifindex); });
     const auto link = netlink::link(ifindex);
     if (!link) return link.error();
-    dp_nic value{0, 0, if_type_of(link->type), tunnel_type_of(link->type)};
+    dp_nic value{0, 0, if_type_of(link->type), tunnel_type_of(link->type), mac_number(*link)};
     if (auto done = nics.set(ifindex, value); !done) return done;
     if (auto done = nic.attach_tc(); !done) return done;
     undo.add([&] { nic.detach(); });

@@ -34,6 +34,30 @@ NTSTATUS send(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
     return inject(in);
 }
 
+// Frames of one direction.
+struct Frames {
+    dp_inject_kind kind;
+    UINT16 layer;
+};
+
+NTSTATUS inject_frames(const Frames &frames, HANDLE handle, HANDLE context, UINT32 flags,
+                       UINT16 layer, IF_INDEX interface, NET_BUFFER_LIST *lists,
+                       FWPS_INJECT_COMPLETE0 done, HANDLE done_context, const void *place) {
+    if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
+    if (layer != frames.layer) return STATUS_INVALID_PARAMETER;
+    runtime::Injection in;
+    in.place = place;
+    in.handle = handle;
+    in.needs = FWPS_INJECTION_TYPE_L2;
+    in.context = context;
+    in.kind = frames.kind;
+    in.ifindex = interface;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return inject(in);
+}
+
 } // namespace
 
 NTSTATUS FwpsInjectionHandleCreate0(ADDRESS_FAMILY family, UINT32 flags, HANDLE *handle) {
@@ -143,6 +167,22 @@ NTSTATUS FwpsInjectNetworkSendAsync0(HANDLE handle, HANDLE context, UINT32 flags
     in.done = done;
     in.done_context = done_context;
     return inject(in);
+}
+
+NTSTATUS FwpsInjectMacReceiveAsync0(HANDLE handle, HANDLE context, UINT32 flags, UINT16 layer,
+                                    IF_INDEX interface, NDIS_PORT_NUMBER, NET_BUFFER_LIST *lists,
+                                    FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
+    return inject_frames({DP_INJECT_MAC_RECEIVE, FWPS_LAYER_INBOUND_MAC_FRAME_ETHERNET}, handle,
+                         context, flags, layer, interface, lists, done, done_context,
+                         SLUICE_CALLER());
+}
+
+NTSTATUS FwpsInjectMacSendAsync0(HANDLE handle, HANDLE context, UINT32 flags, UINT16 layer,
+                                 IF_INDEX interface, NDIS_PORT_NUMBER, NET_BUFFER_LIST *lists,
+                                 FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
+    return inject_frames({DP_INJECT_MAC_SEND, FWPS_LAYER_OUTBOUND_MAC_FRAME_ETHERNET}, handle,
+                         context, flags, layer, interface, lists, done, done_context,
+                         SLUICE_CALLER());
 }
 
 FWPS_PACKET_INJECTION_STATE

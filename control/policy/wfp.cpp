@@ -127,6 +127,8 @@ bool layer_asks(std::uint16_t layer) {
     case DP_LAYER_ALE_CONNECT_REDIRECT_V4:
     case DP_LAYER_ALE_BIND_REDIRECT_V4:
     case DP_LAYER_ALE_FLOW_ESTABLISHED_V4:
+    case DP_LAYER_INBOUND_MAC_FRAME_ETHERNET:
+    case DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET:
         return true;
     default:
         return layer_only_tells(layer);

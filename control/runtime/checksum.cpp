@@ -38,7 +38,7 @@ struct Shape {
 
 bool shape_of(std::span<const std::byte> packet, std::size_t ip, std::size_t transport,
               Shape &out) {
-    if (ip >= packet.size()) return false;
+    if (ip >= packet.size() || transport == 0) return false; // no transport header is known
     const unsigned version = std::to_integer<unsigned>(packet[ip]) >> 4;
     if (version == 4 && ip + 20 <= packet.size()) {
         if (word(packet, ip + 6) & 0x3fff)

@@ -189,7 +189,10 @@ Indication::Indication(const Upcall &upcall, std::span<std::byte> packet, const 
         path_blob_.size = static_cast<UINT32>((path_.size() + 1) * sizeof(char16_t));
         path_blob_.data = reinterpret_cast<UINT8 *>(path_.data());
     }
-    read_packet(packet, asked.memory);
+    if (upcall.of_frame())
+        read_frame(packet, asked.memory);
+    else
+        read_packet(packet, asked.memory);
     fill_values(asked);
     fill_metadata(asked);
     fill_redirection(asked);
@@ -289,20 +292,26 @@ std::size_t Indication::data_start(std::size_t ip_header, std::size_t transport_
     return behind ? ip_header + transport_header : ip_header;
 }
 
+PacketOrigin Indication::origin_of(const PacketMemory *memory) const {
+    const dp_upcall &h = upcall_.header;
+    PacketOrigin out;
+    out.compartment = h.compartment;
+    out.ifindex = h.ifindex;
+    out.arrival = h.arrival;
+    out.host = memory ? memory->host() : 0;
+    out.injected = h.injected;
+    return out;
+}
+
 std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte> packet,
                                                        std::size_t header,
                                                        const PacketMemory *memory) const {
     const dp_upcall &h = upcall_.header;
-    auto out = std::make_shared<PacketOrigin>();
-    out->compartment = h.compartment;
-    out->ifindex = h.ifindex;
-    out->arrival = h.arrival;
-    out->host = memory ? memory->host() : 0;
+    auto out = std::make_shared<PacketOrigin>(origin_of(memory));
     out->endpoint = h.endpoint;
     out->key = h.key;
     out->key.local = local_;
     out->key.remote = remote_;
-    out->injected = h.injected;
     if (h.ip_offset >= 14)
         std::copy_n(packet.begin(), out->ethernet_addresses.size(),
                     out->ethernet_addresses.begin());

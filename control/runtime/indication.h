@@ -10,6 +10,8 @@
 //   fragment, direction.
 //   redirection    at CONNECT_REDIRECT the layerData is a FWPS_CONNECT_REQUEST0 with its history;
 //   ALE_ORIGINAL_APP_ID is the first program of a chain of proxies, as long as it runs.
+//   frames         at the MAC layers the list begins with the IP header, or what else the frame
+//   carries, inbound, and with the MAC header, tags included, outbound.
 //   layerData      NULL at a TCP connect; else one NET_BUFFER_LIST over the frame, in one piece
 //   from the Ethernet header on; the data begins where the layer says (data_start).
 #pragma once
@@ -63,6 +65,10 @@ struct Upcall {
         return (std::uint64_t{compartment} - 1) << 40 | flow;
     }
     [[nodiscard]] bool is_tcp() const { return header.key.protocol == 6; }
+    [[nodiscard]] bool of_frame() const { // the MAC layers
+        return header.layer == DP_LAYER_INBOUND_MAC_FRAME_ETHERNET ||
+               header.layer == DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET;
+    }
     // False: not an upcall of this layout, or its lengths contradict each other.
     static bool parse(std::span<const std::byte> frame, Upcall &out);
 };
@@ -97,6 +103,7 @@ public:
 
 private:
     void read_packet(std::span<std::byte> packet, const std::shared_ptr<PacketMemory> &memory);
+    void read_frame(std::span<std::byte> frame, const std::shared_ptr<PacketMemory> &memory);
     std::size_t transport_bytes(std::span<const std::byte> transport) const;
     std::size_t data_start(std::size_t ip_header, std::size_t transport_header) const;
     std::shared_ptr<const PacketOrigin>
@@ -110,7 +117,9 @@ private:
     [[nodiscard]] FWP_VALUE0 port(bool local) const;
     [[nodiscard]] bool unspecified_address(const dp_addr &address) const;
     FWP_VALUE0 interface_value(Fact fact);
+    FWP_VALUE0 frame_value(Fact fact);
     FWP_VALUE0 value_of(Fact fact, const Asked &asked);
+    [[nodiscard]] PacketOrigin origin_of(const PacketMemory *memory) const;
     void fill_values(const Asked &asked);
     void fill_metadata(const Asked &asked);
     void fill_redirection(const Asked &asked);
@@ -135,6 +144,8 @@ private:
     bool v6_ = false;
     dp_addr local_{}, remote_{};
     std::uint32_t flags_ = 0;
+    std::span<const std::byte> frame_; // at the MAC layers, from the MAC header on
+    FWP_BYTE_ARRAY6 interface_mac_{}, local_mac_{}, remote_mac_{};
     std::u16string path_;
     FWP_BYTE_BLOB path_blob_{};
     std::array<std::uint8_t, 16> user_sid_{};

@@ -72,7 +72,7 @@ FWP_VALUE0 Indication::interface_value(Fact fact) {
     case Fact::NexthopTunnelType:
         return nexthop(Property::tunnel);
     default:
-        return {};
+        return frame_value(fact);
     }
 }
 

@@ -30,6 +30,29 @@ std::uint32_t injection_number(HANDLE handle) {
 
 thread_local std::vector<std::uint32_t> completing; // handles whose completionFn runs here
 
+// Frames that callouts were shown and give back need nobody to free them.
+bool only_indicated(const Injection &in) {
+    if (!in.of_frames()) return false;
+    for (const NET_BUFFER_LIST *at = in.lists; at; at = at->Next) {
+        const BufferList *list = BufferList::of(at);
+        if (!list || list->kind() != BufferList::Kind::indicated) return false;
+    }
+    return true;
+}
+
+FWPS_NET_BUFFER_LIST_EVENT_TYPE0 completion_event(dp_inject_kind kind) {
+    switch (kind) {
+    case DP_INJECT_RECEIVE:
+        return FWPS_NET_BUFFER_LIST_NDIS_RECV_COMPLETE;
+    case DP_INJECT_MAC_SEND:
+        return FWPS_NET_BUFFER_LIST_NDIS_ETHERNET_SEND_COMPLETE;
+    case DP_INJECT_MAC_RECEIVE:
+        return FWPS_NET_BUFFER_LIST_NDIS_ETHERNET_RECV_COMPLETE;
+    default:
+        return FWPS_NET_BUFFER_LIST_NDIS_SEND_COMPLETE;
+    }
+}
+
 std::span<const std::byte> bytes_of(const void *p, std::size_t count) {
     return {static_cast<const std::byte *>(p), count};
 }
@@ -94,6 +117,10 @@ NTSTATUS Injections::enter(const Injection &in, ADDRESS_FAMILY &family) {
     Handle &handle = at->second;
     if (handle.closing) return STATUS_FWP_INJECT_HANDLE_CLOSING;
     if ((handle.kinds & in.needs) == 0) return STATUS_FWP_INJECT_HANDLE_STALE;
+    if (in.of_frames()) {
+        ++handle.running;
+        return STATUS_SUCCESS;
+    }
     family = in.needs == FWPS_INJECTION_TYPE_NETWORK ? handle.family : in.family;
     const bool named = family == SLUICE_AF_INET || family == SLUICE_AF_INET6;
     if (!named || (handle.family != SLUICE_AF_UNSPEC && handle.family != family))
@@ -115,7 +142,7 @@ void Injections::leave(HANDLE handle) {
 // ---- packets ----
 
 NTSTATUS Injections::inject(const Injection &in) {
-    if (!in.lists || !in.done) return STATUS_FWP_NULL_POINTER;
+    if (!in.lists || (!in.done && !only_indicated(in))) return STATUS_FWP_NULL_POINTER;
     const BufferList *first = BufferList::of(in.lists);
     if (!first) return STATUS_INVALID_PARAMETER;
     ADDRESS_FAMILY family = SLUICE_AF_UNSPEC;
@@ -150,7 +177,7 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
 NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
                           BufferList &list, std::vector<xsk::Frame> &frames) {
     const PacketOrigin *origin = list.origin();
-    const bool one_only = !in.send;
+    const bool one_only = !in.send && in.kind != DP_INJECT_MAC_SEND;
     if (!list.FirstNetBuffer || (one_only && list.FirstNetBuffer->Next))
         return STATUS_INVALID_PARAMETER;
     for (const NET_BUFFER *b = list.FirstNetBuffer; b; b = b->Next) {
@@ -165,12 +192,15 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
 NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &port,
                           const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame) {
     dp_injection injection = describe(in, origin);
-    if (in.kind == DP_INJECT_RECEIVE && injection.ifindex == 0) return STATUS_INVALID_PARAMETER;
-    if (in.kind == DP_INJECT_FORWARD && buffer.DataLength > DP_PORT_MTU)
+    if ((in.kind == DP_INJECT_RECEIVE || in.of_frames()) && injection.ifindex == 0)
+        return STATUS_INVALID_PARAMETER;
+    if (in.of_frames()) return pack_frame(in, injection, port, origin, buffer, frame);
+    if (in.kind == DP_INJECT_FORWARD && buffer.DataLength > DP_INJECT_BYTES)
         return ask_room(in, family, port, buffer, frame);
-    if (buffer.DataLength == 0 || buffer.DataLength > DP_PORT_MTU) return STATUS_INVALID_PARAMETER;
+    if (buffer.DataLength == 0 || buffer.DataLength > DP_INJECT_BYTES)
+        return STATUS_INVALID_PARAMETER;
     auto room = port.io->allocate();
-    if (!room || !room->set_bounds(0, before_packet + DP_PORT_MTU))
+    if (!room || !room->set_bounds(0, before_packet + DP_INJECT_BYTES))
         return STATUS_INSUFFICIENT_RESOURCES;
     auto packet = room->bytes().subspan(before_packet);
     const NTSTATUS status = fill(in, family, origin, buffer, packet);
@@ -190,6 +220,23 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
                     origin);
     if (!room->set_bounds(0, static_cast<std::uint32_t>(before_packet + packet.size())))
         return STATUS_INVALID_PARAMETER;
+    frame = *std::move(room);
+    return STATUS_SUCCESS;
+}
+
+// As it is: whoever injects a frame has made all of it.
+NTSTATUS Injections::pack_frame(const Injection &, const dp_injection &wanted, PortLink &port,
+                                const PacketOrigin *origin, const NET_BUFFER &buffer,
+                                xsk::Frame &frame) {
+    const std::size_t bytes = buffer.DataLength;
+    if (bytes < ethernet_header || bytes > frame_max) return STATUS_INVALID_PARAMETER;
+    auto room = port.io->allocate();
+    if (!room || !room->set_bounds(0, static_cast<std::uint32_t>(before_frame + bytes)))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    if (read(buffer, 0, room->bytes().subspan(before_frame)) != bytes)
+        return STATUS_INVALID_PARAMETER;
+    copied_bytes().injection += bytes;
+    write_head(room->bytes(), wanted, times(origin));
     frame = *std::move(room);
     return STATUS_SUCCESS;
 }
@@ -263,7 +310,7 @@ dp_injection Injections::describe(const Injection &in, const PacketOrigin *origi
     out.context = reinterpret_cast<std::uintptr_t>(in.context);
     out.kind = in.kind;
     out.endpoint = in.endpoint;
-    if (in.kind == DP_INJECT_RECEIVE)
+    if (in.kind == DP_INJECT_RECEIVE || in.of_frames())
         out.ifindex = in.ifindex ? in.ifindex : origin ? origin->ifindex : 0;
     if (in.kind == DP_INJECT_FORWARD) out.ifindex = in.ifindex;
     if (!origin || origin->injected.host == 0 || origin->injected.host != origin->host) return out;
@@ -306,9 +353,8 @@ void Injections::complete(const Injection &in, Taken taken, NTSTATUS status) {
     taken.reset(); // from here on it is the callout's
     list->Next = nullptr;
     list->Status = status;
-    buffer_tags().tell(list, in.kind == DP_INJECT_RECEIVE
-                                 ? FWPS_NET_BUFFER_LIST_NDIS_RECV_COMPLETE
-                                 : FWPS_NET_BUFFER_LIST_NDIS_SEND_COMPLETE);
+    buffer_tags().tell(list, completion_event(in.kind));
+    if (!in.done) return;
     completing.push_back(injection_number(in.handle));
     try {
         in.done(in.done_context, list, 0);

@@ -35,7 +35,10 @@ struct Injection {
     NET_BUFFER_LIST *lists = nullptr;
     FWPS_INJECT_COMPLETE0 done = nullptr;
     HANDLE done_context = nullptr;
-    const void *place = nullptr; // in whose code
+    const void *place = nullptr;           // in whose code
+    [[nodiscard]] bool of_frames() const { // as they are, from the MAC header on
+        return kind == DP_INJECT_MAC_SEND || kind == DP_INJECT_MAC_RECEIVE;
+    }
 };
 
 // A chain with a fragment in it.
@@ -80,6 +83,8 @@ private:
                   BufferList &list, std::vector<xsk::Frame> &frames);
     NTSTATUS pack(const Injection &injection, ADDRESS_FAMILY family, PortLink &port,
                   const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame);
+    NTSTATUS pack_frame(const Injection &injection, const dp_injection &wanted, PortLink &port,
+                        const PacketOrigin *origin, const NET_BUFFER &buffer, xsk::Frame &frame);
     NTSTATUS fill(const Injection &injection, ADDRESS_FAMILY family, const PacketOrigin *origin,
                   const NET_BUFFER &buffer, std::span<std::byte> &packet);
     static bool of_endpoint(const Injection &injection, const PacketOrigin *origin);

@@ -74,7 +74,7 @@ public:
     std::vector<xsk::Frame> shortened(std::uint32_t mtu, NTSTATUS &status) override {
         const auto packet = whole_packet(*list_->FirstNetBuffer, v6_);
         status = STATUS_BUFFER_OVERFLOW;
-        const auto pieces = fragments(packet, std::min<std::size_t>(mtu, DP_PORT_MTU));
+        const auto pieces = fragments(packet, std::min<std::size_t>(mtu, DP_INJECT_BYTES));
         if (pieces.empty()) tell_sender(packet);
         std::vector<xsk::Frame> frames;
         for (const auto &piece : pieces) {
@@ -94,7 +94,7 @@ private:
     // If it was forwarded by this machine: its stack then does as if it forwarded it still.
     void tell_sender(std::span<const std::byte> packet) {
         const PacketOrigin *origin = list_->origin();
-        if (!origin || origin->arrival == 0 || packet.empty() || packet.size() > DP_PORT_MTU)
+        if (!origin || origin->arrival == 0 || packet.empty() || packet.size() > DP_INJECT_BYTES)
             return;
         std::vector<std::byte> copy(packet.begin(), packet.end());
         copy[v6_ ? 7 : 8] = hops_on_return;

@@ -8,13 +8,17 @@
 
 namespace sluice::runtime {
 
-void write_injection(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count,
-                     const PacketOrigin *origin) {
+void write_head(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count) {
     dp_downcall d = downcall_of(DP_DOWNCALL_INJECT);
     d.count = count;
     d.inject = injection;
     std::memcpy(to.data(), &d, sizeof d);
-    const auto ethernet = to.subspan(sizeof d, before_packet - sizeof d);
+}
+
+void write_injection(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count,
+                     const PacketOrigin *origin) {
+    write_head(to, injection, count);
+    const auto ethernet = to.subspan(before_frame, ethernet_header);
     std::fill(ethernet.begin(), ethernet.end(), std::byte{0});
     if (origin) std::copy_n(origin->ethernet_addresses.begin(), 12, ethernet.begin());
     const bool v6 = std::to_integer<unsigned>(to[before_packet]) >> 4 == 6;

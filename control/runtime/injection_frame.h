@@ -9,9 +9,13 @@
 
 namespace sluice::runtime {
 
-inline constexpr std::size_t before_packet = sizeof(dp_downcall) + 14; // and its Ethernet header
-static_assert(before_packet + DP_PORT_MTU <= DP_FRAME_BYTES);
+inline constexpr std::size_t ethernet_header = 14, before_frame = sizeof(dp_downcall),
+                             before_packet = before_frame + ethernet_header,
+                             frame_max = ethernet_header + DP_INJECT_BYTES;
+static_assert(before_packet + DP_INJECT_BYTES <= DP_FRAME_BYTES);
 
+// The downcall alone.
+void write_head(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count);
 // What stands before the packet, which is in `to` already; origin: whose link addresses it has.
 void write_injection(std::span<std::byte> to, const dp_injection &injection, std::uint32_t count,
                      const PacketOrigin *origin);

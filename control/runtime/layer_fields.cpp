@@ -55,6 +55,15 @@ constexpr struct {
     {"FWPM_CONDITION_EMBEDDED_LOCAL_ADDRESS_TYPE", Fact::EmbeddedLocalAddressType},
     {"FWPM_CONDITION_EMBEDDED_LOCAL_PORT", Fact::EmbeddedLocalPort},
     {"FWPM_CONDITION_EMBEDDED_REMOTE_PORT", Fact::EmbeddedRemotePort},
+    {"FWPM_CONDITION_INTERFACE_MAC_ADDRESS", Fact::InterfaceMac},
+    {"FWPM_CONDITION_MAC_LOCAL_ADDRESS", Fact::LocalMac},
+    {"FWPM_CONDITION_MAC_REMOTE_ADDRESS", Fact::RemoteMac},
+    {"FWPM_CONDITION_MAC_LOCAL_ADDRESS_TYPE", Fact::LocalMacType},
+    {"FWPM_CONDITION_MAC_REMOTE_ADDRESS_TYPE", Fact::RemoteMacType},
+    {"FWPM_CONDITION_ETHER_TYPE", Fact::EtherType},
+    {"FWPM_CONDITION_VLAN_ID", Fact::VlanId},
+    {"FWPM_CONDITION_INTERFACE", Fact::InterfaceLuid},
+    {"FWPM_CONDITION_L2_FLAGS", Fact::Flags},
 };
 
 Fact fact_of(const tables::Field &field) {

@@ -47,6 +47,13 @@ enum class Fact : std::uint8_t {
     EmbeddedLocalAddressType,
     EmbeddedLocalPort,
     EmbeddedRemotePort,
+    InterfaceMac,
+    LocalMac,
+    RemoteMac,
+    LocalMacType,
+    RemoteMacType,
+    EtherType,
+    VlanId,
 };
 
 struct LayerFields {

@@ -19,6 +19,8 @@ struct Arguments {
     NET_BUFFER_LIST *list = nullptr;
     FWPS_INJECT_COMPLETE0 done = nullptr;
     UINT64 endpoint = 9;
+    UINT16 layer = 0;
+    IF_INDEX interface = 3;
     UCHAR *remote = nullptr;
     int *completed = nullptr;
 };
@@ -53,6 +55,15 @@ NTSTATUS transport_send_1(const Arguments &a) {
                                          a.completed);
 }
 
+NTSTATUS mac_receive(const Arguments &a) {
+    return FwpsInjectMacReceiveAsync0(a.handle, nullptr, a.flags, a.layer, a.interface, 0, a.list,
+                                      a.done, a.completed);
+}
+NTSTATUS mac_send(const Arguments &a) {
+    return FwpsInjectMacSendAsync0(a.handle, nullptr, a.flags, a.layer, a.interface, 0, a.list,
+                                   a.done, a.completed);
+}
+
 NTSTATUS forward(const Arguments &a) {
     return FwpsInjectForwardAsync0(a.handle, nullptr, a.flags, SLUICE_AF_INET, any_compartment, 0,
                                    a.list, a.done, a.completed);
@@ -79,6 +90,28 @@ void show_endpoint(FakePort &port) {
     port.wait_sent(1);
 }
 
+// What is wrong with frames only. Each is refused, and nothing of the list is taken.
+void refuse_frames(Inject call, Arguments a) {
+    NET_BUFFER *const buffer = a.list->FirstNetBuffer;
+    const UINT16 layer = a.layer;
+    for (const int other :
+         {FWPS_LAYER_INBOUND_MAC_FRAME_ETHERNET, FWPS_LAYER_OUTBOUND_MAC_FRAME_ETHERNET,
+          FWPS_LAYER_INBOUND_MAC_FRAME_NATIVE, FWPS_LAYER_INBOUND_IPPACKET_V4}) {
+        a.layer = static_cast<UINT16>(other);
+        if (a.layer != layer) EXPECT_EQ(call(a), STATUS_INVALID_PARAMETER) << other;
+    }
+    a.layer = layer;
+    a.interface = 0; // and the list is no clone of a frame
+    EXPECT_EQ(call(a), STATUS_INVALID_PARAMETER);
+    a.interface = 3;
+    const ULONG whole = buffer->DataLength;
+    for (const ULONG bytes : {0u, 13u, 3287u, 65536u, 0xFFFFFFFFu}) {
+        buffer->DataLength = bytes;
+        EXPECT_EQ(call(a), STATUS_INVALID_PARAMETER) << bytes;
+    }
+    buffer->DataLength = whole;
+}
+
 NTSTATUS injecting(Inject call, bool network, NTSTATUS wanted) {
     Packets packets;
     auto port = std::make_shared<FakePort>();
@@ -87,11 +120,14 @@ NTSTATUS injecting(Inject call, bool network, NTSTATUS wanted) {
     if (up) show_endpoint(*port);
     HANDLE handle = nullptr;
     const UINT32 wrong_kind = FWPS_INJECTION_TYPE_STREAM;
+    const bool frames = call == mac_send || call == mac_receive;
     const UINT32 kind = wanted == STATUS_FWP_INJECT_HANDLE_STALE ? wrong_kind
                         : network                                ? FWPS_INJECTION_TYPE_NETWORK
                         : call == forward                        ? FWPS_INJECTION_TYPE_FORWARD
+                        : frames                                 ? FWPS_INJECTION_TYPE_L2
                                                                  : FWPS_INJECTION_TYPE_TRANSPORT;
-    EXPECT_EQ(FwpsInjectionHandleCreate0(SLUICE_AF_INET, kind, &handle), STATUS_SUCCESS);
+    EXPECT_EQ(FwpsInjectionHandleCreate0(frames ? SLUICE_AF_UNSPEC : SLUICE_AF_INET, kind, &handle),
+              STATUS_SUCCESS);
     int completed = 0;
     UCHAR remote[4] = {10, 0, 0, 2};
     Arguments a;
@@ -100,6 +136,8 @@ NTSTATUS injecting(Inject call, bool network, NTSTATUS wanted) {
     a.done = count_completion;
     a.remote = remote;
     a.completed = &completed;
+    a.layer = call == mac_send ? FWPS_LAYER_OUTBOUND_MAC_FRAME_ETHERNET
+                               : FWPS_LAYER_INBOUND_MAC_FRAME_ETHERNET;
     NET_BUFFER_LIST *const list = a.list;
     NET_BUFFER_LIST foreign{};
     if (wanted == STATUS_FWP_NULL_POINTER) {
@@ -113,10 +151,12 @@ NTSTATUS injecting(Inject call, bool network, NTSTATUS wanted) {
         a.list = &foreign;
         EXPECT_EQ(call(a), wanted);
         a.list = list;
+        if (frames) refuse_frames(call, a);
         packets.bytes[0] = 0x65; // IPv6 in IPv4's function
         list->FirstNetBuffer->DataLength = call == transport_send_0 || call == transport_send_1
                                                ? 0 // nothing at all
-                                               : 32;
+                                           : frames ? 13
+                                                    : 32;
     }
     if (wanted == STATUS_NOT_FOUND) a.endpoint = 10;
     if (wanted == STATUS_INVALID_HANDLE) a.handle = &completed;
@@ -244,6 +284,8 @@ void injection_rows() {
                      {"FwpsInjectTransportSendAsync0", transport_send_0, false},
                      {"FwpsInjectTransportSendAsync1", transport_send_1, false},
                      {"FwpsInjectForwardAsync0", forward, false},
+                     {"FwpsInjectMacReceiveAsync0", mac_receive, false},
+                     {"FwpsInjectMacSendAsync0", mac_send, false},
                      {"FwpsInjectNetworkSendAsync0", network_send, true}};
     for (const auto &f : functions) {
         for (const Status s :

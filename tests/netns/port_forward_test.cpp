@@ -236,7 +236,7 @@ TEST_F(ForwardTest, TheMtuOfTheWayIsTold) {
     ASSERT_EQ(run("ip -n " + name_ + " link set nic1 mtu 9000"), 0);
     forward(4, datagram(guest(false), beyond(false), "asks"), 0, 8000);
     EXPECT_EQ(answers(), (Answers{{4, DP_REASON_INJECT_TOO_BIG}}));
-    EXPECT_EQ(mtu_, std::uint32_t(DP_PORT_MTU));
+    EXPECT_EQ(mtu_, std::uint32_t(DP_INJECT_BYTES));
     EXPECT_EQ(received(server), std::string(1252, 'x').substr(0, 256));
 }
 

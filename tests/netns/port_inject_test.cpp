@@ -167,7 +167,7 @@ TEST_F(InjectTest, AddressesOfOthersAreRefused) {
     EXPECT_EQ(counted("DP_REASON_INJECTED"), 0u);
 }
 
-// A frame of its own passes no layer on its way out, whatever is in it.
+// Whatever is in it.
 TEST_F(InjectTest, AFrameIsSentAsItIs) {
     ask_at({});
     const Within in(peer_);
@@ -192,11 +192,32 @@ TEST_F(InjectTest, AFrameIsSentAsItIs) {
     EXPECT_EQ(counted("DP_REASON_INJECTED"), 1u);
     EXPECT_EQ(counted("DP_REASON_UPCALL"), 0u);
     inject(DP_INJECT_MAC_SEND, frame, 9999);
-    EXPECT_TRUE(eventually([&] { return refused() == 1; }));
+    inject(DP_INJECT_MAC_SEND, Bytes(13, 0xFF), nic());
+    EXPECT_TRUE(eventually([&] { return refused() == 2; }));
 }
 
-TEST_F(InjectTest, AFrameThatComesInMeetsTheLayersBehindItsOwn) {
-    ask_at({harness::in_v4});
+// What it carries may be as long as the interface says; a tag does not count.
+TEST_F(InjectTest, AFrameFitsItsInterface) {
+    ask_at({});
+    ASSERT_EQ(run("ip -n " + name_ + " link set nic0 mtu 1000"), 0);
+    Bytes frame(14 + 1000, 0xEE);
+    frame[12] = 0x88;
+    frame[13] = 0xB5;
+    inject(DP_INJECT_MAC_SEND, frame, nic());
+    Bytes tagged = frame;
+    const std::uint8_t tag[4] = {0x81, 0, 0, 5};
+    tagged.insert(tagged.begin() + 12, tag, tag + 4);
+    inject(DP_INJECT_MAC_SEND, tagged, nic());
+    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_INJECTED") == 2; }));
+    frame.push_back(0);
+    for (const auto kind : {DP_INJECT_MAC_SEND, DP_INJECT_MAC_RECEIVE})
+        inject(kind, frame, nic());
+    EXPECT_TRUE(eventually([&] { return counted("DP_REASON_INJECT_TOO_BIG") == 2; }));
+    EXPECT_EQ(counted("DP_REASON_INJECTED"), 2u);
+}
+
+TEST_F(InjectTest, AFrameThatComesInMeetsEachLayer) {
+    ask_at({DP_LAYER_INBOUND_MAC_FRAME_ETHERNET, harness::in_v4});
     const Fd server = bound(name_, SOCK_DGRAM, {near(false), 6014});
     Bytes frame = datagram(far(false), near(false), 6015, 6014, "frame");
     {
@@ -208,7 +229,13 @@ TEST_F(InjectTest, AFrameThatComesInMeetsTheLayersBehindItsOwn) {
         std::memcpy(frame.data(), request.ifr_hwaddr.sa_data, 6);
     }
     inject(DP_INJECT_MAC_RECEIVE, frame, nic());
-    const auto up = next();
+    auto up = next();
+    ASSERT_TRUE(up);
+    EXPECT_EQ(up->head.layer, DP_LAYER_INBOUND_MAC_FRAME_ETHERNET);
+    expect_injected(*up);
+    EXPECT_EQ(up->packet, frame);
+    answer(*up, DP_ACTION_PERMIT);
+    up = next();
     ASSERT_TRUE(up);
     EXPECT_EQ(up->head.layer, harness::in_v4);
     expect_injected(*up);

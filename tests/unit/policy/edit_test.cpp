@@ -144,17 +144,10 @@ TEST_F(Edit, NotSupported) {
     refuse_condition(STATUS_NOT_SUPPORTED, connect_v4, equal(user, Sid{"x"}), user);
 }
 
-TEST_F(Edit, NotSupportedWhereNoCalloutIsAsked) {
-    for (const std::uint16_t layer : {DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET}) {
-        const Guid there = new_callout(policy, layer);
-        refuse_filter(STATUS_NOT_SUPPORTED, terminating(layer, there), layer_name(layer).c_str());
-        EXPECT_TRUE(add_filter(policy, permit(layer)));
-    }
-}
-
 TEST_F(Edit, CalloutsAreAskedAtTheLayersOfFlowsAndSockets) {
     for (const std::uint16_t layer :
-         {DP_LAYER_DATAGRAM_DATA_V4, DP_LAYER_DATAGRAM_DATA_V6, DP_LAYER_ALE_AUTH_LISTEN_V4,
+         {DP_LAYER_INBOUND_MAC_FRAME_ETHERNET, DP_LAYER_OUTBOUND_MAC_FRAME_ETHERNET,
+          DP_LAYER_DATAGRAM_DATA_V4, DP_LAYER_DATAGRAM_DATA_V6, DP_LAYER_ALE_AUTH_LISTEN_V4,
           DP_LAYER_ALE_AUTH_LISTEN_V6, DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V4,
           DP_LAYER_ALE_RESOURCE_ASSIGNMENT_V6, DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4,
           DP_LAYER_ALE_AUTH_RECV_ACCEPT_V6, DP_LAYER_ALE_FLOW_ESTABLISHED_V4,

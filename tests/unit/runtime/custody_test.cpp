@@ -224,7 +224,8 @@ TEST_F(InjectionTest, TransportSendTakesSeveralBuffersOrNone) {
     ASSERT_EQ(injections.inject(sending(list)), STATUS_SUCCESS);
     EXPECT_EQ(port->sent().size(), 2u);
     EXPECT_EQ(completed.size(), 1u);
-    second.stDataLength = DP_PORT_MTU + 1; // the second is malformed: not even the first is sent
+    second.stDataLength =
+        DP_INJECT_BYTES + 1; // the second is malformed: not even the first is sent
     EXPECT_EQ(injections.inject(sending(list)), STATUS_INVALID_PARAMETER);
     EXPECT_EQ(port->sent().size(), 2u);
     list->FirstNetBuffer->Next = nullptr;

@@ -158,7 +158,7 @@ TEST_F(InjectionForward, MoreThanAFrameIsAskedAboutFirst) {
     ASSERT_EQ(sent.size(), 1u);
     EXPECT_EQ(sent[0].header.count, whole.size());
     EXPECT_EQ(word_of(ip_of(sent[0]), 2), ip_of(sent[0]).size()) << "a packet by itself";
-    answer(1, DP_REASON_INJECT_TOO_BIG, DP_PORT_MTU);
+    answer(1, DP_REASON_INJECT_TOO_BIG, DP_INJECT_BYTES);
     sent = port->sent();
     EXPECT_EQ(sent.size(), 1u + 3);
     answer(2, 0);

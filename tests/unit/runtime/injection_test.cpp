@@ -169,7 +169,7 @@ TEST_F(InjectionTest, MalformedPacketsAreRefusedAndStayTheCallers) {
         wrong.push_back(whole);
         wrong.back()[0] = static_cast<std::byte>(first);
     }
-    wrong.emplace_back(DP_PORT_MTU + 1, std::byte{0x45});
+    wrong.emplace_back(DP_INJECT_BYTES + 1, std::byte{0x45});
     for (const Bytes &p : wrong)
         EXPECT_EQ(injections.inject(receiving(list_of(p))), STATUS_INVALID_PARAMETER) << p.size();
     EXPECT_EQ(injections.inject(receiving(nullptr)), STATUS_FWP_NULL_POINTER);
