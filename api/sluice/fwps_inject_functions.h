@@ -271,8 +271,8 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectMacSendAsync0(
  *
  * FWPS_PACKET_NOT_INJECTED                by nobody, or no packet of ours
  * FWPS_PACKET_INJECTED_BY_SELF            last by this handle
- * FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF by this handle, then by another of this process
- * FWPS_PACKET_INJECTED_BY_OTHER           by others only, or again by another process
+ * FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF by this handle, then by another, of any process
+ * FWPS_PACKET_INJECTED_BY_OTHER           by others only, or by more than one other since
  * FWPS_PACKET_INJECTION_STATE_MAX         injectionHandle is no live handle
  * Any thread. Page: FwpsQueryPacketInjectionState0. */
 SLUICE_API FWPS_PACKET_INJECTION_STATE NTAPI FwpsQueryPacketInjectionState0(

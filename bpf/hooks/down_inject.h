@@ -37,6 +37,7 @@ DP_INLINE void dp_down_inject_record(struct dp_ticket *t, const struct dp_downca
     t->injected.host = host;
     t->injected.handle = i->handle;
     t->injected.previous = i->previous;
+    t->injected.previous_host = i->previous_host;
     t->injected.context = i->context;
     t->injected.times = head->count;
 }

@@ -44,9 +44,10 @@ enum dp_upcall_flag {
 struct dp_injected {
     __u32 host; /* who injected it last; 0: nobody did */
     __u32 handle;
-    __u32 previous; /* another handle of that host, by which it was injected before; 0: none */
-    __u32 times;    /* how often it was injected, as far as those who did so say */
-    __u64 context;  /* injectionContext */
+    __u32 previous;      /* another handle, by which it was injected before; 0: none */
+    __u16 times;         /* how often it was injected, as far as those who did so say */
+    __u16 previous_host; /* whose `previous` is, low half; 0: the same host's */
+    __u64 context;       /* injectionContext */
 };
 DP_ASSERT(sizeof(struct dp_injected) == 24, "layout");
 
@@ -142,8 +143,9 @@ struct dp_injection {
     __u32 previous;
     __u64 context;
     __u32 ifindex;
-    __u32 kind;     /* enum dp_inject_kind */
-    __u64 endpoint; /* SEND: socket cookie on whose behalf; 0: none */
+    __u16 kind;          /* enum dp_inject_kind */
+    __u16 previous_host; /* as dp_injected */
+    __u64 endpoint;      /* SEND: socket cookie on whose behalf; 0: none */
 };
 DP_ASSERT(sizeof(struct dp_injection) == 32, "layout");
 enum dp_downcall_flag {

@@ -313,10 +313,16 @@ dp_injection Injections::describe(const Injection &in, const PacketOrigin *origi
     if (in.kind == DP_INJECT_RECEIVE || in.of_frames())
         out.ifindex = in.ifindex ? in.ifindex : origin ? origin->ifindex : 0;
     if (in.kind == DP_INJECT_FORWARD) out.ifindex = in.ifindex;
-    if (!origin || origin->injected.host == 0 || origin->injected.host != origin->host) return out;
+    if (!origin || origin->injected.host == 0) return out;
     const dp_injected &last = origin->injected;
+    if (last.host != origin->host) { // so that its host knows the packet again
+        out.previous = last.handle;
+        out.previous_host = static_cast<__u16>(last.host);
+        return out;
+    }
     if (last.handle == out.handle) {
         out.previous = last.previous;
+        out.previous_host = last.previous_host;
         return out;
     }
     out.previous = last.handle;
@@ -377,16 +383,18 @@ FWPS_PACKET_INJECTION_STATE Injections::state(HANDLE handle, const NET_BUFFER_LI
         return FWPS_PACKET_NOT_INJECTED;
     const PacketOrigin &origin = *ours->origin();
     const dp_injected &last = origin.injected;
-    if (last.host != origin.host) return FWPS_PACKET_INJECTED_BY_OTHER;
+    const bool ours_last = last.host == origin.host;
+    const bool ours_before =
+        last.previous_host == 0 ? ours_last : last.previous_host == static_cast<__u16>(origin.host);
     const auto tell = [&](std::uint64_t value) {
         if (context) *context = reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(value));
     };
-    if (last.handle == number) {
+    if (ours_last && last.handle == number) {
         tell(last.context);
         return FWPS_PACKET_INJECTED_BY_SELF;
     }
-    if (last.previous != number) return FWPS_PACKET_INJECTED_BY_OTHER;
-    const auto before = before_.find({last.handle, last.context});
+    if (!ours_before || last.previous != number) return FWPS_PACKET_INJECTED_BY_OTHER;
+    const auto before = ours_last ? before_.find({last.handle, last.context}) : before_.end();
     tell(before != before_.end() && before->second.first == number ? before->second.second : 0);
     return FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF;
 }

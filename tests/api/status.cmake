@@ -6,7 +6,7 @@ if(TARGET sluice_runtime AND TARGET GTest::gtest)
   set(runtime_tests ${PROJECT_SOURCE_DIR}/tests/unit/runtime)
   add_executable(api_status_test
     status_test.cpp status_world.cpp status_sessions.cpp status_objects.cpp status_filters.cpp
-    status_enumerations.cpp status_injections.cpp status_lists.cpp status_packets.cpp status_subscriptions.cpp status_redirects.cpp sockets_test.cpp conversions_test.cpp
+    status_enumerations.cpp status_injections.cpp odd_inputs.cpp status_lists.cpp status_packets.cpp status_subscriptions.cpp status_redirects.cpp sockets_test.cpp conversions_test.cpp
     ${runtime_tests}/fake_sluiced.cpp ${fwp_sources})
   target_include_directories(api_status_test PRIVATE ${runtime_tests})
   target_link_libraries(api_status_test PRIVATE sluice_runtime sluice_guids spdlog::spdlog GTest::gtest)

@@ -4,11 +4,14 @@
 // is permitted if this handle knows it; FRAMER_BLIND: everything is injected again). One JSON
 // object a line in the file FRAMER_LOG, for each frame and each completion. FRAMER_ORDERS is a FIFO
 // of lines "send INTERFACE HEX" and "receive INTERFACE HEX": frames of its own making.
+// FRAMER_TWICE: the name of a second pair of callouts with a handle of its own, in the same
+// process.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
+#include <list>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -43,6 +46,9 @@ struct Made {
 
 struct Framer {
     explicit Framer(Driver &driver) : device(driver, name) {
+        pair(name, handles.emplace_back(FWPS_INJECTION_TYPE_L2));
+        if (const std::string twice = setting("FRAMER_TWICE"); !twice.empty())
+            pair(twice, handles.emplace_back(FWPS_INJECTION_TYPE_L2));
         NET_BUFFER_LIST_POOL_PARAMETERS p{};
         p.Header.Type = NDIS_OBJECT_TYPE_DEFAULT;
         p.Header.Revision = NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1;
@@ -54,8 +60,17 @@ struct Framer {
     }
     ~Framer() {
         if (reader.joinable()) reader.join(); // its FIFO has been closed
+        callouts.clear();
         NdisFreeNetBufferListPool(pool);
         if (log >= 0) close(log);
+    }
+
+    void pair(const std::string &called, const InjectionHandle &by) {
+        callouts.emplace_back(device, engine, called + "_in", FWPM_LAYER_INBOUND_MAC_FRAME_ETHERNET,
+                              [this, &by](Classification &frame) { return look(frame, true, by); });
+        callouts.emplace_back(
+            device, engine, called + "_out", FWPM_LAYER_OUTBOUND_MAC_FRAME_ETHERNET,
+            [this, &by](Classification &frame) { return look(frame, false, by); });
     }
 
     void write_down(const std::string &line) const {
@@ -88,13 +103,14 @@ struct Framer {
         write_down(line);
     }
 
-    Verdict look(Classification &frame, bool in) {
+    Verdict look(Classification &frame, bool in, const InjectionHandle &injection) {
         HANDLE context = nullptr;
         const auto state = injection.state(frame.packets(), &context);
         if (shown.fetch_add(1) < 2000) show(frame, in, state, context);
         if (way == "permit") return permit();
         if (way == "block") return block();
-        if (!blind && injection.knows(frame.packets())) return permit();
+        if (!blind && injection.knows(frame.packets())) return soft_permit();
+        if (!frame.may_write()) return proceed(); // another has taken it
         const auto done = [this](NTSTATUS status) {
             if (completed.fetch_add(1) < 2000)
                 write_down("{\"status\":" + std::to_string(static_cast<unsigned>(status)) + "}\n");
@@ -131,10 +147,10 @@ struct Framer {
                                                          made->bytes.size(), &made->list);
             const bool in = verb == "receive";
             const NTSTATUS status =
-                in ? FwpsInjectMacReceiveAsync0(injection.get(), nullptr, 0,
+                in ? FwpsInjectMacReceiveAsync0(handles.front().get(), nullptr, 0,
                                                 FWPS_LAYER_INBOUND_MAC_FRAME_ETHERNET, interface, 0,
                                                 made->list, over, made.get())
-                   : FwpsInjectMacSendAsync0(injection.get(), nullptr, 0,
+                   : FwpsInjectMacSendAsync0(handles.front().get(), nullptr, 0,
                                              FWPS_LAYER_OUTBOUND_MAC_FRAME_ETHERNET, interface, 0,
                                              made->list, over, made.get());
             if (status == STATUS_SUCCESS)
@@ -153,11 +169,8 @@ struct Framer {
     Device device;
     Engine engine{name};
     NDIS_HANDLE pool = nullptr;
-    InjectionHandle injection{FWPS_INJECTION_TYPE_L2};
-    Callout in{device, engine, name + "_in", FWPM_LAYER_INBOUND_MAC_FRAME_ETHERNET,
-               [this](Classification &frame) { return look(frame, true); }};
-    Callout out{device, engine, name + "_out", FWPM_LAYER_OUTBOUND_MAC_FRAME_ETHERNET,
-                [this](Classification &frame) { return look(frame, false); }};
+    std::list<InjectionHandle> handles;
+    std::list<Callout> callouts;
     std::thread reader;
 };
 

@@ -237,8 +237,11 @@ protected:
         d.magic = DP_DOWNCALL_MAGIC;
         d.version = DP_LAYOUT_VERSION;
         d.kind = DP_DOWNCALL_INJECT;
-        d.inject = {
-            .handle = 11, .previous = 12, .context = 0x1234, .ifindex = ifindex, .kind = kind};
+        d.inject = {.handle = 11,
+                    .previous = 12,
+                    .context = 0x1234,
+                    .ifindex = ifindex,
+                    .kind = static_cast<__u16>(kind)};
         down(d, packet);
     }
     static void expect_injected(const Up &up) {

@@ -273,6 +273,52 @@ class GenericInject(Inject):
     mode = ("--mode", "generic")
 
 
+class Two(FramesTest):
+    """Two plugins that take each frame and inject it again: each knows what it injected, so that neither goes on for ever."""
+
+    def second(self):
+        """Another host; its callouts are asked behind those of the first."""
+        self.other_log = self.directory / "behind.log"
+        self.host(BUILD / "tests/netns/framer.so", callouts=("behind_in", "behind_out"),
+                  environment={"FRAMER": "inject", "FRAMER_LOG": str(self.other_log), "FRAMER_NAME": "behind"})
+
+    def behind(self):
+        low = self.daemon.do("sublayer", "add", "low", "--weight", "16").split()[-1]
+        for direction in ("in", "out"):
+            self.daemon.filter(f"{direction}bound_mac_frame_ethernet", "callout", f"behind_{direction}", sublayer=low)
+
+    def check(self):
+        before = self.daemon.reason("INJECTED")
+        for count, _ in enumerate(self.ways([(PRIVATE, os.urandom(46))]), 1):
+            pass
+        self.assertGreaterEqual(self.daemon.reason("INJECTED") - before, 2 * count, "both have injected each")
+        self.forget()
+        for address in (SERVER4, SERVER6):
+            self.assertTrue(self.ping(address), address)
+        for family, here, there in ((4, CLIENT4, SERVER4), (6, CLIENT6, SERVER6)):
+            self.datagrams(self.client, self.far, there, family)
+            self.datagrams(self.far, self.client, here, family)
+            self.stream(family, 1)
+        self.assertEqual(self.daemon.reason("INJECT_LOOP"), 0)
+
+    def test_two_hosts(self):
+        self.go("inject")
+        self.second()
+        self.behind()
+        self.check()
+        first, self.log = self.log, self.other_log
+        states = {n["state"] for n in self.shown(type=PRIVATE)}
+        self.log = first
+        self.assertEqual(states, {0, 2, BY_SELF})  # 0: what the first has taken is shown all the same
+        self.assertEqual({n["state"] for n in self.shown(type=PRIVATE)}, {0, BY_SELF, 3})
+
+    def test_one_host(self):
+        self.go("inject", FRAMER_TWICE="behind")
+        self.behind()
+        self.check()
+        self.assertEqual({n["state"] for n in self.shown(type=PRIVATE)}, {0, 1, 2, 3})
+
+
 class Refused(FramesTest):
     def test_block(self):
         self.go("block")

@@ -130,7 +130,7 @@ TEST_F(InjectionTest, StatesAreThoseOfThePacket) {
     EXPECT_EQ(injections.state(handle, clone_of(udp_packet()), &context), FWPS_PACKET_NOT_INJECTED);
     EXPECT_EQ(injections.state(handle, nullptr, &context), FWPS_PACKET_NOT_INJECTED);
     EXPECT_EQ(injections.state(nullptr, nullptr, &context), FWPS_PACKET_INJECTION_STATE_MAX);
-    BufferList *by_me = clone_of(udp_packet(), {5, mine, 0, 0, 0x99});
+    BufferList *by_me = clone_of(udp_packet(), {5, mine, 0, 0, 0, 0x99});
     EXPECT_EQ(injections.state(other, by_me, &context), FWPS_PACKET_INJECTED_BY_OTHER);
     EXPECT_EQ(context, nullptr);
     EXPECT_EQ(injections.state(handle, by_me, &context), FWPS_PACKET_INJECTED_BY_SELF);
@@ -142,7 +142,7 @@ TEST_F(InjectionTest, StatesAreThoseOfThePacket) {
     const dp_injection sent = port->sent()[0].header.inject;
     EXPECT_EQ(sent.handle, its);
     EXPECT_EQ(sent.previous, mine);
-    BufferList *again = clone_of(udp_packet(), {5, sent.handle, sent.previous, 0, sent.context});
+    BufferList *again = clone_of(udp_packet(), {5, sent.handle, sent.previous, 0, 0, sent.context});
     context = nullptr;
     EXPECT_EQ(injections.state(handle, again, &context), FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF);
     EXPECT_EQ(context, reinterpret_cast<HANDLE>(0x99));
@@ -153,9 +153,26 @@ TEST_F(InjectionTest, StatesAreThoseOfThePacket) {
     ASSERT_EQ(injections.inject(in), STATUS_SUCCESS);
     EXPECT_EQ(port->sent()[1].header.inject.previous, mine);
     // Another process's handles have the same numbers.
-    BufferList *foreign = clone_of(udp_packet(), {6, mine, mine, 0, 1});
+    BufferList *foreign = clone_of(udp_packet(), {6, mine, mine, 0, 0, 1});
     EXPECT_EQ(injections.state(handle, foreign, nullptr), FWPS_PACKET_INJECTED_BY_OTHER);
     EXPECT_EQ(injections.state(other, foreign, nullptr), FWPS_PACKET_INJECTED_BY_OTHER);
+}
+
+// Two processes that inject all they see: each knows again what the other has injected of its own.
+TEST_F(InjectionTest, WhatAnotherProcessInjectedAgainIsKnown) {
+    const auto mine = static_cast<__u32>(reinterpret_cast<std::uintptr_t>(handle));
+    BufferList *first = clone_of(udp_packet(), {6, 0x88, 0, 1, 0, 1});
+    ASSERT_EQ(injections.inject(receiving(first)), STATUS_SUCCESS);
+    const dp_injection sent = port->sent()[0].header.inject;
+    EXPECT_EQ(sent.previous, 0x88u);
+    EXPECT_EQ(sent.previous_host, 6);
+    EXPECT_EQ(port->sent()[0].header.count, 2u);
+    HANDLE context = reinterpret_cast<HANDLE>(1);
+    BufferList *again = clone_of(udp_packet(), {6, 0x88, mine, 2, 5, 1});
+    EXPECT_EQ(injections.state(handle, again, &context), FWPS_PACKET_PREVIOUSLY_INJECTED_BY_SELF);
+    EXPECT_EQ(context, nullptr) << "the kernel carries that of the last one only";
+    BufferList *others = clone_of(udp_packet(), {6, 0x88, mine, 2, 7, 1});
+    EXPECT_EQ(injections.state(handle, others, nullptr), FWPS_PACKET_INJECTED_BY_OTHER);
 }
 
 TEST_F(InjectionTest, ACompletionThatThrowsIsCounted) {
