@@ -15,21 +15,21 @@
    otherwise. They stand beside each other for their stack: one that calls deep does not lie on top
    of another's. */
 
-/* Whose packet it is. DP_PASS where it goes on, as all of these. */
-__noinline int dp_stage_begin_in(struct __sk_buff *skb)
+/* MAC_FRAME, and whose packet it is. DP_PASS where it goes on, as all of these. */
+__noinline int dp_stage_begin_in(struct __sk_buff *skb, __u32 from)
 {
     struct dp_scratch *s = dp_scratch();
-    struct dp_out o;
-    int reason;
+    int action = DP_PASS, reason;
 
     if (!s) return TC_ACT_SHOT;
-    o = dp_out_of(skb, s, 1);
-    DP_FORGET(skb); /* the verifier wants it handed over all the same */
-    if (!s->packet.version) return DP_PASS;
+    if (from <= DP_STAGE_MAC_IN) action = dp_stage_mac(skb, DP_STAGE_MAC_IN);
+    if (action != DP_PASS || !s->packet.version) return action;
     reason = dp_flow_key_of(&s->flow_key, &s->packet, 0);
     /* A later fragment whose first has not passed here: the stack reassembles nothing without it.
      */
-    return reason ? dp_out_drop(&o, reason) : DP_PASS;
+    if (!reason) return DP_PASS;
+    dp_count(reason, skb->len);
+    return TC_ACT_SHOT;
 }
 
 /* Whether it is for this machine. What is not is judged as it leaves: no layer of a flow is its,
@@ -110,11 +110,9 @@ __noinline int dp_stages_in_packet(struct __sk_buff *skb, __u32 from)
  */
 DP_INLINE int dp_stages_in(struct __sk_buff *skb, struct dp_scratch *s, __u32 from)
 {
-    int action = from <= DP_STAGE_MAC_IN ? dp_stage_mac(skb, DP_STAGE_MAC_IN) : DP_PASS;
+    int action = dp_stage_begin_in(skb, from);
 
     if (action != DP_PASS || !s->packet.version) return action;
-    action = dp_stage_begin_in(skb);
-    if (action != DP_PASS) return action;
     action = dp_stages_in_packet(skb, from);
     if (action != DP_PASS) return action;
     if (s->way.passes == DP_PASSES_ON) return dp_stage_passing(skb, s);

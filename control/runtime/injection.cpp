@@ -30,16 +30,6 @@ std::uint32_t injection_number(HANDLE handle) {
 
 thread_local std::vector<std::uint32_t> completing; // handles whose completionFn runs here
 
-// Frames that callouts were shown and give back need nobody to free them.
-bool only_indicated(const Injection &in) {
-    if (!in.of_frames()) return false;
-    for (const NET_BUFFER_LIST *at = in.lists; at; at = at->Next) {
-        const BufferList *list = BufferList::of(at);
-        if (!list || list->kind() != BufferList::Kind::indicated) return false;
-    }
-    return true;
-}
-
 FWPS_NET_BUFFER_LIST_EVENT_TYPE0 completion_event(dp_inject_kind kind) {
     switch (kind) {
     case DP_INJECT_RECEIVE:
@@ -142,21 +132,22 @@ void Injections::leave(HANDLE handle) {
 // ---- packets ----
 
 NTSTATUS Injections::inject(const Injection &in) {
-    if (!in.lists || (!in.done && !only_indicated(in))) return STATUS_FWP_NULL_POINTER;
+    if (!in.lists || (!in.done && !in.of_frames())) return STATUS_FWP_NULL_POINTER;
     const BufferList *first = BufferList::of(in.lists);
     if (!first) return STATUS_INVALID_PARAMETER;
     ADDRESS_FAMILY family = SLUICE_AF_UNSPEC;
     if (const NTSTATUS status = enter(in, family); status != STATUS_SUCCESS) return status;
     const Use use(*this, in.handle);
-    // What was one packet goes as one list: fragments are forwarded alone.
-    if (in.kind == DP_INJECT_FORWARD && in.lists->Next && holds_fragments(in.lists))
-        return STATUS_INVALID_PARAMETER;
     const bool inherit = in.compartment == UNSPECIFIED_COMPARTMENT_ID && first->origin();
     const auto port = ports_(inherit ? first->origin()->compartment : in.compartment);
     if (!port || port->io->closed()) return STATUS_FWP_TCPIP_NOT_READY;
     std::vector<Parcel> parcels;
     if (const NTSTATUS status = pack(in, family, *port, parcels); status != STATUS_SUCCESS)
         return status;
+    // What was one packet goes as one list: fragments are forwarded alone. By now the chain is
+    // known to have an end.
+    if (in.kind == DP_INJECT_FORWARD && in.lists->Next && holds_fragments(in.lists))
+        return STATUS_INVALID_PARAMETER;
     return in.kind == DP_INJECT_FORWARD ? forward(in, family, port, parcels)
                                         : send(in, *port, parcels);
 }
@@ -168,6 +159,8 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
         // Taken already: by another injection that runs, or twice in this chain.
         if (!list || !list->begin_injection()) return STATUS_INVALID_PARAMETER;
         auto &parcel = parcels.emplace_back(Parcel{Taken(list), {}});
+        // Only what callouts were shown, and give back, needs nobody to free it.
+        if (!in.done && list->kind() != BufferList::Kind::indicated) return STATUS_FWP_NULL_POINTER;
         const NTSTATUS status = pack(in, family, port, *list, parcel.frames);
         if (status != STATUS_SUCCESS) return status;
     }
