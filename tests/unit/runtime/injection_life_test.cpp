@@ -162,7 +162,7 @@ TEST_F(InjectionTest, StatesAreThoseOfThePacket) {
 TEST_F(InjectionTest, WhatAnotherProcessInjectedAgainIsKnown) {
     const auto mine = static_cast<__u32>(reinterpret_cast<std::uintptr_t>(handle));
     BufferList *first = clone_of(udp_packet(), {6, 0x88, 0, 1, 0, 1});
-    ASSERT_EQ(injections.inject(receiving(first)), STATUS_SUCCESS);
+    ASSERT_EQ(injections.inject(sending(first)), STATUS_SUCCESS);
     const dp_injection sent = port->sent()[0].header.inject;
     EXPECT_EQ(sent.previous, 0x88u);
     EXPECT_EQ(sent.previous_host, 6);
