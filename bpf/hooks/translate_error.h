@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_TRANSLATE_ERROR_H
 
 #include "hooks/rewrite.h"
+#include "lib/redirect.h"
 
 /* Delivered by lo, where the target's answers are caught. */
 DP_INLINE int dp_way_is_local(__u32 way)

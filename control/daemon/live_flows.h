@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "daemon/reauthorize.h"
+#include "datapath/datapath.h"
 
 namespace sluice::daemon {
 

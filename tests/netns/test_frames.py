@@ -179,7 +179,6 @@ class FramesTest(SluiceTest):
 
 
 class Permit(FramesTest):
-    # ctest: vm
     def test_all(self):
         self.go("permit")
         self.everything()

@@ -312,7 +312,6 @@ class Streams(PacketTest):
 
 
 class Errors(PacketTest):
-    # ctest: vm
     def test_seen(self):
         """A permit lets the error reach its socket, and shows what it quotes."""
         self.inject("permit", "icmp_error_in", "icmp_error_out")

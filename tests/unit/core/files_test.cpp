@@ -31,5 +31,5 @@ TEST(Files, NamesOfAFolder) {
     EXPECT_NE(std::find(names.begin(), names.end(), "stat"), names.end());
     EXPECT_EQ(std::find(names.begin(), names.end(), ".."), names.end());
     EXPECT_TRUE(names_in_folder("/proc/self/stat").empty());
-    EXPECT_TRUE(names_in_folder("/there/is/none").empty());
+    EXPECT_TRUE(names_in_folder("/nonexistent/folder").empty());
 }
