@@ -118,8 +118,7 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
     }
     if (r != DP_CLASSIFY_PERMIT || !d->bytes) {
         if (r != DP_CLASSIFY_PERMIT) dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);
-        dp_count(DP_REASON_CALLOUT_BLOCK, t->packet_bytes);
-        return XDP_DROP;
+        return dp_down_drop(d, DP_REASON_CALLOUT_BLOCK);
     }
     return dp_down_ticket_on(d, t);
 }

@@ -69,33 +69,11 @@ __noinline int dp_down_by_answer(struct xdp_md *ctx, __u32 host, __u32 bytes, __
     return f ? dp_down_answer(ctx, &d, f) : XDP_DROP;
 }
 
-__noinline int dp_down_by_ticket(__u32 host, __u32 bytes)
+static __noinline int dp_down_by_ticket(struct dp_scratch *s, __u32 host, __u32 bytes)
 {
-    const struct dp_down d = {.host = host, .scratch = dp_scratch(), .bytes = bytes};
+    const struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
 
-    return d.scratch ? dp_down_ticket(&d) : XDP_DROP;
-}
-
-/* Each is a hard block without its packet. */
-static __noinline int dp_down_absorbed(struct xdp_md *ctx, __u32 host)
-{
-    struct dp_scratch *s = dp_scratch();
-    struct dp_absorbed one;
-
-    if (!s) return XDP_DROP;
-    s->head.kind = DP_DOWNCALL_ANSWER;
-    s->head.action = DP_ACTION_BLOCK;
-    s->head.rights = 0;
-    s->head.flags = DP_DOWNCALL_ABSORB;
-    s->head.contexts_set = s->head.contexts_clear = 0;
-    for (__u32 i = 0; i < DP_ABSORBED_MAX; i++) {
-        if (i >= s->head.count) break;
-        if (bpf_xdp_load_bytes(ctx, sizeof s->head + i * sizeof one, &one, sizeof one)) break;
-        s->head.ticket = one.ticket;
-        s->head.filter_id = one.filter_id;
-        dp_down_by_ticket(host, 0);
-    }
-    return XDP_DROP;
+    return dp_down_ticket(&d);
 }
 
 static __noinline int dp_down_by_host(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
@@ -123,11 +101,7 @@ DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host
         dp_count(DP_REASON_DOWNCALL_MISMATCH, bytes);
         return XDP_DROP;
     }
-    if (!s->head.key.protocol) {
-        fits = dp_down_by_ticket(host, bytes);
-        DP_FORGET(fits);
-        return fits;
-    }
+    if (!s->head.key.protocol) return dp_down_by_ticket(s, host, bytes);
     if (dp_down_is_answer(&s->head)) {
         dp_down_by_redirect(host, bytes, fits);
         return dp_down_by_answer(ctx, host, bytes, fits);
@@ -149,13 +123,12 @@ DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
 
     if (bpf_xdp_load_bytes(ctx, 0, head, sizeof *head) || head->magic != DP_DOWNCALL_MAGIC ||
         head->version != DP_LAYOUT_VERSION || head->kind < DP_DOWNCALL_ANSWER ||
-        head->kind > DP_DOWNCALL_ABSORBED) {
+        head->kind > DP_DOWNCALL_REDIRECT) {
         dp_count(DP_REASON_DOWNCALL_MALFORMED, bytes);
         return XDP_DROP;
     }
     dp_count(DP_REASON_DOWNCALL, bytes);
     if (head->kind == DP_DOWNCALL_CONTEXT) return dp_down_context(ctx, s, host);
-    if (head->kind == DP_DOWNCALL_ABSORBED) return dp_down_absorbed(ctx, host);
     if (head->kind == DP_DOWNCALL_REDIRECT)
         return dp_down_redirect(ctx, s, host, bytes - sizeof *head);
     __builtin_memset(&s->meta, 0, sizeof s->meta);

@@ -113,12 +113,6 @@ enum dp_downcall_kind {
               question, which applies it if it permits. With DP_DOWNCALL_OPERATION, at
               BIND_REDIRECT: the version's remote end is the new local one, port 0: as it is; there
               is no context */
-    DP_DOWNCALL_ABSORBED = 9, /* `count` packets of packet layers are absorbed, and no other filter
-                                 can have them back: so many dp_absorbed follow */
-};
-#define DP_ABSORBED_MAX 64
-struct dp_absorbed {
-    __u64 ticket, filter_id;
 };
 enum dp_inject_kind {
     DP_INJECT_RECEIVE = 1, /* into the receive path of ifindex, from INBOUND_IPPACKET on */

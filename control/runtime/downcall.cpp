@@ -67,12 +67,6 @@ bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, c
     return send_alone(port, make(kind, upcall, answer, count));
 }
 
-bool send_absorbed(xsk::PortIo &port, std::span<const dp_absorbed> packets) {
-    dp_downcall d = downcall_of(DP_DOWNCALL_ABSORBED);
-    d.count = static_cast<__u32>(packets.size());
-    return send_alone(port, d, std::as_bytes(packets));
-}
-
 bool send_redirection(xsk::PortIo &port, const Upcall &upcall, const Redirection &redirection) {
     const dp_downcall d = make(DP_DOWNCALL_REDIRECT, upcall, Answer{DP_ACTION_NONE, 0}, 0);
     dp_redirect_request request = redirection.request;

@@ -33,8 +33,6 @@ bool send_with_packet(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &up
 bool send_bare(xsk::PortIo &port, dp_downcall_kind kind, const Upcall &upcall, const Answer &answer,
                std::uint32_t count = 0);
 
-bool send_absorbed(xsk::PortIo &port, std::span<const dp_absorbed> packets);
-
 // In as many frames as its context needs. False: not all of them were sent.
 bool send_redirection(xsk::PortIo &port, const Upcall &upcall, const Redirection &redirection);
 

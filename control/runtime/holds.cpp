@@ -26,38 +26,7 @@ bool room_for_packet(const PortLink &port) {
     return port.kept < port.io->frames() / 8 * 7;
 }
 
-// It is the last word on a packet of a packet layer, and leaves nothing to do.
-bool ends_packet(const Hold &hold, dp_downcall_kind kind, const Answer &answer) {
-    return kind == DP_DOWNCALL_ANSWER && answer.blocks() && answer.absorb &&
-           !(answer.rights & DP_RIGHT_ACTION_WRITE) && answer.contexts == 0 &&
-           !hold.upcall.at_flow() && !hold.upcall.of_operation();
-}
-
 } // namespace
-
-bool PortLink::absorb(const dp_absorbed &packet) {
-    std::size_t waiting = 0;
-    {
-        Lock lock(mutex);
-        absorbed.push_back(packet);
-        waiting = absorbed.size();
-    }
-    return (io->batches() && waiting < DP_ABSORBED_MAX) || tell_absorbed();
-}
-
-bool PortLink::tell_absorbed() {
-    std::vector<dp_absorbed> packets;
-    {
-        Lock lock(mutex);
-        packets.swap(absorbed);
-    }
-    return packets.empty() || send_absorbed(*io, packets);
-}
-
-void PortLink::flush() {
-    (void)tell_absorbed(); // what is lost is decided by the watchdog
-    io->flush();
-}
 
 Answer outcome_without_callout(const FilterObject &filter) {
     if (filter.action() == FWP_ACTION_CALLOUT_INSPECTION)
@@ -252,11 +221,7 @@ void Holds::finish(Hold &hold, dp_downcall_kind kind, const Answer &said) {
     const bool flush = completes && !operation && (said.close || !keep);
     auto &io = *hold.port->io;
     const Answer answer = redirect(hold, said);
-    if (ends_packet(hold, kind, answer)) {
-        const dp_upcall &asked = hold.upcall.header;
-        count_sent(hold.port->absorb({asked.ticket, asked.filter_id}));
-        hold.first.reset();
-    } else if (operation || answer.close || (flush && !answer.blocks())) {
+    if (operation || answer.close || (flush && !answer.blocks())) {
         count_sent(send_bare(io, kind, hold.upcall, answer));
         if (!hold.in_classify) hold.first.reset();
     } else {

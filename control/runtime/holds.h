@@ -72,14 +72,6 @@ struct PortLink {
     };
     std::deque<Over> over GUARDED_BY(mutex);      // told of questions that were not read yet
     std::deque<Upcall> notices GUARDED_BY(mutex); // taken out of the ring, to be dealt with
-    std::vector<dp_absorbed> absorbed GUARDED_BY(mutex); // not told yet
-
-    // Packets whose end nobody else has a say in are told together. True: sent, or to be.
-    bool absorb(const dp_absorbed &packet) EXCLUDES(mutex);
-    void flush() EXCLUDES(mutex); // what the port's thread kept for a batch
-
-private:
-    bool tell_absorbed() EXCLUDES(mutex);
 };
 
 struct Hold {

@@ -31,7 +31,7 @@ public:
         leads_ = since_.exchange(outside) != deposed;
     }
     void give_way() override {
-        loop_.link_->flush();
+        loop_.link_->io->flush();
         if (leads_ && since_.exchange(deposed) != deposed) loop_.gives_way(*this);
     }
     [[nodiscard]] bool leads() const { return leads_; }
@@ -88,7 +88,6 @@ void PortLoop::run() {
         }
         lock.unlock();
         lead(*self);
-        link_->flush();
         lock.lock();
         if (leader_ == self) leader_.reset();
     }
@@ -101,7 +100,7 @@ bool PortLoop::follow(Lock &lock) {
     ++followers_;
     while (!stop_ && leader_) {
         changed_.wait_for(lock, watch);
-        link_->flush(); // what a leader sent before it went into user code that takes long
+        link_->io->flush(); // what a leader sent before it went into user code that takes long
         if (leader_ && leader_->depose_if_slow()) {
             ++counters_.handoffs;
             leader_.reset();
@@ -136,7 +135,7 @@ void PortLoop::lead(Leader &leader) {
             if (busy_.count() > 0) spin_until = Clock::now() + busy_;
             continue;
         }
-        link_->flush();
+        io.flush();
         if (busy_.count() > 0 && Clock::now() < spin_until) continue;
         if (io.wait(idle_wait) == xsk::PortIo::Wait::closed) stop_ = true;
     }

@@ -84,10 +84,9 @@ public:
         PortIo &port_;
     };
 
-    // A Batch of this thread lives.
-    [[nodiscard]] bool batches() const { return batching_ == this; }
-
 protected:
+    [[nodiscard]] bool batches() const { return batching_ == this; } // one of this thread lives
+
     friend class Frame;
     virtual void give_back(std::byte *chunk) = 0;
 

@@ -298,46 +298,4 @@ TEST_F(PortDown, PacketTicketIsRedeemedOnce) {
     EXPECT_EQ(count(DP_REASON_DOWNCALL_STALE), 1u);
 }
 
-// Each ends once; nobody else's, none that was asked of another filter, and no more than are said.
-TEST_F(PortDown, AbsorbedPacketsEndTogether) {
-    const auto out = [&](std::uint64_t number, std::uint32_t host = our_host) {
-        dp_ticket t = packet_ticket(DP_LAYER_INBOUND_IPPACKET_V4);
-        t.host = host;
-        t.packet_bytes = 100;
-        set(skeleton_->maps.tickets, number, t);
-    };
-    const auto is_out = [&](std::uint64_t number) {
-        dp_ticket t;
-        return bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.tickets), &number, &t) == 0;
-    };
-    for (const std::uint64_t number : {1, 2, 3, 5, 6})
-        out(number);
-    out(4, other_host);
-    const dp_absorbed all[] = {{1, packet_filter_}, {4, packet_filter_},     {2, packet_filter_},
-                               {2, packet_filter_}, {3, packet_filter_ + 1}, {5, packet_filter_},
-                               {6, packet_filter_}};
-    Bytes body(sizeof all);
-    std::memcpy(body.data(), all, sizeof all);
-    dp_downcall d = packet_answer();
-    d.kind = DP_DOWNCALL_ABSORBED;
-    d.action = DP_ACTION_PERMIT; // is not read
-    d.count = 6;
-    EXPECT_EQ(run(d, body).action, XDP_DROP);
-    for (const std::uint64_t gone : {1, 2, 5})
-        EXPECT_FALSE(is_out(gone)) << gone;
-    for (const std::uint64_t stays : {3, 4, 6})
-        EXPECT_TRUE(is_out(stays)) << stays;
-    EXPECT_EQ(count(DP_REASON_CALLOUT_BLOCK), 3u);
-    EXPECT_EQ(count(DP_REASON_DOWNCALL_FOREIGN), 1u);
-    EXPECT_EQ(count(DP_REASON_DOWNCALL_STALE), 1u);
-    EXPECT_EQ(count(DP_REASON_DOWNCALL_STATE), 1u);
-
-    d.count = UINT32_MAX; // more than the frame holds, or any may hold
-    EXPECT_EQ(run(d, body).action, XDP_DROP);
-    EXPECT_FALSE(is_out(6));
-    body.resize(sizeof(dp_absorbed) / 2);
-    EXPECT_EQ(run(d, body).action, XDP_DROP);
-    EXPECT_TRUE(is_out(4));
-}
-
 } // namespace

@@ -199,8 +199,9 @@ class Mtu(ForwardTest):
         self.assertEqual(self.sizes(4, [1472, 100]), [1472 + 600, 700])
         wait_for(lambda: len(self.notes("status")) >= 2, "they are completed")
         self.assertEqual(set(self.notes("status")), {SUCCESS})
-        self.assertEqual(sorted(len(p.raw) for p in capture.packets(UDP) if p.target == SERVER4),
-                         [14 + 20 + 2080 - 1480, 14 + 28 + 700, 14 + 1500])
+        pieces = lambda: sorted(len(p.raw) for p in capture.packets(UDP) if p.target == SERVER4)
+        wait_for(lambda: len(pieces()) >= 3, "they are captured")
+        self.assertEqual(pieces(), [14 + 20 + 2080 - 1480, 14 + 28 + 700, 14 + 1500])
 
     def test_grown_is_refused(self):
         """With DF, and IPv6: the list has the error, and the sender is told by ICMP."""
