@@ -13,24 +13,33 @@ NTSTATUS inject(const runtime::Injection &injection) {
     return fwp::guarded([&] { return fwp::engine().injections().inject(injection); });
 }
 
+// What every call has. needs: FWPS_INJECTION_TYPE_*; place: in whose code it is.
+runtime::Injection injection(UINT32 needs, dp_inject_kind kind, HANDLE handle, HANDLE context,
+                             NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
+                             HANDLE done_context, const void *place) {
+    runtime::Injection in;
+    in.place = place;
+    in.handle = handle;
+    in.needs = needs;
+    in.context = context;
+    in.kind = kind;
+    in.lists = lists;
+    in.done = done;
+    in.done_context = done_context;
+    return in;
+}
+
 NTSTATUS send(HANDLE handle, HANDLE context, UINT64 endpoint, UINT32 flags,
               const FWPS_TRANSPORT_SEND_PARAMS1 *args, ADDRESS_FAMILY family,
               COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
               HANDLE done_context, const void *place) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
-    runtime::Injection in;
-    in.place = place;
-    in.handle = handle;
-    in.needs = FWPS_INJECTION_TYPE_TRANSPORT;
-    in.context = context;
-    in.kind = DP_INJECT_SEND;
+    auto in = injection(FWPS_INJECTION_TYPE_TRANSPORT, DP_INJECT_SEND, handle, context, lists, done,
+                        done_context, place);
     in.family = family;
     in.compartment = compartment;
     in.endpoint = endpoint;
     in.send = args;
-    in.lists = lists;
-    in.done = done;
-    in.done_context = done_context;
     return inject(in);
 }
 
@@ -45,16 +54,9 @@ NTSTATUS inject_frames(const Frames &frames, HANDLE handle, HANDLE context, UINT
                        FWPS_INJECT_COMPLETE0 done, HANDLE done_context, const void *place) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
     if (layer != frames.layer) return STATUS_INVALID_PARAMETER;
-    runtime::Injection in;
-    in.place = place;
-    in.handle = handle;
-    in.needs = FWPS_INJECTION_TYPE_L2;
-    in.context = context;
-    in.kind = frames.kind;
+    auto in = injection(FWPS_INJECTION_TYPE_L2, frames.kind, handle, context, lists, done,
+                        done_context, place);
     in.ifindex = interface;
-    in.lists = lists;
-    in.done = done;
-    in.done_context = done_context;
     return inject(in);
 }
 
@@ -75,18 +77,11 @@ NTSTATUS FwpsInjectTransportReceiveAsync0(HANDLE handle, HANDLE context, PVOID r
                                           HANDLE done_context) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
     if (reserved) return STATUS_INVALID_PARAMETER;
-    runtime::Injection in;
-    in.place = SLUICE_CALLER();
-    in.handle = handle;
-    in.needs = FWPS_INJECTION_TYPE_TRANSPORT;
-    in.context = context;
-    in.kind = DP_INJECT_RECEIVE;
+    auto in = injection(FWPS_INJECTION_TYPE_TRANSPORT, DP_INJECT_RECEIVE, handle, context, lists,
+                        done, done_context, SLUICE_CALLER());
     in.family = family;
     in.compartment = compartment;
     in.ifindex = interface;
-    in.lists = lists;
-    in.done = done;
-    in.done_context = done_context;
     return inject(in);
 }
 
@@ -95,17 +90,10 @@ NTSTATUS FwpsInjectNetworkReceiveAsync0(HANDLE handle, HANDLE context, UINT32 fl
                                         NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
                                         HANDLE done_context) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
-    runtime::Injection in;
-    in.place = SLUICE_CALLER();
-    in.handle = handle;
-    in.needs = FWPS_INJECTION_TYPE_NETWORK;
-    in.context = context;
-    in.kind = DP_INJECT_RECEIVE;
+    auto in = injection(FWPS_INJECTION_TYPE_NETWORK, DP_INJECT_RECEIVE, handle, context, lists,
+                        done, done_context, SLUICE_CALLER());
     in.compartment = compartment;
     in.ifindex = interface;
-    in.lists = lists;
-    in.done = done;
-    in.done_context = done_context;
     return inject(in);
 }
 
@@ -114,18 +102,11 @@ NTSTATUS FwpsInjectForwardAsync0(HANDLE handle, HANDLE context, UINT32 flags, AD
                                  NET_BUFFER_LIST *lists, FWPS_INJECT_COMPLETE0 done,
                                  HANDLE done_context) {
     if (flags != 0) return STATUS_FWP_INVALID_FLAGS;
-    runtime::Injection in;
-    in.place = SLUICE_CALLER();
-    in.handle = handle;
-    in.needs = FWPS_INJECTION_TYPE_FORWARD;
-    in.context = context;
-    in.kind = DP_INJECT_FORWARD;
+    auto in = injection(FWPS_INJECTION_TYPE_FORWARD, DP_INJECT_FORWARD, handle, context, lists,
+                        done, done_context, SLUICE_CALLER());
     in.family = family;
     in.compartment = compartment;
     in.ifindex = interface;
-    in.lists = lists;
-    in.done = done;
-    in.done_context = done_context;
     return inject(in);
 }
 
@@ -156,16 +137,9 @@ NTSTATUS FwpsInjectNetworkSendAsync0(HANDLE handle, HANDLE context, UINT32 flags
                                      COMPARTMENT_ID compartment, NET_BUFFER_LIST *lists,
                                      FWPS_INJECT_COMPLETE0 done, HANDLE done_context) {
     if (flags & ~FWPS_SEND_INJECT_PRESERVE_IPID) return STATUS_FWP_INVALID_FLAGS;
-    runtime::Injection in;
-    in.place = SLUICE_CALLER();
-    in.handle = handle;
-    in.needs = FWPS_INJECTION_TYPE_NETWORK;
-    in.context = context;
-    in.kind = DP_INJECT_SEND;
+    auto in = injection(FWPS_INJECTION_TYPE_NETWORK, DP_INJECT_SEND, handle, context, lists, done,
+                        done_context, SLUICE_CALLER());
     in.compartment = compartment;
-    in.lists = lists;
-    in.done = done;
-    in.done_context = done_context;
     return inject(in);
 }
 
