@@ -20,6 +20,7 @@ Settings by environment: SLUICE_BUILD (build tree), SLUICE_TEST_SLACK (factor on
 import contextlib
 import ctypes
 import errno
+import hashlib
 import itertools
 import json
 import os
@@ -510,6 +511,33 @@ class Attempt:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
+
+
+def hashed_streams(ways, megabytes):
+    """Sends so much on each way, a name with its sender and its receiver, at once. By name: hash sent, hash received."""
+    block = os.urandom(1 << 20)
+    sent, received = {}, {}
+
+    def send(s, name):
+        seen = hashlib.sha256()
+        for _ in range(megabytes):
+            s.sendall(block)
+            seen.update(block)
+        s.shutdown(socket.SHUT_WR)
+        sent[name] = seen.hexdigest()
+
+    def receive(s, name):
+        seen = hashlib.sha256()
+        while data := s.recv(1 << 20):
+            seen.update(data)
+        received[name] = seen.hexdigest()
+    work = [threading.Thread(target=send, args=(ends[0], name)) for name, ends in ways.items()]
+    work += [threading.Thread(target=receive, args=(ends[1], name)) for name, ends in ways.items()]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    return {name: (sent.get(name), received.get(name)) for name in ways}
 
 
 class SluiceTest(unittest.TestCase):

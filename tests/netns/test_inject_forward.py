@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A machine that forwards, whose callout takes each packet at IPFORWARD and injects a clone into the forward path."""
-import hashlib
 import json
 import os
 import socket
 import struct
-import threading
 import unittest
 
 from forwarding import GUEST, Forwarding
-from harness import BUILD, ICMP6, SERVER4, SLACK, UDP, SluiceTest, af, server, wait_for
+from harness import BUILD, ICMP6, SERVER4, SLACK, UDP, SluiceTest, af, hashed_streams, server, wait_for
 
 SUCCESS, OVERFLOW, UNREACHABLE = 0, 0x80000005, 0xC000023C
 LAYER = {4: 8, 6: 10}
@@ -54,22 +52,6 @@ class ForwardTest(Forwarding, SluiceTest):
 
     def stream(self, family, megabytes, back=True):
         """The hashes of what the guest sent and the server received, and the other way round."""
-        block = os.urandom(1 << 20)
-        sums = {}
-
-        def receive(s, name):
-            seen = hashlib.sha256()
-            while data := s.recv(1 << 20):
-                seen.update(data)
-            sums[name] = seen.hexdigest()
-
-        def send(s, name):
-            seen = hashlib.sha256()
-            for _ in range(megabytes):
-                s.sendall(block)
-                seen.update(block)
-            s.shutdown(socket.SHUT_WR)
-            sums[name] = seen.hexdigest()
         with self.far.socket(af(family)) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((server(family), 9100))
@@ -80,20 +62,15 @@ class ForwardTest(Forwarding, SluiceTest):
                 there, _ = listener.accept()
                 with there:
                     there.settimeout(60 * SLACK)
-                    work = [threading.Thread(target=send, args=(here, "sent")),
-                            threading.Thread(target=receive, args=(there, "received"))]
+                    ways = {"there": (here, there)}
                     if back:
-                        work += [threading.Thread(target=send, args=(there, "sent back")),
-                                 threading.Thread(target=receive, args=(here, "received back"))]
+                        ways["back"] = (there, here)
                     else:
                         there.shutdown(socket.SHUT_WR)
-                    for thread in work:
-                        thread.start()
-                    for thread in work:
-                        thread.join()
-        self.assertEqual(sums["sent"], sums["received"])
-        if back:
-            self.assertEqual(sums["sent back"], sums["received back"])
+                    sums = hashed_streams(ways, megabytes)
+        for way, (sent, received) in sums.items():
+            self.assertIsNotNone(sent, way)
+            self.assertEqual(sent, received, way)
 
 
 class Forward(ForwardTest):

@@ -4,14 +4,12 @@
 What they let pass arrives, what they block does not; and a callout that takes every packet and injects a clone of it is
 not noticed by who sends and receives.
 """
-import hashlib
 import json
 import os
 import socket
-import threading
 import unittest
 
-from harness import BUILD, CLIENT4, CLIENT6, SERVER4, SLACK, SluiceTest, af, server, wait_for
+from harness import BUILD, CLIENT4, CLIENT6, SERVER4, SLACK, SluiceTest, af, hashed_streams, server, wait_for
 
 LAYERS = {"ippacket_in": "inbound_ippacket", "ippacket_out": "outbound_ippacket",
           "transport_in": "inbound_transport", "transport_out": "outbound_transport",
@@ -81,22 +79,6 @@ class PacketTest(SluiceTest):
 
     def stream(self, family, megabytes, ways=("out", "in")):
         """What each end, or one of them, sends at once: the hash of what is received is that of what was sent."""
-        block = os.urandom(1 << 20)
-        sums = {}
-
-        def receive(s, name):
-            seen = hashlib.sha256()
-            while data := s.recv(1 << 20):
-                seen.update(data)
-            sums[name] = seen.hexdigest()
-
-        def send(s, name):
-            seen = hashlib.sha256()
-            for _ in range(megabytes):
-                s.sendall(block)
-                seen.update(block)
-            s.shutdown(socket.SHUT_WR)
-            sums[name] = seen.hexdigest()
         with self.far.socket(af(family)) as listener, self.client.socket(af(family)) as here:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((server(family), 9100))
@@ -107,15 +89,10 @@ class PacketTest(SluiceTest):
             with there:
                 there.settimeout((30 + megabytes) * SLACK)
                 ends = {"out": (here, there), "in": (there, here)}
-                work = [threading.Thread(target=send, args=(ends[way][0], way)) for way in ways]
-                work += [threading.Thread(target=receive, args=(ends[way][1], way + "'")) for way in ways]
-                for thread in work:
-                    thread.start()
-                for thread in work:
-                    thread.join()
-        for way in ways:
-            self.assertEqual(sums.get(way), sums.get(way + "'"), way)
-            self.assertIsNotNone(sums.get(way), way)
+                sums = hashed_streams({way: ends[way] for way in ways}, megabytes)
+        for way, (sent, received) in sums.items():
+            self.assertEqual(sent, received, way)
+            self.assertIsNotNone(sent, way)
 
     def refused(self, family, port=9999, patience=2 * SLACK):
         """A connected datagram socket hears that nobody is there."""
