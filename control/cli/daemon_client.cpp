@@ -56,14 +56,15 @@ void DaemonClient::ask(protocol::Request request, const OnReply &on_reply,
     await_replies(message.request().id(), on_reply);
 }
 
-protocol::Reply DaemonClient::ask_in_pieces(std::vector<protocol::Request> pieces,
+protocol::Reply DaemonClient::ask_in_pieces(std::vector<protocol::Request> &pieces,
                                             const std::function<void(std::size_t)> &on_sent) {
     const std::uint64_t id = next_id_++;
     for (std::size_t i = 0; i < pieces.size(); ++i) {
         protocol::ToDaemon message;
         pieces[i].set_id(id);
-        *message.mutable_request() = std::move(pieces[i]);
+        message.mutable_request()->Swap(&pieces[i]);
         send(message);
+        message.mutable_request()->Swap(&pieces[i]);
         on_sent(i);
     }
     protocol::Reply last;

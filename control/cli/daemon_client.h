@@ -40,8 +40,8 @@ public:
                         const std::vector<int> &fds = {}); // for requests with one reply
 
     // Messages that are one request; the last is answered, and so is one that is refused. on_sent:
-    // after each, with its number.
-    protocol::Reply ask_in_pieces(std::vector<protocol::Request> pieces,
+    // after each, with its number. Pieces stay as they are but for their numbers.
+    protocol::Reply ask_in_pieces(std::vector<protocol::Request> &pieces,
                                   const std::function<void(std::size_t)> &on_sent);
     // Waits for what sluiced sends by itself after a subscription.
     protocol::Notice next_notice();

@@ -76,28 +76,34 @@ struct ApplyWords {
     std::string path, confirm;
 };
 
-protocol::PolicyDifference send(Context &c, DaemonClient &client, PolicyFile &file,
-                                std::uint32_t confirm_ms, bool check_only) {
-    const auto pieces = in_pieces(file.objects);
-    std::size_t all = 0, done = 0;
-    for (const auto &piece : pieces)
-        all += object_count(piece);
+// The objects are in the requests then, also if they were refused.
+protocol::PolicyDifference send(Context &c, DaemonClient &client, protocol::Objects objects,
+                                std::vector<R> &requests, std::uint32_t confirm_ms,
+                                bool check_only) {
+    const std::size_t all = object_count(objects);
+    std::size_t done = 0;
     const Progress progress(c, all);
-    std::vector<R> requests;
-    for (const auto &piece : pieces) {
-        R r;
-        auto &apply = *r.mutable_policy_apply();
-        *apply.mutable_objects() = piece;
+    auto pieces = in_pieces(std::move(objects));
+    requests.clear();
+    for (auto &piece : pieces) {
+        auto &apply = *requests.emplace_back().mutable_policy_apply();
+        apply.mutable_objects()->Swap(&piece);
         apply.set_confirm_ms(confirm_ms);
         apply.set_check_only(check_only);
         apply.set_more(&piece != &pieces.back());
-        requests.push_back(std::move(r));
     }
-    const auto reply = client.ask_in_pieces(std::move(requests), [&](std::size_t sent) {
-        done += object_count(pieces[sent]);
+    auto reply = client.ask_in_pieces(requests, [&](std::size_t sent) {
+        done += object_count(requests[sent].policy_apply().objects());
         progress.at(done, done < all ? "sent" : "applying");
     });
-    return reply.difference();
+    return std::move(*reply.mutable_difference());
+}
+
+protocol::Objects taken_back(std::vector<R> &requests) {
+    std::vector<protocol::Objects> pieces;
+    for (auto &request : requests)
+        pieces.push_back(std::move(*request.mutable_policy_apply()->mutable_objects()));
+    return together(std::move(pieces));
 }
 
 template <typename Objects>
@@ -117,7 +123,7 @@ void also_external(const Objects &known, const std::string &own_provider, Object
 
 // What the engine refused is looked for in the file, so that the error has a place. Throws when it
 // is found; else the engine's own words have to do.
-void find_place(DaemonClient &client, PolicyFile file) {
+void find_place(DaemonClient &client, PolicyFile &file) {
     const auto known = fetch_named(client);
     const std::string own = policy::table_key("SLUICE_PROVIDER_POLICY_FILE").bytes();
     also_external(known.sublayers(), own, *file.external.mutable_sublayers(),
@@ -132,9 +138,12 @@ void find_place(DaemonClient &client, PolicyFile file) {
 
 protocol::PolicyDifference send_or_say_where(Context &c, DaemonClient &client, PolicyFile &file,
                                              std::uint32_t confirm_ms, bool check_only) {
+    // What is large is not taken apart before the process ends: the kernel is quicker.
+    static auto &requests = *new std::vector<R>;
     try {
-        return send(c, client, file, confirm_ms, check_only);
+        return send(c, client, std::move(file.objects), requests, confirm_ms, check_only);
     } catch (const Failure &failure) {
+        file.objects = taken_back(requests);
         if (failure.exit_code == exit_refused) find_place(client, file);
         throw;
     }

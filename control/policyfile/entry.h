@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,9 +20,9 @@ public:
         : map_(map), what_(std::move(what)), problems_(problems),
           taken_(map.is_map() ? map.entries() : 0) {}
 
-    // The value of a key; null: not there.
+    // The value of a key, which is a literal; null: not there.
     const Node *take(const char *key) {
-        if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+        known_.push_back(key);
         if (!map_.is_map()) return nullptr;
         for (std::size_t i = 0; i < map_.entries(); ++i) {
             if (map_.items[2 * i].text != key) continue;
@@ -79,8 +80,12 @@ public:
 private:
     [[nodiscard]] std::string unknown(const std::string &key) const {
         std::string text = "'" + key + "' does not belong into " + what_ + ": known are ";
-        for (std::size_t i = 0; i < known_.size(); ++i)
-            text += (i == 0 ? "" : ", ") + known_[i];
+        const auto differs = [](const char *a) {
+            return [a](const char *b) { return std::strcmp(a, b) != 0; };
+        };
+        for (auto one = known_.begin(); one != known_.end(); ++one)
+            if (std::all_of(known_.begin(), one, differs(*one)))
+                text += (one == known_.begin() ? "" : ", ") + std::string(*one);
         return text;
     }
 
@@ -88,7 +93,7 @@ private:
     std::string what_;
     Problems &problems_;
     std::vector<bool> taken_;
-    std::vector<std::string> known_;
+    std::vector<const char *> known_; // literals, in the order in which they were asked for
 };
 
 } // namespace sluice::policyfile

@@ -261,7 +261,7 @@ void ObjectReader::what_goes_with_it(Entry &entry, Parts &parts) {
     }
 }
 
-void ObjectReader::in_layers(const Node *conditions, const Node &node, const Parts &parts) {
+void ObjectReader::in_layers(const Node *conditions, const Node &node, Parts &parts) {
     if (parts.head.key_given && parts.layers.size() > 1)
         problem(parts.places.layer, "a key is of one filter, and this makes one in each of " +
                                         std::to_string(parts.layers.size()) +
@@ -275,8 +275,9 @@ void ObjectReader::in_layers(const Node *conditions, const Node &node, const Par
     for (std::size_t i = 0; i < all.size(); ++i) {
         if (all[i].impossible) continue;
         check_family(parts, parts.layers[i]);
-        at_layer(parts.base, parts.head, parts.layers[i], parts.ordered, std::move(all[i]),
-                 parts.places);
+        const bool last = i + 1 == all.size();
+        at_layer(last ? std::move(parts.base) : parts.base, parts.head, parts.layers[i],
+                 parts.ordered, std::move(all[i]), parts.places);
         made = true;
     }
     if (!made && file_.problems.empty())

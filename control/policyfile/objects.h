@@ -4,8 +4,9 @@
 
 #include <functional>
 #include <map>
-#include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "policyfile/conditions.h"
@@ -46,7 +47,7 @@ private:
     [[nodiscard]] bool redirection_fits(const Parts &parts, const Node *to, const Node *told);
     std::string redirect_context(const Parts &parts, Place place);
     void check_family(const Parts &parts, std::uint16_t layer);
-    void in_layers(const Node *conditions, const Node &node, const Parts &parts);
+    void in_layers(const Node *conditions, const Node &node, Parts &parts);
     std::vector<std::uint16_t> layers(const std::vector<const Node *> &words);
     void action(const Node *node, protocol::Filter &filter);
     void callout_action(const std::string &name, const std::string &type, Place place,
@@ -65,9 +66,9 @@ private:
         bool key_given;
         int line;
     };
-    std::map<std::string, Claimed> claimed_;       // kind, name and layer
-    std::set<std::string> keys_;                   // kind and key
-    std::map<std::string, std::uint64_t> ordered_; // sublayer and layer: filters so far
+    std::unordered_map<std::string, Claimed> claimed_; // kind, name and layer
+    std::unordered_set<std::string> keys_;             // kind and key
+    std::map<std::string, std::uint64_t> ordered_;     // sublayer and layer: filters so far
 };
 
 } // namespace sluice::policyfile

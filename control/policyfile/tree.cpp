@@ -8,6 +8,8 @@
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/parser.h>
 
+#include "policyfile/plain.h"
+
 namespace sluice::policyfile {
 
 namespace {
@@ -203,8 +205,14 @@ std::optional<Node> parse_tree(const Sources &sources, int source, Problems &pro
         problems.add(place_at(from.text, *bad, source), "a byte that is not UTF-8 text");
         return std::nullopt;
     }
+    if (auto plain = parse_plain(from.text, source, limits)) return plain;
+    return parse_any(sources, source, problems, limits);
+}
+
+std::optional<Node> parse_any(const Sources &sources, int source, Problems &problems,
+                              const Limits &limits) {
     try {
-        return parsed(from, source, problems, limits);
+        return parsed(sources[static_cast<std::size_t>(source)], source, problems, limits);
     } catch (const YAML::Exception &e) {
         problems.add(e.mark.is_null() ? Place{source, 0, 0} : place_of(e.mark, source), e.msg);
     } catch (const Stop &stop) {

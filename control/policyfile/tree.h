@@ -36,5 +36,8 @@ struct Limits {
 // tree to go on with.
 std::optional<Node> parse_tree(const Sources &sources, int source, Problems &problems,
                                const Limits &limits = {});
+// The same of UTF-8, by the parser for all of YAML.
+std::optional<Node> parse_any(const Sources &sources, int source, Problems &problems,
+                              const Limits &limits = {});
 
 } // namespace sluice::policyfile

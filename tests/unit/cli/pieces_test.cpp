@@ -19,6 +19,7 @@ TEST(Pieces, AreSmallAndHoldEverythingInOrder) {
         all.MergeFrom(piece);
     }
     EXPECT_EQ(all.SerializeAsString(), objects.SerializeAsString());
+    EXPECT_EQ(together(pieces).SerializeAsString(), objects.SerializeAsString());
     EXPECT_EQ(object_count(objects), 3001u);
 }
 
