@@ -232,7 +232,7 @@ struct {
     __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, 262144); /* more than any policy has filters */
     __type(key, __u64);
-    __type(value, __u64);
+    __type(value, struct dp_hits);
 } filter_hits SEC(".maps");
 
 struct {

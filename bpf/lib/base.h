@@ -43,8 +43,9 @@ DP_INLINE void dp_count_layer(__u32 layer, __u32 slot, __u64 bytes)
 
 DP_INLINE void dp_count_filter(__u64 filter_id)
 {
-    __u64 *hits = filter_id ? bpf_map_lookup_elem(&filter_hits, &filter_id) : 0;
-    if (hits) (*hits)++;
+    __u64 key = filter_id / DP_HITS;
+    struct dp_hits *hits = filter_id ? bpf_map_lookup_elem(&filter_hits, &key) : 0;
+    if (hits) hits->count[filter_id % DP_HITS]++;
 }
 
 /* A number that no other packet of this data plane has had; 0 is never given. */

@@ -285,6 +285,13 @@ struct dp_eval {
 };
 DP_ASSERT(sizeof(struct dp_eval) == 144, "layout");
 
+/* How often filters gave a decision: one entry for so many neighbouring numbers, since making an
+   entry costs the kernel an allocation for every CPU, and policies are replaced whole. */
+#define DP_HITS 32
+struct dp_hits {
+    __u64 count[DP_HITS]; /* of filter DP_HITS * key + index */
+};
+
 enum dp_classify_result {
     DP_CLASSIFY_PERMIT = 0,
     DP_CLASSIFY_BLOCK = 1,

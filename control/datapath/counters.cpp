@@ -170,12 +170,10 @@ std::vector<Counter> Datapath::counters() const {
 
 std::map<std::uint64_t, std::uint64_t> Datapath::filter_hits() const {
     std::map<std::uint64_t, std::uint64_t> all;
-    for (const std::uint64_t id : state_->filter_hits.keys()) {
-        std::uint64_t hits = 0;
-        for (const std::uint64_t count : state_->filter_hits.find(id))
-            hits += count;
-        all.emplace(id, hits);
-    }
+    for (const std::uint64_t entry : state_->filter_hits.keys())
+        for (const dp_hits &hits : state_->filter_hits.find(entry))
+            for (std::uint64_t i = 0; i < DP_HITS; ++i)
+                if (hits.count[i] != 0) all[entry * DP_HITS + i] += hits.count[i];
     return all;
 }
 

@@ -158,6 +158,7 @@ public:
     std::size_t adopt_sockets();
 
     [[nodiscard]] std::vector<Counter> counters() const;
+    // Of filters that were hit, maybe also of some that are gone.
     [[nodiscard]] std::map<std::uint64_t, std::uint64_t> filter_hits() const;
 
 private:

@@ -22,6 +22,21 @@ Result<Fd> make_notices() {
     return ring;
 }
 
+// Of ascending filters in `filter_hits`.
+std::vector<std::uint64_t> entries_of(const std::vector<std::uint64_t> &ids) {
+    std::vector<std::uint64_t> entries;
+    for (const std::uint64_t id : ids)
+        if (entries.empty() || entries.back() != id / DP_HITS) entries.push_back(id / DP_HITS);
+    return entries;
+}
+
+std::vector<std::uint64_t> missing_in(const std::vector<std::uint64_t> &of,
+                                      const std::vector<std::uint64_t> &in) {
+    std::vector<std::uint64_t> out;
+    std::set_difference(of.begin(), of.end(), in.begin(), in.end(), std::back_inserter(out));
+    return out;
+}
+
 } // namespace
 
 Result<void> Datapath::publish(const compiler::Plan &plan) {
@@ -70,22 +85,18 @@ Result<ImageMap *> Datapath::State::fill_image(const compiler::Plan &plan,
 }
 
 Result<bool> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids, Rollback &undo) {
-    std::vector<std::uint64_t> missing = ids;
-    if (counted) {
-        missing.clear();
-        std::set_difference(ids.begin(), ids.end(), counted->begin(), counted->end(),
-                            std::back_inserter(missing));
-    }
-    for (const std::uint64_t id : missing) {
+    std::vector<std::uint64_t> missing = entries_of(ids);
+    if (counted) missing = missing_in(missing, entries_of(*counted));
+    for (const std::uint64_t entry : missing) {
         crash_point();
-        auto made = filter_hits.set_all(id, 0, BPF_NOEXIST);
+        auto made = filter_hits.set_all(entry, {}, BPF_NOEXIST);
         // Entries come from a store that the kernel fills again a little later.
         for (int tries = 0; !made && made.error().code == ENOMEM && tries < 200; ++tries) {
             usleep(1000);
-            made = filter_hits.set_all(id, 0, BPF_NOEXIST);
+            made = filter_hits.set_all(entry, {}, BPF_NOEXIST);
         }
         if (made)
-            undo.add([this, id] { filter_hits.erase(id); });
+            undo.add([this, entry] { filter_hits.erase(entry); });
         else if (made.error().code == E2BIG)
             return false;
         else if (made.error().code != EEXIST)
@@ -95,17 +106,11 @@ Result<bool> Datapath::State::add_counters(const std::vector<std::uint64_t> &ids
 }
 
 void Datapath::State::delete_counters_but(const std::vector<std::uint64_t> &ids) {
-    std::vector<std::uint64_t> all, gone;
-    if (!counted) {
-        all = filter_hits.keys();
-        std::sort(all.begin(), all.end());
-    }
-    const auto &before = counted ? *counted : all;
-    std::set_difference(before.begin(), before.end(), ids.begin(), ids.end(),
-                        std::back_inserter(gone));
-    for (const std::uint64_t id : gone) {
+    auto before = counted ? entries_of(*counted) : filter_hits.keys();
+    if (!counted) std::sort(before.begin(), before.end());
+    for (const std::uint64_t entry : missing_in(before, entries_of(ids))) {
         crash_point();
-        filter_hits.erase(id);
+        filter_hits.erase(entry);
     }
 }
 

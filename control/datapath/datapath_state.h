@@ -39,7 +39,7 @@ struct Datapath::State {
     BpfMap<dp_exe_key, dp_exe> exes;
     PerCpuMap<std::uint32_t, dp_reason_count> reasons;
     PerCpuMap<std::uint32_t, dp_layer_count> layers;
-    PerCpuMap<std::uint64_t, std::uint64_t> filter_hits;
+    PerCpuMap<std::uint64_t, dp_hits> filter_hits; // by number / DP_HITS
     BpfMap<std::uint32_t, dp_options> event_options;
     BpfMap<std::uint32_t, dp_redirect_goal> targets;
     // The image in force and the one before it, which the next one takes the place of; none of

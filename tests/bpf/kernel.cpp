@@ -43,9 +43,15 @@ std::uint64_t sum_over_cpus(int map, const void *key, Count Value::*member) {
     return sum;
 }
 
-struct HitCount {
-    std::uint64_t packets;
-};
+std::uint64_t hits_of(int map, std::uint64_t filter) {
+    const std::uint64_t entry = filter / DP_HITS;
+    std::vector<dp_hits> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    check(bpf_map_lookup_elem(map, &entry, values.data()), "read hits");
+    std::uint64_t sum = 0;
+    for (const dp_hits &value : values)
+        sum += value.count[filter % DP_HITS];
+    return sum;
+}
 
 std::uint32_t test_run(const bpf_program *program, const void *data, std::size_t size) {
     LIBBPF_OPTS(bpf_test_run_opts, opts);
@@ -176,12 +182,15 @@ std::map<std::uint32_t, std::uint64_t> Xdp::take_reasons() {
 
 void Xdp::watch_filters(const std::vector<std::uint64_t> &ids) {
     const int map = bpf_map__fd(skeleton_->maps.filter_hits);
-    for (const auto &[id, count] : hits_)
-        bpf_map_delete_elem(map, &id);
+    for (const auto &[id, count] : hits_) {
+        const std::uint64_t entry = id / DP_HITS;
+        bpf_map_delete_elem(map, &entry);
+    }
     hits_.clear();
-    const std::vector<std::uint64_t> zero(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    const std::vector<dp_hits> zero(static_cast<std::size_t>(libbpf_num_possible_cpus()));
     for (const std::uint64_t id : ids) {
-        check(bpf_map_update_elem(map, &id, zero.data(), BPF_ANY), "watch a filter");
+        const std::uint64_t entry = id / DP_HITS;
+        check(bpf_map_update_elem(map, &entry, zero.data(), BPF_ANY), "watch a filter");
         hits_[id] = 0;
     }
 }
@@ -189,8 +198,7 @@ void Xdp::watch_filters(const std::vector<std::uint64_t> &ids) {
 std::uint64_t Xdp::take_hit() {
     std::uint64_t hit = 0;
     for (auto &[id, count] : hits_) {
-        const std::uint64_t now =
-            sum_over_cpus(bpf_map__fd(skeleton_->maps.filter_hits), &id, &HitCount::packets);
+        const std::uint64_t now = hits_of(bpf_map__fd(skeleton_->maps.filter_hits), id);
         if (now == count) continue;
         if (hit != 0 || now != count + 1)
             throw std::runtime_error("more than one hit for one packet");

@@ -198,6 +198,16 @@ protected:
     }
 
     // What the namespace and the machine show of us; equal before and after.
+    // Of the plane's counters of filters.
+    std::size_t entries_of_hits() {
+        const Fd map(bpf_obj_get((plane_->pin_dir() + "/filter_hits").c_str()));
+        std::size_t count = 0;
+        for (std::uint64_t key = 0, before = 0;
+             bpf_map_get_next_key(map.get(), count == 0 ? nullptr : &before, &key) == 0; ++count)
+            before = key;
+        return count;
+    }
+
     std::string traces() {
         const std::string tc = "tc -n " + name_, ip = "ip -n " + name_;
         const std::string lo = "/proc/sys/net/ipv4/conf/lo/";

@@ -241,7 +241,7 @@ TEST_F(DatapathTest, IsTakenOverFromThePins) {
     EXPECT_EQ(plane_->nics()[0].name, "nic0");
     EXPECT_EQ(plane_->compartment(), options_.compartment);
     EXPECT_EQ(plane_->callout(3)->local_id, 11u);
-    EXPECT_EQ(plane_->filter_hits().size(), 2u);
+    EXPECT_EQ(entries_of_hits(), 1u); // of neighbours
     EXPECT_TRUE(ping());
     ASSERT_TRUE(plane_->remove());
     EXPECT_EQ(traces(), before);
@@ -299,14 +299,20 @@ TEST_F(DatapathTest, PublishesImagesOfAnySize) {
 TEST_F(DatapathTest, KeepsHitsOfFiltersThatStay) {
     create();
     ASSERT_TRUE(plane_->publish(plan(2, {10, 20})));
-    EXPECT_EQ(plane_->filter_hits(), (std::map<std::uint64_t, std::uint64_t>{{10, 0}, {20, 0}}));
+    EXPECT_EQ(entries_of_hits(), 1u);
     const Fd hits(bpf_obj_get((plane_->pin_dir() + "/filter_hits").c_str()));
-    std::vector<std::uint64_t> counts(std::size_t(libbpf_num_possible_cpus()), 2);
-    const std::uint64_t key = 20;
+    std::vector<dp_hits> counts(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    for (dp_hits &one : counts)
+        one.count[20 % DP_HITS] = 2;
+    const std::uint64_t key = 20 / DP_HITS;
     ASSERT_EQ(bpf_map_update_elem(hits.get(), &key, counts.data(), BPF_ANY), 0);
-    ASSERT_TRUE(plane_->publish(plan(3, {20, 30})));
-    const std::map<std::uint64_t, std::uint64_t> kept{{20, 2 * counts.size()}, {30, 0}};
+    ASSERT_TRUE(plane_->publish(plan(3, {20, 30, 7 * DP_HITS})));
+    const std::map<std::uint64_t, std::uint64_t> kept{{20, 2 * counts.size()}};
     EXPECT_EQ(plane_->filter_hits(), kept);
+    EXPECT_EQ(entries_of_hits(), 2u);
+    ASSERT_TRUE(plane_->publish(plan(2, {7 * DP_HITS, 7 * DP_HITS + 1})));
+    EXPECT_TRUE(plane_->filter_hits().empty());
+    EXPECT_EQ(entries_of_hits(), 1u);
 }
 
 TEST_F(DatapathTest, WalksFlowsWhileTheyAreDeleted) {
