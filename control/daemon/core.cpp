@@ -13,6 +13,7 @@
 #include "daemon/planes.h"
 #include "daemon/plugins.h"
 #include "daemon/policy_apply.h"
+#include "daemon/policy_file.h"
 #include "daemon/reauthorize.h"
 #include "daemon/redirects.h"
 #include "daemon/sessions.h"
@@ -42,7 +43,7 @@ Core::~Core() {
             port->release();
 }
 
-Result<void> Core::save(bool publishing, const protocol::Objects *last_good) {
+Result<void> Core::save(bool publishing, const policy::Policy *last_good) {
     store::State state;
     state.set_publishing(publishing);
     planes->save(state);
@@ -50,7 +51,9 @@ Result<void> Core::save(bool publishing, const protocol::Objects *last_good) {
     sessions->save(state);
     plugins->save(state);
     policy_files->save(state);
-    return store->commit(engine->policy(), std::move(state), last_good);
+    if (last_good == nullptr) return store->commit(engine->policy(), std::move(state));
+    const std::string document = file_document(*last_good);
+    return store->commit(engine->policy(), std::move(state), &document);
 }
 
 void Core::save_or_warn() {

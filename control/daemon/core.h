@@ -56,8 +56,9 @@ struct Core {
     std::unique_ptr<EventPump> events;
 
     Result<void> restore(); // opens the store, reads it and takes over what is pinned
-    // last_good: as of store::Store::commit.
-    Result<void> save(bool publishing = false, const protocol::Objects *last_good = nullptr);
+    // last_good: the policy whose file objects a rollback brings back from now on, if it is
+    // another.
+    Result<void> save(bool publishing = false, const policy::Policy *last_good = nullptr);
     void note_boot_nics(); // what `sluice boot` is to load: what is loaded now
     void save_or_warn();   // where there is nobody to tell
 };

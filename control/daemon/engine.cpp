@@ -102,7 +102,7 @@ Result<void> Engine::publish(Plans plans) {
 }
 
 Result<void> Engine::commit(policy::Policy next, std::uint64_t by,
-                            const protocol::Objects *last_good) {
+                            const policy::Policy *last_good) {
     next.generation = policy_.generation + 1;
     auto plans = compile(next);
     if (!plans) return plans.error();

@@ -37,10 +37,10 @@ public:
     }
 
     // Compiled, written to the store, told to hosts, published; in this order. by: the session
-    // whose change it is, whose subscriptions do not hear of it. last_good: replaces the policy
-    // file's objects that a rollback brings back; null: they stay.
+    // whose change it is, whose subscriptions do not hear of it. last_good: the policy whose file
+    // objects a rollback brings back from now on; null: they stay.
     Result<void> commit(policy::Policy next, std::uint64_t by,
-                        const protocol::Objects *last_good = nullptr);
+                        const policy::Policy *last_good = nullptr);
     // Would this policy be accepted? Changes nothing.
     Result<void> check(const policy::Policy &next);
     // The same objects under a new generation, so that every flow is judged again. Soon: once for

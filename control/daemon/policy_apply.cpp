@@ -26,11 +26,16 @@ std::uint64_t wall_clock_ms() {
         duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count());
 }
 
-bool names_ask(const protocol::Objects &objects) {
-    return std::any_of(objects.filters().begin(), objects.filters().end(), [](const auto &filter) {
-        const auto key = Guid::from_bytes(filter.callout());
-        return key && policy::is_ask_callout(*key);
+bool names_ask(const FileObjects &objects) {
+    return std::any_of(objects.filters.begin(), objects.filters.end(), [](const auto &filter) {
+        return !filter.callout.is_null() && policy::is_ask_callout(filter.callout);
     });
+}
+
+// Going back again changes nothing.
+std::shared_ptr<Sessions::Replacement> go_back_to(const policy::Policy &policy) {
+    return std::make_shared<Sessions::Replacement>(Sessions::Replacement{
+        .objects = file_objects(policy), .last_good = policy, .vetoes = false});
 }
 
 } // namespace
@@ -39,31 +44,33 @@ void PolicyApplier::apply(const protocol::PolicyApply &message, const Responder 
     const auto client = to.client();
     if (!client) return;
     auto &gathered = pieces_[client->id];
-    gathered.objects.MergeFrom(message.objects());
     gathered.bytes += message.ByteSizeLong();
     if (gathered.bytes > pieces_bytes_max) {
-        gathered.objects.Clear(); // and the rest as it comes: a part of a policy is none
+        gathered.objects = {}; // and the rest as it comes: a part of a policy is none
         if (!message.more()) pieces_.erase(client->id);
         return to.fail(Error(E2BIG, "take a policy of more than 256 MiB"));
     }
+    if (!gathered.wrong)
+        if (auto r = gathered.objects.add(message.objects()); !r) gathered.wrong = r.error();
     if (message.more()) return;
-    auto objects = std::move(gathered.objects);
+    auto [objects, bytes, wrong] = std::move(gathered);
     pieces_.erase(client->id);
+    if (wrong) return to.fail(*wrong);
     if (confirm_until_ms_ != 0 && !message.check_only())
         return to.fail(Error(EBUSY, "apply a policy while another waits for `sluice policy apply` "
                                     "to be confirmed or rolled back"));
-    auto last_good = policy_file_objects(core_.engine->policy());
-    Sessions::Replacement replacement{
-        .objects = std::move(objects), .last_good = last_good, .check_only = message.check_only()};
-    replacement.committed = [this, last_good, confirm_ms = message.confirm_ms()] {
+    const bool asks = names_ask(objects);
+    const auto &last_good = core_.engine->policy(); // a copy shares its filters
+    auto replacement = std::make_shared<Sessions::Replacement>(Sessions::Replacement{
+        .objects = std::move(objects), .last_good = last_good, .check_only = message.check_only()});
+    replacement->committed = [this, last_good, confirm_ms = message.confirm_ms()] {
         last_good_ = last_good;
         if (confirm_ms != 0) expect_confirmation(wall_clock_ms() + confirm_ms);
         core_.save_or_warn();
     };
-    if (message.check_only() || !names_ask(replacement.objects))
-        return core_.sessions->replace_policy_file(message.session(), std::move(replacement), to);
-    core_.plugins->need_ask([this, id = message.session(), replacement = std::move(replacement),
-                             to](const Result<void> &r) {
+    if (message.check_only() || !asks)
+        return core_.sessions->replace_policy_file(message.session(), replacement, to);
+    core_.plugins->need_ask([this, id = message.session(), replacement, to](const Result<void> &r) {
         if (!r) return to.fail(r.error());
         core_.sessions->replace_policy_file(id, replacement, to);
     });
@@ -78,14 +85,12 @@ void PolicyApplier::confirm(const Responder &to) {
 
 void PolicyApplier::rollback(const Responder &to) {
     if (!last_good_) return to.fail(Error(0, "no policy file was applied yet"));
-    Sessions::Replacement replacement{.objects = *last_good_,
-                                      .last_good = *last_good_, // going back again changes nothing
-                                      .vetoes = false};
-    replacement.committed = [this] {
+    auto replacement = go_back_to(*last_good_);
+    replacement->committed = [this] {
         expect_confirmation(0);
         core_.save_or_warn();
     };
-    core_.sessions->replace_policy_file(0, std::move(replacement), to);
+    core_.sessions->replace_policy_file(0, replacement, to);
 }
 
 void PolicyApplier::expect_confirmation(std::uint64_t until_ms) {
@@ -99,18 +104,23 @@ void PolicyApplier::expect_confirmation(std::uint64_t until_ms) {
 
 void PolicyApplier::go_back_by_itself() {
     spdlog::warn("the applied policy was not confirmed in time: going back to the one before");
-    Sessions::Replacement replacement{.objects = last_good_.value_or(protocol::Objects()),
-                                      .last_good = last_good_.value_or(protocol::Objects()),
-                                      .vetoes = false};
-    replacement.committed = [this] {
+    auto replacement = go_back_to(last_good_.value_or(policy::Policy()));
+    replacement->committed = [this] {
         confirm_until_ms_ = 0;
         core_.save_or_warn();
     };
-    core_.sessions->replace_policy_file(std::move(replacement));
+    core_.sessions->replace_policy_file(replacement);
 }
 
-void PolicyApplier::load(const store::State *state, std::optional<protocol::Objects> last_good) {
-    last_good_ = std::move(last_good);
+void PolicyApplier::load(const store::State *state,
+                         const std::optional<protocol::Objects> &last_good) {
+    if (last_good) {
+        auto policy = policy_of_document(*last_good);
+        if (policy)
+            last_good_ = std::move(*policy);
+        else
+            spdlog::error("what a rollback would bring back: {}", policy.error().text());
+    }
     if (state != nullptr) expect_confirmation(state->policy_confirm_until_ms());
 }
 

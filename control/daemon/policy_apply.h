@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "daemon/client.h"
+#include "daemon/policy_file.h"
 #include "store/state.pb.h"
 
 namespace sluice::daemon {
@@ -24,7 +25,7 @@ public:
     void client_gone(std::uint64_t client) { pieces_.erase(client); }
 
     // last_good: what a rollback brings back.
-    void load(const store::State *state, std::optional<protocol::Objects> last_good);
+    void load(const store::State *state, const std::optional<protocol::Objects> &last_good);
     void save(store::State &state) const;
 
 private:
@@ -33,12 +34,13 @@ private:
 
     Core &core_;
     struct Gathered {
-        protocol::Objects objects;
+        FileObjects objects;
         std::size_t bytes = 0;
+        std::optional<Error> wrong; // with a piece
     };
     std::map<std::uint64_t, Gathered> pieces_; // by client
-    std::optional<protocol::Objects> last_good_;
-    std::uint64_t confirm_until_ms_ = 0; // 0: nothing waits for a confirmation
+    std::optional<policy::Policy> last_good_;  // whose file objects they are
+    std::uint64_t confirm_until_ms_ = 0;       // 0: nothing waits for a confirmation
     Loop::TimerId timer_ = 0;
 };
 

@@ -41,8 +41,8 @@ void send_difference(const protocol::PolicyDifference &all, const Responder &to)
 
 } // namespace
 
-void Sessions::replace_policy_file(std::uint64_t id, Replacement replacement, const Responder &to) {
-    auto by = std::make_shared<Replacement>(std::move(replacement));
+void Sessions::replace_policy_file(std::uint64_t id, const std::shared_ptr<Replacement> &by,
+                                   const Responder &to) {
     in_order(id, to, [this, by, to](Session &session) {
         if (session.transaction)
             return refuse(session,
@@ -54,14 +54,13 @@ void Sessions::replace_policy_file(std::uint64_t id, Replacement replacement, co
 }
 
 // In a session that nobody else has; it waits for its turn for as long as it takes.
-void Sessions::replace_policy_file(Replacement replacement) {
+void Sessions::replace_policy_file(const std::shared_ptr<Replacement> &by) {
     auto own = std::make_unique<Session>();
     own->id = next_id_++;
     own->key = Guid::random();
     own->name = "sluiced";
     own->wait = std::chrono::hours(1);
     Session &session = *(sessions_[own->id] = std::move(own));
-    auto by = std::make_shared<Replacement>(std::move(replacement));
     by->committed = [this, id = session.id, then = std::move(by->committed)] {
         then();
         core_.loop.after(Milliseconds(0), [this, id] { end(id); });
@@ -76,7 +75,7 @@ void Sessions::replace(Session &session, const std::shared_ptr<Replacement> &by,
     auto &transaction = *session.transaction;
     // Hosts are asked in between; only replaced() ends it.
     transaction.implicit = false;
-    auto made = daemon::replace_policy_file(transaction.policy, by->objects,
+    auto made = daemon::replace_policy_file(transaction.policy, std::move(by->objects),
                                             [this] { return core_.engine->reserve_filter_id(); });
     Result<void> r = made ? core_.engine->check(transaction.policy) : Result<void>(made.error());
     Reply reply;

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "daemon/client.h"
+#include "daemon/policy_file.h"
 #include "policy/policy.h"
 #include "store/state.pb.h"
 
@@ -25,9 +26,9 @@ struct Session {
         policy::Policy policy;
         bool implicit = false; // of a single operation
         bool changed = false;
-        std::vector<policy::Filter> notified;       // added; their hosts must hear of an abort
-        std::optional<protocol::Objects> last_good; // what a rollback of this change brings back
-        Loop::TimerId hold = 0;                     // when it is aborted by force
+        std::vector<policy::Filter> notified;    // added; their hosts must hear of an abort
+        std::optional<policy::Policy> last_good; // whose file objects a rollback brings back
+        Loop::TimerId hold = 0;                  // when it is aborted by force
     };
 
     std::uint64_t id = 0;
@@ -81,15 +82,16 @@ public:
     // Replaces what policy files brought by `objects`, in a transaction of its own. vetoes: hosts
     // may refuse filters. then: with the difference, after the commit.
     struct Replacement {
-        protocol::Objects objects;
-        protocol::Objects last_good;
+        FileObjects objects;
+        policy::Policy last_good; // whose file objects a rollback brings back
         bool check_only = false;
         bool vetoes = true;
         std::function<void()> committed = {};
     };
-    void replace_policy_file(std::uint64_t id, Replacement replacement, const Responder &to);
+    void replace_policy_file(std::uint64_t id, const std::shared_ptr<Replacement> &by,
+                             const Responder &to);
     // The same by sluiced itself.
-    void replace_policy_file(Replacement replacement);
+    void replace_policy_file(const std::shared_ptr<Replacement> &by);
 
     void client_gone(std::uint64_t client);
     [[nodiscard]] policy::Policy *open_policy(); // of the open transaction that may write, or null

@@ -18,6 +18,7 @@ struct Condition {
     Guid field;
     std::uint32_t match = 0; // FWP_MATCH_*
     Value value;
+    bool operator==(const Condition &) const = default;
 };
 
 // What becomes of what waits for a callout that does not answer in time, or cannot be asked
@@ -48,6 +49,7 @@ struct Filter {
     std::string provider_data;
     Guid provider_context; // key; null: none
     HoldOptions hold;
+    bool operator==(const Filter &) const = default;
 };
 
 } // namespace sluice::policy

@@ -299,7 +299,7 @@ Result<void> Contents::write(Database &db, Difference &difference) const {
     return {};
 }
 
-void Contents::written(const Difference &difference) {
+void Contents::written(Difference difference) {
     for (const auto &change : difference.changes) {
         auto &stamps = stamps_[static_cast<std::size_t>(change.kind)];
         if (change.message)
@@ -309,8 +309,8 @@ void Contents::written(const Difference &difference) {
     }
     for (const auto &[name, value] : difference.numbers)
         numbers_[name] = value;
-    for (const auto &[name, message] : difference.documents)
-        documents_[name] = message;
+    for (auto &[name, message] : difference.documents)
+        documents_[name] = std::move(message);
 }
 
 } // namespace sluice::store

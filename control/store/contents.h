@@ -58,7 +58,7 @@ public:
 
     // In the transaction that is open; then, once it has committed:
     [[nodiscard]] Result<void> write(Database &db, Difference &difference) const;
-    void written(const Difference &difference);
+    void written(Difference difference);
 
 private:
     std::array<std::unordered_map<Guid, std::uint64_t>, kinds> stamps_;

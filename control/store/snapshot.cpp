@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include "policy/edit.h"
 #include "store/contents.h"
@@ -11,6 +14,8 @@
 namespace sluice::store {
 
 namespace {
+
+using Format = google::protobuf::internal::WireFormatLite;
 
 template <typename Object>
 bool belongs(const Object &object) {
@@ -48,21 +53,32 @@ auto by_key(std::map<Guid, Object> &objects) {
 
 void write_policy(const policy::Policy &policy, State &state) {
     write_all_but_filters(policy, state);
-    write_filters({}, policy.filters, state);
+    write_all(policy.filters, [&] { return state.add_filters(); });
 }
 
-void write_filters(const policy::Filters &old, const policy::Filters &now, State &state) {
+void append_filters(const policy::Filters &old, const policy::Filters &now, std::string &state) {
+    FilterRecord record;
+    google::protobuf::io::StringOutputStream stream(&state);
+    google::protobuf::io::CodedOutputStream out(&stream);
     policy::Filters::compare(
         old, now,
         [&](const policy::Filter &filter) {
-            if (belongs(filter)) state.add_filters_gone(filter.id);
+            if (!belongs(filter)) return;
+            Format::WriteUInt64(State::kFiltersGoneFieldNumber, filter.id, &out);
         },
         [&](const policy::Filter &filter) {
             if (!belongs(filter)) return;
-            auto *record = state.add_filters();
-            *record->mutable_object() = to_message(filter);
-            record->set_owner(filter.owner);
+            write_message(filter, *record.mutable_object());
+            record.set_owner(filter.owner);
+            (void)record.ByteSizeLong(); // which WriteMessage takes for known
+            Format::WriteMessage(State::kFiltersFieldNumber, record, &out);
         });
+}
+
+void append_before(const std::string &before, std::string &state) {
+    google::protobuf::io::StringOutputStream stream(&state);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    Format::WriteBytes(State::kBeforeFieldNumber, before, &out);
 }
 
 void write_all_but_filters(const policy::Policy &policy, State &state) {

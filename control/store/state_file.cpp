@@ -72,11 +72,13 @@ Result<std::optional<State>> take_frame(std::string_view &bytes, const std::stri
     return std::optional<State>(std::move(state));
 }
 
-void append_frame(std::string &out, const State &state) {
-    const std::string body = state.SerializeAsString();
-    append_u64(out, body.size());
-    append_u64(out, fnv1a(body));
-    out += body;
+void append_frame(std::string &out, const State &state, std::string_view rest) {
+    const std::string begin = state.SerializeAsString();
+    append_u64(out, begin.size() + rest.size());
+    append_u64(out, fnv1a(rest, fnv1a(begin)));
+    out.reserve(out.size() + begin.size() + rest.size());
+    out += begin;
+    out += rest;
 }
 
 // Puts a later frame in place of a state, whose filters stay but for those that the frame names.
@@ -129,16 +131,17 @@ void StateFile::note(int fd) {
 }
 
 bool StateFile::can_append() const {
-    constexpr std::uint64_t small = 65536; // is written whole
+    constexpr std::uint64_t small = 65536;    // is written whole
+    constexpr std::uint64_t appended_max = 3; // times the whole, which may be replaced that often
     struct stat now {};
-    return whole_ >= small && size_ != 0 && size_ - whole_ <= whole_ / 4 &&
+    return whole_ >= small && size_ != 0 && size_ - whole_ <= appended_max * whole_ &&
            ::stat(path_.c_str(), &now) == 0 && now.st_ino == inode_ &&
            static_cast<std::uint64_t>(now.st_size) == size_;
 }
 
-Result<void> StateFile::write(const State &state) {
+Result<void> StateFile::write(const State &state, std::string_view rest) {
     std::string bytes(magic);
-    append_frame(bytes, state);
+    append_frame(bytes, state, rest);
     size_ = 0;
     const std::string beside = path_ + ".new";
     crash_point();
@@ -155,9 +158,9 @@ Result<void> StateFile::write(const State &state) {
     return {};
 }
 
-Result<void> StateFile::append(const State &state) {
+Result<void> StateFile::append(const State &state, std::string_view rest) {
     std::string bytes;
-    append_frame(bytes, state);
+    append_frame(bytes, state, rest);
     const std::uint64_t before = std::exchange(size_, 0);
     crash_point();
     Fd fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/result.h"
 #include "store/state.pb.h"
@@ -23,12 +24,13 @@ public:
     // Empty: there is no file. A damaged file is an error (EBADMSG) whose text says what to do.
     // commits: of the database, by which a later frame that is prepared counts or not.
     [[nodiscard]] Result<std::optional<State>> read(std::uint64_t commits = ~std::uint64_t{0});
-    Result<void> write(const State &state);
+    // rest: what the serialized state goes on with.
+    Result<void> write(const State &state, std::string_view rest = {});
 
-    // Whether a change is better appended: the file is large, what was appended is little beside
-    // it, and it is the one that this object read or wrote last.
+    // Whether a change is better appended: the file is large, what was appended is not too much
+    // beside it, and it is the one that this object read or wrote last.
     [[nodiscard]] bool can_append() const;
-    Result<void> append(const State &state);
+    Result<void> append(const State &state, std::string_view rest = {});
 
 private:
     void note(int fd);

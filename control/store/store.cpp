@@ -35,6 +35,14 @@ Result<void> add_all(Objects &to, Objects &from, const Database &db, const std::
     return db.damaged("object " + from.begin()->second.key.text() + " is also in " + state);
 }
 
+// As the end of a serialized State: those of `now` that `old` lacks, and the ids the other way
+// round.
+std::string filters_of(const policy::Filters &old, const policy::Filters &now) {
+    std::string bytes;
+    append_filters(old, now, bytes);
+    return bytes;
+}
+
 // Ids of callouts must agree with what the state has given out.
 void settle_callout_ids(policy::Policy &policy) {
     std::map<std::uint32_t, Guid> taken;
@@ -68,18 +76,15 @@ struct Store::Inside {
     // filters both files have.
     std::optional<State> state;
     policy::Filters filters;
-    std::optional<protocol::Objects> last_good;
     std::vector<std::string> nics;
 
     Result<void> read_state();
     Result<policy::Policy> merge(policy::Policy lasting) const;
     void raise_numbers(policy::Policy &policy) const;
     Result<void> read_documents();
-    [[nodiscard]] Difference difference(const policy::Policy &next,
-                                        const protocol::Objects *good) const;
+    [[nodiscard]] Difference difference(const policy::Policy &next, const std::string *good) const;
     void mark(Difference &difference, const char *name, std::uint64_t value) const;
     Result<void> write(Difference &difference);
-    [[nodiscard]] State whole(const State &but_filters, const policy::Filters &with) const;
     Result<void> write_state(const State &next, const policy::Filters &with);
     Result<void> append_state(const State &next, const policy::Filters &with);
     Result<void> write_both(const State &next, const policy::Filters &with, Difference &difference);
@@ -141,10 +146,9 @@ Result<policy::Policy> Store::Inside::merge(policy::Policy lasting) const {
 }
 
 Result<void> Store::Inside::read_documents() {
-    last_good.reset();
     nics.clear();
     if (const auto *document = contents.document(last_good_document)) {
-        if (!last_good.emplace().ParseFromString(*document))
+        if (!protocol::Objects().ParseFromString(*document))
             return db.damaged("the policy file's last objects cannot be parsed");
     }
     if (const auto *document = contents.document(nics_document)) {
@@ -162,18 +166,15 @@ void Store::Inside::mark(Difference &difference, const char *name, std::uint64_t
     if (needed > contents.number(name)) difference.numbers[name] = needed + ahead;
 }
 
-Difference Store::Inside::difference(const policy::Policy &next,
-                                     const protocol::Objects *good) const {
+Difference Store::Inside::difference(const policy::Policy &next, const std::string *good) const {
     Difference out;
     out.changes = contents.changes_to(next, filters);
     mark(out, generation_mark, next.generation);
     mark(out, filter_mark, next.next_filter_id);
     mark(out, context_mark, next.next_provider_context_id);
     if (good != nullptr) {
-        std::string document = good->SerializeAsString();
         const auto *known = contents.document(last_good_document);
-        if (known == nullptr || *known != document)
-            out.documents[last_good_document] = std::move(document);
+        if (known == nullptr || *known != *good) out.documents[last_good_document] = *good;
     }
     return out;
 }
@@ -182,26 +183,18 @@ Result<void> Store::Inside::write(Difference &difference) {
     difference.numbers[commit_number] = contents.number(commit_number) + 1;
     auto r = db.transaction([&] { return contents.write(db, difference); });
     if (!r) return r;
-    contents.written(difference);
+    contents.written(std::move(difference));
     return {};
-}
-
-State Store::Inside::whole(const State &but_filters, const policy::Filters &with) const {
-    State all = but_filters;
-    write_filters({}, with, all);
-    return all;
 }
 
 Result<void> Store::Inside::write_state(const State &next, const policy::Filters &with) {
     if (options.state.empty()) return {};
     if (file.can_append()) return append_state(next, with);
-    return file.write(whole(next, with));
+    return file.write(next, filters_of({}, with));
 }
 
 Result<void> Store::Inside::append_state(const State &next, const policy::Filters &with) {
-    State change = next;
-    write_filters(filters, with, change);
-    return file.append(change);
+    return file.append(next, filters_of(filters, with));
 }
 
 // Either half holds by itself; which one, tells the database.
@@ -212,9 +205,9 @@ Result<void> Store::Inside::write_both(const State &next, const policy::Filters 
     if (file.can_append()) {
         if (auto r = append_state(both, with); !r) return r;
     } else if (!options.state.empty()) {
-        State all = whole(both, with);
-        if (state) *all.mutable_before() = whole(*state, filters);
-        if (auto r = file.write(all); !r) return r;
+        std::string rest = filters_of({}, with);
+        if (state) append_before(state->SerializeAsString() + filters_of({}, filters), rest);
+        if (auto r = file.write(both, rest); !r) return r;
     }
     auto done = write(difference);
     // From here on the file as it stands says the right thing; alone it says it too.
@@ -223,9 +216,9 @@ Result<void> Store::Inside::write_both(const State &next, const policy::Filters 
         if (file.can_append())
             (void)file.append(next); // its filters are there
         else
-            (void)file.write(whole(next, with));
+            (void)file.write(next, filters_of({}, with));
     } else if (state) {
-        (void)file.write(whole(*state, filters));
+        (void)file.write(*state, filters_of({}, filters));
     } else {
         ::unlink(options.state.c_str());
     }
@@ -277,8 +270,7 @@ const std::optional<State> &Store::state() const {
     return inside_->state;
 }
 
-Result<void> Store::commit(const policy::Policy &next, State run_time,
-                           const protocol::Objects *good) {
+Result<void> Store::commit(const policy::Policy &next, State run_time, const std::string *good) {
     Inside &in = *inside_;
     if (!in.loaded)
         if (auto r = load(); !r) return r.error();
@@ -292,12 +284,14 @@ Result<void> Store::commit(const policy::Policy &next, State run_time,
     if (!r) return r;
     in.state = std::move(run_time);
     in.filters = next.filters;
-    if (good != nullptr) in.last_good = *good;
     return {};
 }
 
-const std::optional<protocol::Objects> &Store::last_good() const {
-    return inside_->last_good;
+std::optional<protocol::Objects> Store::last_good() const {
+    const auto *document = inside_->contents.document(last_good_document);
+    std::optional<protocol::Objects> objects;
+    if (document != nullptr && !objects.emplace().ParseFromString(*document)) objects.reset();
+    return objects;
 }
 
 const std::vector<std::string> &Store::boot_nics() const {

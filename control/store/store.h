@@ -71,14 +71,16 @@ public:
     [[nodiscard]] const std::optional<State> &state() const;
 
     // Makes `next` what load() finds: whole or, on an error, not at all. run_time: sessions, hosts
-    // and so on, `publishing`; the part of the policy is filled in here. last_good: replaces what
-    // last_good() gives, in the same transaction; null: it stays. Costs one write of the state
-    // file, and one synchronous transaction if anything lasting changed.
+    // and so on, `publishing`; the part of the policy is filled in here. last_good: serialized
+    // protocol::Objects that replace what last_good() gives, in the same transaction; null: it
+    // stays. Costs one write of the state file, and one synchronous transaction if anything lasting
+    // changed.
     Result<void> commit(const policy::Policy &next, State run_time,
-                        const protocol::Objects *last_good = nullptr);
+                        const std::string *last_good = nullptr);
 
-    // The policy file's objects before the last apply; empty: nothing was applied yet.
-    [[nodiscard]] const std::optional<protocol::Objects> &last_good() const;
+    // The policy file's objects before the last apply; empty: nothing was applied yet. Parsed for
+    // each call.
+    [[nodiscard]] std::optional<protocol::Objects> last_good() const;
 
     // Names of the NICs that `sluice boot` loads: those of sluiced's own network namespace that
     // are loaded now. Writing the list that is there already costs nothing.

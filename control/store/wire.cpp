@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/wire.h"
 
+#include <algorithm>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include "sluice/detail/fwp_tables.hpp"
 #include "sluice/fwp_status.h"
 
@@ -33,7 +38,9 @@ Result<std::uint16_t> layer_from(const std::string &key_bytes, std::uint32_t num
         if (auto layer = layer_of_key(*key)) return *layer;
         return Error::status(STATUS_FWP_LAYER_NOT_FOUND, "no layer", key->text());
     }
-    if (number > 0xffff || layer_name(static_cast<std::uint16_t>(number)).empty())
+    const bool known = std::any_of(std::begin(tables::layers), std::end(tables::layers),
+                                   [number](const auto &row) { return row.id == number; });
+    if (!known)
         return Error::status(STATUS_FWP_LAYER_NOT_FOUND, "no layer", std::to_string(number));
     return static_cast<std::uint16_t>(number);
 }
@@ -150,6 +157,12 @@ protocol::HoldOptions to_message(const policy::HoldOptions &object) {
     return m;
 }
 
+protocol::Filter to_message(const policy::Filter &object) {
+    protocol::Filter m;
+    write_message(object, m);
+    return m;
+}
+
 Result<policy::Filter> from_message(const protocol::Filter &m) {
     policy::Filter object;
     auto key = key_of(m.key(), "filter key");
@@ -241,31 +254,57 @@ protocol::Callout to_message(const policy::Callout &object) {
     return m;
 }
 
-protocol::Filter to_message(const policy::Filter &object) {
-    protocol::Filter m;
+namespace {
+
+// Into the bytes that the message has.
+void write_key(const Guid &key, std::string &bytes) {
+    bytes.assign(reinterpret_cast<const char *>(&key), sizeof key);
+}
+void write_key_or_none(const Guid &key, std::string &bytes) {
+    if (!key.is_null()) write_key(key, bytes);
+}
+
+} // namespace
+
+void write_message(const policy::Filter &object, protocol::Filter &m) {
+    m.Clear();
     m.set_id(object.id);
-    m.set_key(object.key.bytes());
+    write_key(object.key, *m.mutable_key());
     m.set_name(object.name);
     m.set_description(object.description);
     m.set_flags(object.flags);
     m.set_layer(object.layer);
-    m.set_sublayer(key_bytes(object.sublayer));
-    *m.mutable_weight() = to_message(object.weight);
+    write_key_or_none(object.sublayer, *m.mutable_sublayer());
+    write_message(object.weight, *m.mutable_weight());
     m.set_effective_weight(object.effective_weight);
     m.set_action(object.action);
-    m.set_callout(key_bytes(object.callout));
+    write_key_or_none(object.callout, *m.mutable_callout());
     m.set_raw_context(object.raw_context);
-    m.set_provider(key_bytes(object.provider));
+    write_key_or_none(object.provider, *m.mutable_provider());
     m.set_provider_data(object.provider_data);
-    m.set_provider_context(key_bytes(object.provider_context));
+    write_key_or_none(object.provider_context, *m.mutable_provider_context());
     if (object.hold != policy::HoldOptions()) *m.mutable_hold() = to_message(object.hold);
     for (const auto &c : object.conditions) {
         auto *out = m.add_conditions();
-        out->set_field(c.field.bytes());
+        write_key(c.field, *out->mutable_field());
         out->set_match(c.match);
-        *out->mutable_value() = to_message(c.value);
+        write_message(c.value, *out->mutable_value());
     }
-    return m;
+}
+
+void append_objects(const policy::Filters &filters,
+                    const std::function<bool(const policy::Filter &)> &chosen,
+                    std::string &objects) {
+    protocol::Filter message;
+    google::protobuf::io::StringOutputStream stream(&objects);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    for (const auto &[id, filter] : filters) {
+        if (!chosen(filter)) continue;
+        write_message(filter, message);
+        (void)message.ByteSizeLong(); // which WriteMessage takes for known
+        google::protobuf::internal::WireFormatLite::WriteMessage(
+            protocol::Objects::kFiltersFieldNumber, message, &out);
+    }
 }
 
 } // namespace sluice::store

@@ -3,6 +3,8 @@
 // and the state file carry the same messages.
 #pragma once
 
+#include <functional>
+
 #include "core/result.h"
 #include "policy/policy.h"
 #include "protocol/sluice.pb.h"
@@ -27,6 +29,13 @@ protocol::SubLayer to_message(const policy::SubLayer &object);
 protocol::Callout to_message(const policy::Callout &object);
 protocol::Filter to_message(const policy::Filter &object);
 protocol::HoldOptions to_message(const policy::HoldOptions &object);
+// The same in a message that was used before: what it has room for is not allocated again.
+void write_message(const policy::Filter &object, protocol::Filter &message);
+void write_message(const policy::Value &value, protocol::Value &cleared);
+// Filters as what a serialized protocol::Objects goes on with.
+void append_objects(const policy::Filters &filters,
+                    const std::function<bool(const policy::Filter &)> &chosen,
+                    std::string &objects);
 protocol::Value to_message(const policy::Value &value);
 
 // Names of layers: FWPS_LAYER_ALE_AUTH_CONNECT_V4 is "ale_auth_connect_v4". Empty: no such layer.

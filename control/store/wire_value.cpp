@@ -121,10 +121,8 @@ struct ScalarWriter {
     }
 };
 
-protocol::Value scalar_message(const policy::Scalar &scalar) {
-    protocol::Value m;
+void write_scalar(const policy::Scalar &scalar, protocol::Value &m) {
     std::visit(ScalarWriter{m}, scalar);
-    return m;
 }
 
 } // namespace
@@ -143,13 +141,17 @@ Result<policy::Value> from_message(const protocol::Value &m) {
 }
 
 protocol::Value to_message(const policy::Value &value) {
-    if (const auto *scalar = std::get_if<policy::Scalar>(&value)) return scalar_message(*scalar);
-    const auto &range = std::get<policy::Range>(value);
     protocol::Value m;
-    m.set_type(FWP_RANGE_TYPE);
-    *m.mutable_low() = scalar_message(range.low);
-    *m.mutable_high() = scalar_message(range.high);
+    write_message(value, m);
     return m;
+}
+
+void write_message(const policy::Value &value, protocol::Value &m) {
+    if (const auto *scalar = std::get_if<policy::Scalar>(&value)) return write_scalar(*scalar, m);
+    const auto &range = std::get<policy::Range>(value);
+    m.set_type(FWP_RANGE_TYPE);
+    write_scalar(range.low, *m.mutable_low());
+    write_scalar(range.high, *m.mutable_high());
 }
 
 } // namespace sluice::store

@@ -13,14 +13,15 @@ from harness import SERVER4, SLUICE, SluiceTest, measured
 COUNT = 100000
 
 
-def policy():
-    """Networks and ports at random, none of which is the server's but for three: 82 is the very last filter."""
-    choose = random.Random(COUNT)
+def policy(ports):
+    """Networks and ports at random, none of which is the server's but for three: the last of them is the very last
+    filter."""
+    choose = random.Random(ports[0])
     yield "version: 1\nfilters:\n"
     for n in range(COUNT):
         address, port = f"172.{choose.randrange(16, 32)}.{choose.randrange(256)}.0/24", choose.randrange(1, 65535)
         if n in (0, COUNT // 2, COUNT - 1):
-            address, port = SERVER4, {0: 80, COUNT // 2: 81, COUNT - 1: 82}[n]
+            address, port = SERVER4, ports[n * 2 // (COUNT - 1)]
         yield (f"  - name: filter {n}\n    layer: ale_auth_connect_v4\n    action: block\n    conditions:\n"
                f"      remote_address: {address}\n      protocol: tcp\n      remote_port: {port}\n")
 
@@ -30,6 +31,16 @@ class ManyFilters(SluiceTest):
         status = pathlib.Path(f"/proc/{self.daemon.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s*(\d+)", status).group(1)) / 1024
 
+    def apply(self, what, ports):
+        path = self.directory / "many.yaml"
+        with open(path, "w") as out:
+            out.writelines(policy(ports))
+        began = time.monotonic()
+        done = subprocess.run([str(SLUICE), "--socket", str(self.daemon.socket), "policy", "apply", str(path)],
+                              capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        measured(what, time.monotonic() - began, "s")
+
     def expect(self, port, error):
         self.assertEqual(self.attempt(port=port).wait(), error, f"port {port}")
 
@@ -37,14 +48,7 @@ class ManyFilters(SluiceTest):
     def test_they_are_in_force_and_change_one_by_one(self):
         for port in range(80, 85):
             self.serve(port=port)
-        path = self.directory / "many.yaml"
-        with open(path, "w") as out:
-            out.writelines(policy())
-        began = time.monotonic()
-        done = subprocess.run([str(SLUICE), "--socket", str(self.daemon.socket), "policy", "apply", str(path)],
-                              capture_output=True, text=True, timeout=300)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        measured("apply 100,000 filters", time.monotonic() - began, "s")
+        self.apply("apply 100,000 filters", (80, 81, 82))
         measured("sluiced with 100,000 filters", self.resident(), "MiB")
         self.assertLess(self.resident(), 2048)
         for port in 80, 81, 82:
@@ -66,3 +70,15 @@ class ManyFilters(SluiceTest):
         self.daemon.do("filter", "delete", added[1])
         self.expect(84, 0)
         self.expect(81, errno.EPERM)
+
+        self.apply("replace 100,000 filters", (82, 83, 84))
+        self.apply("replace them again", (84, 80, 81))
+        measured("sluiced after that", self.resident(), "MiB")
+        self.assertLess(self.resident(), 1024)
+        for port in 80, 81, 84:
+            self.expect(port, errno.EPERM)
+        for port in 82, 83:
+            self.expect(port, 0)
+        self.daemon.do("policy", "rollback")
+        self.expect(80, 0)
+        self.expect(82, errno.EPERM)

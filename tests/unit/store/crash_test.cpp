@@ -10,12 +10,22 @@
 namespace sluice::store {
 namespace {
 
+// Bytes that each filter has beside it: with many the state file is appended to.
+constexpr const char *bulk_variable = "SLUICE_STORE_TEST_BULK";
+std::size_t bulk() {
+    const char *bytes = std::getenv(bulk_variable);
+    return bytes != nullptr ? std::stoul(bytes) : 0;
+}
+
 // Every object of it bears the letter: static ones, lasting ones, what lies beside the policy.
 policy::Policy policy_of(char letter, std::uint64_t first_id) {
     auto policy = policy::initial();
-    for (std::uint64_t n = 0; n < 4; ++n)
-        add(policy, make_filter(first_id + n, std::string(1, letter),
-                                n % 2 != 0 ? FWPM_FILTER_FLAG_PERSISTENT : 0));
+    for (std::uint64_t n = 0; n < 4; ++n) {
+        auto filter = make_filter(first_id + n, std::string(1, letter),
+                                  n % 2 != 0 ? FWPM_FILTER_FLAG_PERSISTENT : 0);
+        filter.provider_data = std::string(bulk(), letter);
+        add(policy, filter);
+    }
     policy.generation = first_id;
     return policy;
 }
@@ -25,7 +35,8 @@ void commit_of(Store &store, char letter, std::uint64_t first_id) {
     good.add_filters()->set_name(std::string(1, letter));
     State run_time;
     run_time.add_plugins()->set_name(std::string(1, letter));
-    auto r = store.commit(policy_of(letter, first_id), run_time, &good);
+    const std::string document = good.SerializeAsString();
+    auto r = store.commit(policy_of(letter, first_id), run_time, &document);
     if (!r) throw std::runtime_error(r.error().text());
 }
 
@@ -44,6 +55,7 @@ TEST(StoreCrash, DISABLED_Child) {
 
 class CrashTest : public StoreTest {
 protected:
+    void a_commit_is_whole_or_not_at_all(int at_least);
     // Whether it was killed.
     [[nodiscard]] bool dies_at(int write) const {
         const pid_t pid = ::fork();
@@ -80,7 +92,7 @@ protected:
     }
 };
 
-TEST_F(CrashTest, ACommitIsWholeOrNotAtAll) {
+void CrashTest::a_commit_is_whole_or_not_at_all(int at_least) {
     int killed = 0;
     std::set<char> seen;
     for (int write = 1;; ++write) {
@@ -96,7 +108,18 @@ TEST_F(CrashTest, ACommitIsWholeOrNotAtAll) {
         ++killed;
     }
     EXPECT_EQ(seen, (std::set<char>{'a', 'b'}));
-    EXPECT_GE(killed, 9) << "fewer places to die than rows are written";
+    EXPECT_GE(killed, at_least) << "fewer places to die than rows are written";
+}
+
+TEST_F(CrashTest, ACommitIsWholeOrNotAtAll) {
+    a_commit_is_whole_or_not_at_all(9);
+}
+
+TEST_F(CrashTest, SoIsOneThatIsAppended) {
+    ::setenv(bulk_variable, "50000", 1);
+    a_commit_is_whole_or_not_at_all(9);
+    ::unsetenv(bulk_variable);
+    EXPECT_GT(std::filesystem::file_size(directory_ / "state"), 200000u); // one behind the other
 }
 
 TEST_F(CrashTest, SoIsTheFirst) {

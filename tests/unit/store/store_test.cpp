@@ -186,9 +186,13 @@ TEST_F(StoreTest, KeepsRunTimeState) {
 }
 
 TEST_F(StoreTest, KeepsTheLastGoodObjectsUntilTheyAreReplaced) {
-    protocol::Objects first, second;
-    *first.add_filters() = to_message(make_filter(1, "first", 0));
-    *second.add_filters() = to_message(make_filter(2, "second", 0));
+    const auto document = [](const policy::Filter &filter) {
+        protocol::Objects objects;
+        *objects.add_filters() = to_message(filter);
+        return objects.SerializeAsString();
+    };
+    const std::string first = document(make_filter(1, "first", 0));
+    const std::string second = document(make_filter(2, "second", 0));
     ASSERT_TRUE(must_open().commit(rich_policy(), State(), &first));
     ASSERT_TRUE(must_open().commit(rich_policy(), State()));
     reboot();
