@@ -449,6 +449,7 @@ struct dp_way {
     __u16 passes;     /* enum dp_passing */
     __u64 operation;  /* for which it has waited; 0: for none */
     struct dp_injected injected;
+    struct dp_ahead ahead; /* of it; filter_id 0: nothing is said, or it is used up */
 };
 
 /* What does not fit the stack. The programs that use it (XDP, TC) run with bottom halves disabled
@@ -465,6 +466,7 @@ struct dp_scratch {
     struct dp_way way;
     struct dp_key key;
     struct dp_eval eval;
+    struct dp_eval guess; /* what would become of it */
     struct dp_redirecting redirecting;
     struct dp_redirect_request request;
     __u8 flow[sizeof(struct dp_flow)]; /* as bytes: a lock may stand in `flows` only */

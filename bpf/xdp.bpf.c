@@ -20,9 +20,9 @@ DP_INLINE int dp_xdp_drop(const struct dp_packet *p, __u32 reason)
 }
 
 DP_INLINE int dp_xdp_redirect(struct xdp_md *ctx, const struct dp_packet *p, struct dp_scratch *s,
-                              __u32 host_id, __u64 number)
+                              __u64 number, __u8 flags)
 {
-    struct dp_host *h = dp_host_alive(host_id);
+    struct dp_host *h = dp_host_alive(s->ticket.host);
     struct dp_upcall *up = &s->up;
 
     if (!h) return dp_xdp_drop(p, DP_REASON_PORT_GONE);
@@ -30,6 +30,7 @@ DP_INLINE int dp_xdp_redirect(struct xdp_md *ctx, const struct dp_packet *p, str
         return dp_xdp_drop(p, DP_REASON_PORT_FRAME_TOO_BIG);
     dp_upcall_begin(up, DP_UPCALL_CLASSIFY, p);
     dp_upcall_ticket(up, &s->ticket, number);
+    up->flags |= flags;
     dp_upcall_interface(up);
     if (bpf_xdp_adjust_head(ctx, -(int)sizeof *up) || bpf_xdp_store_bytes(ctx, 0, up, sizeof *up))
         return dp_xdp_drop(p, DP_REASON_INTERNAL);
@@ -38,7 +39,7 @@ DP_INLINE int dp_xdp_redirect(struct xdp_md *ctx, const struct dp_packet *p, str
 }
 
 static __noinline int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet *p,
-                                     struct dp_scratch *s, __u32 stage)
+                                     struct dp_scratch *s, __u32 stage, __u8 flags)
 {
     struct dp_ticket *t = &s->ticket;
     __u64 number;
@@ -47,7 +48,7 @@ static __noinline int dp_xdp_callout(struct xdp_md *ctx, const struct dp_packet 
     dp_ticket_begin(t, s, p, stage);
     number = dp_ticket_issue(t, p->bytes);
     if (!number) return XDP_DROP;
-    action = dp_xdp_redirect(ctx, p, s, t->host, number);
+    action = dp_xdp_redirect(ctx, p, s, number, flags);
     if (action != XDP_REDIRECT) dp_ticket_ends(t->host, number);
     return action;
 }
@@ -66,7 +67,9 @@ DP_INLINE int dp_xdp_ippacket(struct xdp_md *ctx, struct dp_view *v, struct dp_s
     __builtin_memset(&s->eval, 0, sizeof s->eval);
     r = dp_classify(&s->key, &s->eval);
     if (dp_report(&s->key, &s->eval, r, p->bytes, 0)) return XDP_DROP;
-    return r == DP_CLASSIFY_CALLOUT ? dp_xdp_callout(ctx, p, s, DP_STAGE_IP_IN) : XDP_PASS;
+    if (r != DP_CLASSIFY_CALLOUT) return XDP_PASS;
+    if (!dp_ticket_admit(&s->eval, p->bytes)) return XDP_DROP;
+    return dp_xdp_callout(ctx, p, s, DP_STAGE_IP_IN, dp_ticket_alone(s));
 }
 
 DP_INLINE int dp_xdp(struct xdp_md *ctx, struct dp_scratch *s)
@@ -77,8 +80,9 @@ DP_INLINE int dp_xdp(struct xdp_md *ctx, struct dp_scratch *s)
 
     if (reason) return dp_xdp_drop(p, reason);
     reason = dp_layer_mac(&v, 1, s);
-    if (reason)
-        return reason == DP_LAYER_ASKS ? dp_xdp_callout(ctx, p, s, DP_STAGE_MAC_IN) : XDP_DROP;
+    if (reason == DP_LAYER_ASKS && dp_ticket_admit(&s->eval, p->bytes))
+        return dp_xdp_callout(ctx, p, s, DP_STAGE_MAC_IN, 0);
+    if (reason) return XDP_DROP;
     if (!p->version) return XDP_PASS;
     return dp_xdp_ippacket(ctx, &v, s);
 }

@@ -190,6 +190,7 @@ DP_INLINE int dp_out_identity(const struct dp_out *o, struct dp_flow *f)
     __builtin_memset(t, 0, sizeof *t);
     t->asked_ns = bpf_ktime_get_ns();
     t->injected = o->scratch->way.injected;
+    t->ahead = o->scratch->way.ahead;
     if (bpf_map_update_elem(&tickets, &number, t, BPF_ANY)) {
         dp_count(DP_REASON_TICKETS_FULL, o->packet->bytes);
         return 0;

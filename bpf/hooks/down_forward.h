@@ -22,7 +22,7 @@ DP_INLINE int dp_forward_answer(struct xdp_md *ctx, struct dp_scratch *s, __u32 
 
     if (reason) dp_count(reason, bytes);
     dp_notice_begin(up, DP_UPCALL_FORWARDED);
-    up->filter_id = s->head.filter_id;
+    up->filter_id = s->head.inject.endpoint;
     up->action = reason;
     up->generation = mtu;
     if ((bytes && bpf_xdp_adjust_tail(ctx, -(int)bytes)) ||

@@ -40,6 +40,7 @@ DP_INLINE void dp_down_inject_record(struct dp_ticket *t, const struct dp_downca
     t->injected.previous_host = i->previous_host;
     t->injected.context = i->context;
     t->injected.times = head->count;
+    if (head->kind == DP_DOWNCALL_INSTEAD) t->ahead = head->ahead;
 }
 
 /* The record of who injects what, for dp_port_apply. 0: there is no room, counted. */

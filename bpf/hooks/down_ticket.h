@@ -69,14 +69,16 @@ DP_INLINE int dp_down_ticket_on(const struct dp_down *d, struct dp_ticket *t)
     return dp_down_identity(d, t) ? XDP_PASS : XDP_DROP;
 }
 
-/* Of the flow that the packet belongs to, if it is still that one. */
-DP_INLINE void dp_down_ticket_contexts(const struct dp_down *d, struct dp_ticket *t)
+/* Of the flow that the packet belongs to, if it is still that one: its contexts, 0 where there is
+   none. */
+DP_INLINE __u64 dp_down_ticket_contexts(const struct dp_down *d, const struct dp_flow_key *k,
+                                        __u64 id)
 {
-    struct dp_flow *f = t->flow.protocol ? dp_flow_find(&t->flow) : 0;
+    struct dp_flow *f = k->protocol ? dp_flow_find(k) : 0;
 
-    if (!f || f->ticket != t->flow_id) return;
-    dp_down_contexts(d, &t->flow, f);
-    t->key.contexts = f->contexts;
+    if (!f || f->ticket != id) return 0;
+    dp_down_contexts(d, k, f);
+    return f->contexts;
 }
 
 /* Once for each segment that carries it. */
@@ -84,6 +86,25 @@ DP_INLINE int dp_down_redeem(struct dp_ticket *kept, __u64 number)
 {
     if (kept->more && (__s32)__sync_fetch_and_sub(&kept->more, 1) > 0) return 1;
     return dp_ticket_ends(kept->host, number);
+}
+
+/* Absorbed, and nothing of it came down: no evaluation could let it pass. Its sender is not to
+   hear, and no event tells of it. */
+DP_INLINE int dp_down_absorbed(const struct dp_down *d, struct dp_ticket *kept, __u64 number)
+{
+    struct dp_flow_key flow = kept->flow;
+    __u64 id = kept->flow_id;
+    __u32 bytes = kept->packet_bytes;
+
+    if (!dp_down_redeem(kept, number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
+    dp_down_ticket_contexts(d, &flow, id);
+    dp_count(DP_REASON_CALLOUT_BLOCK, bytes);
+    return XDP_DROP;
+}
+
+DP_INLINE int dp_down_answers(const struct dp_downcall *head)
+{
+    return head->kind == DP_DOWNCALL_ANSWER || head->kind == DP_DOWNCALL_INSTEAD;
 }
 
 DP_INLINE int dp_down_ticket(const struct dp_down *d)
@@ -95,15 +116,16 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
     kept = bpf_map_lookup_elem(&tickets, &number);
     if (!kept) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
     if (kept->host != d->host) return dp_down_drop(d, DP_REASON_DOWNCALL_FOREIGN);
+    if (!dp_down_answers(&d->scratch->head) || d->scratch->head.filter_id != kept->eval.asked_id)
+        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
+    if (!d->bytes && d->scratch->head.flags & DP_DOWNCALL_ABSORB)
+        return dp_down_absorbed(d, kept, number);
     *t = *kept;
     t->more = 0; /* what comes next is this segment's own */
-    if (d->scratch->head.kind != DP_DOWNCALL_ANSWER ||
-        d->scratch->head.filter_id != t->eval.asked_id)
-        return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     if (d->bytes && !dp_down_fits_ticket(d->scratch, t))
         return dp_down_drop(d, DP_REASON_DOWNCALL_MISMATCH);
     if (!dp_down_redeem(kept, number)) return dp_down_drop(d, DP_REASON_DOWNCALL_STALE);
-    dp_down_ticket_contexts(d, t);
+    t->key.contexts = dp_down_ticket_contexts(d, &t->flow, t->flow_id);
     if (!dp_down_keep(d, &t->eval)) return dp_down_drop(d, DP_REASON_TOO_MANY_HOPS);
     r = dp_classify(&t->key, &t->eval);
     d->scratch->meta.stage = t->stage;
@@ -113,11 +135,13 @@ DP_INLINE int dp_down_ticket(const struct dp_down *d)
     d->scratch->meta.vlan = t->vlan;
     if (r == DP_CLASSIFY_CALLOUT && d->bytes) {
         d->scratch->meta.op = DP_PORT_ASK;
-        d->scratch->meta.ticket = dp_ticket_issue(t, d->bytes);
+        d->scratch->meta.ticket =
+            dp_ticket_admit(&t->eval, d->bytes) ? dp_ticket_issue(t, d->bytes) : 0;
         return d->scratch->meta.ticket ? XDP_PASS : XDP_DROP;
     }
     if (r != DP_CLASSIFY_PERMIT || !d->bytes) {
-        if (r != DP_CLASSIFY_PERMIT) dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);
+        if (r != DP_CLASSIFY_PERMIT && !(d->scratch->head.flags & DP_DOWNCALL_ABSORB))
+            dp_event_tell(&t->key, &t->eval, 0, DP_REASON_CALLOUT_BLOCK);
         return dp_down_drop(d, DP_REASON_CALLOUT_BLOCK);
     }
     return dp_down_ticket_on(d, t);

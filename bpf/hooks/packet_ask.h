@@ -31,13 +31,19 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     __u64 number;
     __u32 reason;
     int action;
+    __u8 alone;
 
+    if (!dp_ticket_admit(&s->eval, o->packet->bytes)) return TC_ACT_SHOT;
+    alone = stage == DP_STAGE_FRAME_OUT || stage == DP_STAGE_MAC_IN || stage == DP_STAGE_MAC_OUT
+                ? 0
+                : dp_ticket_alone(s);
     dp_ticket_begin(t, s, o->packet, stage);
     t->ifindex = o->ifindex;
     t->mark = o->skb->mark;
     t->priority = o->skb->priority;
     if (!dp_layer_is_mac(t->layer)) t->vlan = s->way.vlan; /* there it goes up in the frame */
     t->injected = s->way.injected;
+    t->ahead = s->way.ahead;
     t->more = dp_ask_segments(o) - 1;
     if (f) {
         t->flow = *o->key;
@@ -48,6 +54,7 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     if (!number) return TC_ACT_SHOT;
     dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, o->packet);
     dp_upcall_ticket(&s->up, t, number);
+    s->up.flags |= alone;
     action = dp_upcall_skb(o->skb, &s->up, t->host, &reason);
     if (reason) dp_ticket_ends(t->host, number);
     return action;

@@ -69,11 +69,11 @@ __noinline int dp_down_by_answer(struct xdp_md *ctx, __u32 host, __u32 bytes, __
     return f ? dp_down_answer(ctx, &d, f) : XDP_DROP;
 }
 
-static __noinline int dp_down_by_ticket(struct dp_scratch *s, __u32 host, __u32 bytes)
+__noinline int dp_down_by_ticket(__u32 host, __u32 bytes)
 {
-    const struct dp_down d = {.host = host, .scratch = s, .bytes = bytes};
+    const struct dp_down d = {.host = host, .scratch = dp_scratch(), .bytes = bytes};
 
-    return dp_down_ticket(&d);
+    return d.scratch ? dp_down_ticket(&d) : XDP_DROP;
 }
 
 static __noinline int dp_down_by_host(struct xdp_md *ctx, struct dp_scratch *s, __u32 host,
@@ -87,21 +87,31 @@ static __noinline int dp_down_by_host(struct xdp_md *ctx, struct dp_scratch *s, 
     return dp_down_inject(&d, parsed);
 }
 
+DP_INLINE int dp_down_injects(struct xdp_md *ctx, struct dp_scratch *s, __u32 host, __u32 bytes)
+{
+    return dp_inject_forwards(&s->head.inject) ? dp_down_forward(ctx, s, bytes)
+                                               : dp_down_by_host(ctx, s, host, bytes);
+}
+
 /* bytes: of the packet; 0: none. */
 DP_INLINE int dp_down_apply(struct xdp_md *ctx, struct dp_scratch *s, __u32 host, __u32 bytes)
 {
     int fits = 0;
 
-    if (s->head.kind == DP_DOWNCALL_INJECT)
-        return dp_inject_forwards(&s->head.inject) ? dp_down_forward(ctx, s, bytes)
-                                                   : dp_down_by_host(ctx, s, host, bytes);
+    /* Also where the answer came too late: the injection stands by itself. */
+    if (s->head.kind == DP_DOWNCALL_INSTEAD) {
+        s->head.flags = DP_DOWNCALL_ABSORB;
+        dp_down_by_ticket(host, 0);
+    }
+    if (s->head.kind == DP_DOWNCALL_INJECT || s->head.kind == DP_DOWNCALL_INSTEAD)
+        return dp_down_injects(ctx, s, host, bytes);
     if (s->head.flags & DP_DOWNCALL_OPERATION) return dp_down_operation(s, host, bytes);
     if (bytes) fits = dp_down_look(ctx, s);
     if (fits < 0) {
         dp_count(DP_REASON_DOWNCALL_MISMATCH, bytes);
         return XDP_DROP;
     }
-    if (!s->head.key.protocol) return dp_down_by_ticket(s, host, bytes);
+    if (!s->head.key.protocol) return dp_down_by_ticket(host, bytes);
     if (dp_down_is_answer(&s->head)) {
         dp_down_by_redirect(host, bytes, fits);
         return dp_down_by_answer(ctx, host, bytes, fits);
@@ -123,7 +133,7 @@ DP_INLINE int dp_down(struct xdp_md *ctx, struct dp_scratch *s, __u32 host)
 
     if (bpf_xdp_load_bytes(ctx, 0, head, sizeof *head) || head->magic != DP_DOWNCALL_MAGIC ||
         head->version != DP_LAYOUT_VERSION || head->kind < DP_DOWNCALL_ANSWER ||
-        head->kind > DP_DOWNCALL_REDIRECT) {
+        head->kind > DP_DOWNCALL_INSTEAD) {
         dp_count(DP_REASON_DOWNCALL_MALFORMED, bytes);
         return XDP_DROP;
     }

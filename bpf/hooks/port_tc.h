@@ -36,8 +36,10 @@ static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch 
     f = dp_flow_find(&s->flow_key);
     if (!f || f->state != DP_FLOW_ASKED) return TC_ACT_SHOT;
     number = f->ticket;
-    if (f->flags & DP_FLOW_INJECTED && (t = bpf_map_lookup_elem(&tickets, &number)))
+    if (f->flags & DP_FLOW_INJECTED && (t = bpf_map_lookup_elem(&tickets, &number))) {
         s->way.injected = t->injected;
+        s->way.ahead = t->ahead;
+    }
     return dp_up_flow(skb, DP_UPCALL_CLASSIFY, stage < DP_STAGE_ALE_OUT);
 }
 
@@ -50,6 +52,7 @@ DP_INLINE int dp_port_identify(struct dp_scratch *s, __u64 number)
     t = bpf_map_lookup_elem(&tickets, &number);
     if (!t) return DP_REASON_DOWNCALL_STALE;
     s->way.injected = t->injected;
+    s->way.ahead = t->ahead;
     bpf_map_delete_elem(&tickets, &number);
     return DP_REASON_NONE;
 }

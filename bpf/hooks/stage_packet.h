@@ -33,6 +33,23 @@ DP_INLINE struct dp_flow *dp_stage_flow(const struct dp_out *o, __u32 stage)
     return dp_flow_find(o->key);
 }
 
+/* The open question is the one that was answered ahead. */
+DP_INLINE int dp_ahead_counts(const struct dp_scratch *s, __u32 ifindex)
+{
+    const struct dp_ahead *a = &s->way.ahead;
+    const struct dp_eval *e = &s->eval;
+
+    return a->filter_id == e->asked_id && a->generation == (__u32)e->generation &&
+           a->running_action == e->action && a->running_rights == (__u16)e->rights &&
+           a->ifindex == ifindex;
+}
+
+/* "Next filter" is nobody's to answer. */
+DP_INLINE __u32 dp_ahead_action(const struct dp_ahead *a)
+{
+    return a->action == DP_ACTION_NEXT ? DP_ACTION_NONE : a->action;
+}
+
 /* What an ICMP error quotes, into the key. Global for its stack. */
 __noinline int dp_stage_quoted(struct __sk_buff *skb)
 {
@@ -57,6 +74,34 @@ DP_INLINE void dp_stage_key(const struct dp_out *o, __u32 stage)
     if (stage == DP_STAGE_TRANSPORT_IN && dp_is_icmp_error(o->packet)) dp_stage_quoted(o->skb);
 }
 
+/* Scratch's eval asks for a callout, and way says what its host has answered ahead. 1: that is
+   kept, and the evaluation to be resumed. 0: the callout is to be asked. A function of its own for
+   its caller's stack, and without the evaluation for the depth of that. */
+__noinline int dp_ahead_take(__u32 ifindex)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_callout *c;
+
+    if (!s || !dp_ahead_counts(s, ifindex)) return 0;
+    c = bpf_map_lookup_elem(&callouts, &s->eval.callout);
+    if (!c || c->host != s->way.injected.host) return 0;
+    s->way.ahead.filter_id = 0;
+    __sync_fetch_and_add(&c->classify_total, 1);
+    return dp_eval_keep(&s->eval, dp_ahead_action(&s->way.ahead), s->way.ahead.rights);
+}
+
+/* What that came to, if it is neither a permit nor another callout. */
+__noinline int dp_ahead_refused(void)
+{
+    struct dp_scratch *s = dp_scratch();
+
+    if (!s) return 0;
+    dp_count(DP_REASON_CALLOUT_BLOCK, s->packet.bytes);
+    if (!(s->way.ahead.flags & DP_DOWNCALL_ABSORB))
+        dp_event_tell(&s->key, &s->eval, 0, DP_REASON_CALLOUT_BLOCK);
+    return 0;
+}
+
 /* DP_PASS: on to the next layer; else what becomes of the packet. Global, as the steps of
    stages_in.h. */
 __noinline int dp_packet_stage(struct __sk_buff *skb, __u32 stage)
@@ -75,6 +120,14 @@ __noinline int dp_packet_stage(struct __sk_buff *skb, __u32 stage)
     r = dp_classify(&s->key, &s->eval);
     DP_FORGET(r);
     if (dp_report(&s->key, &s->eval, r, o.packet->bytes, f ? &f->process : 0)) return TC_ACT_SHOT;
+    if (r == DP_CLASSIFY_CALLOUT && s->way.ahead.filter_id && dp_ahead_take(o.ifindex)) {
+        r = dp_classify(&s->key, &s->eval);
+        DP_FORGET(r);
+        if (r != DP_CLASSIFY_PERMIT && r != DP_CLASSIFY_CALLOUT) {
+            dp_ahead_refused();
+            return TC_ACT_SHOT;
+        }
+    }
     return r == DP_CLASSIFY_CALLOUT ? dp_packet_ask(&o, stage, f) : DP_PASS;
 }
 

@@ -231,25 +231,45 @@ DP_INLINE void dp_ticket_begin(struct dp_ticket *t, const struct dp_scratch *s,
     t->packet_bytes = p->bytes;
 }
 
-/* A ticket for a packet at a packet layer; 0: none can be had, counted. */
+/* One more packet for the host that answers for eval's callout; 0: it has its share, counted. Where
+   much comes most is refused here, so nothing is made ready before. */
+DP_INLINE int dp_ticket_admit(const struct dp_eval *e, __u64 bytes)
+{
+    if (dp_packet_enter(dp_callout_host(e->callout))) return 1;
+    dp_count(DP_REASON_HOST_QUOTA, bytes);
+    return 0;
+}
+
+/* A ticket for a packet at a packet layer, which was admitted; 0: none can be had, counted. */
 DP_INLINE __u64 dp_ticket_issue(struct dp_ticket *t, __u64 bytes)
 {
-    struct dp_callout *c = bpf_map_lookup_elem(&callouts, &t->eval.callout);
     __u64 number = dp_ticket_number();
 
-    t->host = c ? c->host : 0;
+    t->host = dp_callout_host(t->eval.callout);
     t->asked_ns = bpf_ktime_get_ns();
     t->permit_on_loss = !!(t->eval.row_flags & DP_ROW_PERMIT_IF_UNREGISTERED);
-    if (!dp_packet_enter(t->host)) {
-        dp_count(DP_REASON_HOST_QUOTA, bytes);
-        return 0;
-    }
     if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) {
         dp_packet_leave(t->host);
         dp_count(DP_REASON_TICKETS_FULL, bytes);
         return 0;
     }
     return number;
+}
+
+/* Scratch's eval asks for the first callout of this packet. Whether it is the only one of the layer
+   to be shown it, should it block: DP_UPCALL_ALONE, or 0. */
+DP_INLINE __u8 dp_ticket_alone(struct dp_scratch *s)
+{
+    struct dp_image_head *head = dp_policy_head();
+    int r;
+
+    if (s->eval.answers) return 0;
+    if (head && head->layer[s->key.layer & (DP_LAYERS_MAX - 1)].rows == 1) return DP_UPCALL_ALONE;
+    s->guess = s->eval;
+    dp_eval_keep(&s->guess, DP_ACTION_BLOCK, 0);
+    r = dp_classify(&s->key, &s->guess);
+    DP_FORGET(r);
+    return r == DP_CLASSIFY_BLOCK ? DP_UPCALL_ALONE : 0;
 }
 
 /* Redeemed, or never sent up. 0: somebody else did so. */

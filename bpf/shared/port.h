@@ -38,6 +38,8 @@ enum dp_upcall_flag {
     DP_UPCALL_KEEP_DATA = 1 << 2,
     DP_UPCALL_OPERATION = 1 << 3,    /* the ticket is an operation's, not a flow's or a packet's */
     DP_UPCALL_HAS_REDIRECT = 1 << 4, /* a dp_redirect_view stands behind the path */
+    DP_UPCALL_ALONE = 1 << 5, /* of a packet by a ticket: if this callout blocks it, no other of the
+                                 layer is to be shown it; none was before */
 };
 
 /* What is known of a packet that was injected. A handle is a number that its host gave it. */
@@ -113,13 +115,15 @@ enum dp_downcall_kind {
               question, which applies it if it permits. With DP_DOWNCALL_OPERATION, at
               BIND_REDIRECT: the version's remote end is the new local one, port 0: as it is; there
               is no context */
+    DP_DOWNCALL_INSTEAD = 9, /* INJECT, and before it the answer to `ticket`: block, absorbed. That
+                                packet does not follow; only to what came as DP_UPCALL_ALONE */
 };
 enum dp_inject_kind {
     DP_INJECT_RECEIVE = 1, /* into the receive path of ifindex, from INBOUND_IPPACKET on */
     DP_INJECT_SEND = 2,    /* into the send path; the route is looked up */
     DP_INJECT_FORWARD =
         3, /* into the forward path, by ifindex, 0: by the route: neither end may be this
-              machine's, no layer judges it. The downcall's filter_id is its number. What cannot be
+              machine's, no layer judges it. `endpoint` is its number. What cannot be
               done comes back: FORWARDED, filter_id the number, action an enum dp_reason, generation
               the MTU where it is INJECT_TOO_BIG. Without a packet: all before it was dealt with,
               which comes back with the number and action 0. `count`: a packet of so many bytes from
@@ -139,9 +143,24 @@ struct dp_injection {
     __u32 ifindex;
     __u16 kind;          /* enum dp_inject_kind */
     __u16 previous_host; /* as dp_injected */
-    __u64 endpoint;      /* SEND: socket cookie on whose behalf; 0: none */
+    __u64 endpoint;      /* SEND: socket cookie on whose behalf; 0: none. FORWARD: the number */
 };
 DP_ASSERT(sizeof(struct dp_injection) == 32, "layout");
+
+/* What a callout says of a packet that is injected with this, given before the kernel asks: the
+   host has shown it the packet already. It counts once, where the kernel asks that host about that
+   filter, under that generation, running decision and interface; else the callout is asked as ever.
+ */
+struct dp_ahead {
+    __u64 filter_id; /* 0: nothing is said */
+    __u32 action, running_action;
+    __u16 rights, running_rights;
+    __u16 flags; /* DP_DOWNCALL_ABSORB */
+    __u16 pad;
+    __u32 ifindex;
+    __u32 generation; /* low half */
+};
+DP_ASSERT(sizeof(struct dp_ahead) == 32, "layout");
 enum dp_downcall_flag {
     DP_DOWNCALL_ABSORB = 1 << 0,    /* drop silently: no RST, no ICMP */
     DP_DOWNCALL_EXPIRED = 1 << 1,   /* by watchdog or deadline, for the counters */
@@ -160,9 +179,12 @@ struct dp_downcall {
     __u32 action;
     __u32 rights;
     __u32 count;
-    __u32 generation;       /* low half of the question's: the answer is to no other of the same
-                               ticket and filter; 0: to any */
-    struct dp_flow_key key; /* zero at packet layers */
+    __u32 generation; /* low half of the question's: the answer is to no other of the same
+                         ticket and filter; 0: to any */
+    union {
+        struct dp_flow_key key; /* zero at packet layers */
+        struct dp_ahead ahead;  /* INSTEAD */
+    };
     __u64 contexts_set,
         contexts_clear; /* of dp_flow.contexts: only bits of the host's own callouts count */
     struct dp_injection inject;
@@ -190,10 +212,11 @@ struct dp_ticket {
     struct dp_flow_key flow; /* of the flow that the packet belongs to; zero: none */
     __u64 flow_id, endpoint;
     struct dp_injected injected;
+    struct dp_ahead ahead;
     __u32 stage;  /* enum dp_stage that asks */
     __u32 inject; /* enum dp_inject_kind of a packet that is on its way in; else 0 */
 };
-DP_ASSERT(sizeof(struct dp_ticket) == 712, "layout");
+DP_ASSERT(sizeof(struct dp_ticket) == 744, "layout");
 
 /* The layers of a packet in the order in which it meets them. */
 enum dp_stage {

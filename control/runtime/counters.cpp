@@ -15,6 +15,7 @@ std::string Counters::text() const {
         const Count &count;
     } all[] = {
         {"upcalls", upcalls},
+        {"answered_ahead", answered_ahead},
         {"queued", queued},
         {"unexpected_frames", unexpected_frames},
         {"unknown_filters", unknown_filters},

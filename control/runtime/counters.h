@@ -13,6 +13,7 @@ struct Counters {
     using Count = std::atomic<std::uint64_t>;
 
     Count upcalls{0};            // CLASSIFY frames
+    Count answered_ahead{0};     // shown again as injected, before the kernel asked
     Count queued{0};             // QUEUED frames
     Count unexpected_frames{0};  // no upcall of ours, or one that contradicts itself
     Count unknown_filters{0};    // upcall for a filter that no table has: answered by block

@@ -2,6 +2,7 @@
 #include "runtime/dispatcher.h"
 
 #include "runtime/checksum.h"
+#include "runtime/instead.h"
 
 namespace sluice::runtime {
 
@@ -129,7 +130,35 @@ void Dispatcher::classify(const std::shared_ptr<PortLink> &port, Upcall upcall, 
     Pace::InUserCode here(pace, (*callout)->slow);
     FlowContexts::Visit visit(contexts_, port, hold->upcall, **callout);
     const Said result = ask(**callout, question, indication, visit);
-    holds_.classify_returned(*hold, result.answer, result.absorbing_block);
+    xsk::Frame instead;
+    if (result.absorbing_block && stands_alone(hold->upcall))
+        instead = in_its_place(**callout, question, packet);
+    holds_.classify_returned(*hold, result.answer, result.absorbing_block, std::move(instead));
+}
+
+// What the callout has injected just now, with its answer about that if it would be asked again;
+// empty: nothing, or it is on its way already.
+xsk::Frame Dispatcher::in_its_place(const CalloutEntry &callout, const Question &question,
+                                    std::span<const std::byte> packet) {
+    auto frame = question.port->io->take_back();
+    if (!frame) return {};
+    const auto again = asked_again(question.upcall, packet, *frame, question.port->host_id);
+    if (!again) return *std::move(frame);
+    SharedFrame shown(*std::move(frame), question.port);
+    Question ahead{question.port, *again, question.filter, {}, {}, {}, {}};
+    ahead.asked.memory = shown.memory();
+    ahead.asked.host = question.port->host_id;
+    Said said;
+    {
+        Indication indication(*again, shown.bytes().subspan(again->packet_offset), ahead.asked);
+        FlowContexts::Visit visit(contexts_, ahead.port, *again, callout);
+        said = ask(callout, ahead, indication, visit);
+    }
+    ahead.asked.memory.reset();
+    ++counters_.answered_ahead;
+    xsk::Frame out = std::move(shown);
+    if (out) answer_ahead(*again, said.answer, out);
+    return out;
 }
 
 void Dispatcher::take_notices(const std::shared_ptr<PortLink> &port) {

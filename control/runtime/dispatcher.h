@@ -57,6 +57,8 @@ private:
     Said said(const FWPS_CLASSIFY_OUT0 &out, const FilterObject &filter);
     void classify(const std::shared_ptr<PortLink> &port, Upcall upcall, xsk::Frame frame,
                   Pace &pace);
+    xsk::Frame in_its_place(const CalloutEntry &callout, const Question &question,
+                            std::span<const std::byte> packet);
     void tell(const std::shared_ptr<PortLink> &port, const Upcall &upcall, Pace &pace);
     Said ask(const CalloutEntry &callout, const Question &question, Indication &indication,
              FlowContexts::Visit &visit);

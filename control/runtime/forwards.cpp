@@ -41,7 +41,7 @@ void Forwards::ask(Way &way) {
     if (!frame || !frame->set_bounds(0, sizeof(dp_downcall))) return;
     dp_downcall d = downcall_of(DP_DOWNCALL_INJECT);
     d.inject.kind = DP_INJECT_FORWARD;
-    d.filter_id = last_;
+    d.inject.endpoint = last_;
     std::memcpy(frame->bytes().data(), &d, sizeof d);
     way.asked = way.port->io->send(*std::move(frame));
     way.asked_at = Clock::now();
@@ -51,9 +51,9 @@ bool Forwards::send(Way &way, std::vector<xsk::Frame> frames, Waiting &waiting) 
     const std::uint64_t number = ++last_;
     std::size_t sent = 0;
     for (auto &frame : frames) {
-        std::memcpy(frame.bytes().data() + offsetof(dp_downcall, filter_id), &number,
+        std::memcpy(frame.bytes().data() + offsetof(dp_downcall, inject.endpoint), &number,
                     sizeof number);
-        if (!way.port->io->send(std::move(frame))) break;
+        if (!way.port->io->send_later(std::move(frame))) break;
         ++sent;
     }
     if (sent == 0) return false;

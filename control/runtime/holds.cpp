@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <random>
 
+#include "runtime/instead.h"
+
 namespace sluice::runtime {
 
 namespace {
@@ -142,13 +144,21 @@ NTSTATUS Holds::suspend(const std::shared_ptr<Hold> &hold, HANDLE *context) {
     return STATUS_SUCCESS;
 }
 
-void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_block) {
+void Holds::classify_returned(Hold &hold, const Answer &answer, bool absorbing_block,
+                              xsk::Frame instead) {
     if (hold.completion) {
         Lock lock(mutex_);
         completions_.erase(hold.completion);
     }
     Lock own(hold.mutex);
     hold.in_classify = false;
+    if (instead && hold.state != Hold::State::done && !hold.pended) {
+        count_sent(send_instead(*hold.port->io, hold.upcall, answer, std::move(instead)));
+        hold.first.reset();
+        close(hold);
+        return;
+    }
+    if (instead) count_sent(hold.port->io->send(std::move(instead)));
     if (hold.state == Hold::State::done) {
         if (!hold.reading) hold.first.reset();
         return;

@@ -119,7 +119,9 @@ public:
                                 std::shared_ptr<FilterObject> filter, xsk::Frame frame);
     // An operation's question was seen; its packets queue from here on.
     void expect(const std::shared_ptr<PortLink> &port, Upcall upcall);
-    void classify_returned(Hold &hold, const Answer &answer, bool absorbing_block);
+    // instead: an injection that the callout would have in the packet's place (instead.h).
+    void classify_returned(Hold &hold, const Answer &answer, bool absorbing_block,
+                           xsk::Frame instead = {});
     // A further packet of a flow: behind the open hold if there is one, else straight on.
     void queue(PortLink &port, Upcall upcall, xsk::Frame frame);
 

@@ -334,7 +334,7 @@ NTSTATUS Injections::send(const Injection &in, PortLink &port, std::vector<Parce
     for (auto &parcel : parcels) {
         NTSTATUS status = STATUS_SUCCESS;
         for (auto &frame : parcel.frames) {
-            if (status == STATUS_SUCCESS && port.io->send(std::move(frame))) {
+            if (status == STATUS_SUCCESS && port.io->send_later(std::move(frame))) {
                 accepted = true;
                 ++counters_.injected;
                 continue;

@@ -44,4 +44,30 @@ std::byte *Frame::detach() {
     return std::exchange(chunk_, nullptr);
 }
 
+bool PortIo::send(Frame frame) {
+    Lock lock(later_mutex_);
+    if (auto before = std::exchange(later_, std::nullopt)) transmit(*std::move(before));
+    return transmit(std::move(frame));
+}
+
+bool PortIo::send_later(Frame frame) {
+    if (!batches() || closed()) return send(std::move(frame));
+    Lock lock(later_mutex_);
+    if (auto before = std::exchange(later_, std::move(frame))) transmit(*std::move(before));
+    return true;
+}
+
+std::optional<Frame> PortIo::take_back() {
+    if (!batches()) return std::nullopt;
+    Lock lock(later_mutex_);
+    return std::exchange(later_, std::nullopt);
+}
+
+void PortIo::flush() {
+    Lock lock(later_mutex_);
+    if (auto before = std::exchange(later_, std::nullopt)) transmit(*std::move(before));
+    lock.unlock();
+    transmit_now();
+}
+
 } // namespace sluice::xsk

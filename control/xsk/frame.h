@@ -12,6 +12,7 @@
 #include <span>
 
 #include "shared/port.h"
+#include "xsk/mutex.h"
 
 namespace sluice::xsk {
 
@@ -52,11 +53,17 @@ public:
     virtual Wait wait(std::chrono::milliseconds limit) = 0;
     virtual std::optional<Frame> receive() = 0; // does not wait
     virtual std::optional<Frame>
-    allocate() = 0;                     // a frame of length 0 for a downcall without a packet
-    virtual bool send(Frame frame) = 0; // false: closed, or no room in time; the frame is consumed
+    allocate() = 0; // a frame of length 0 for a downcall without a packet
+    bool send(Frame frame) EXCLUDES(later_mutex_); // false: closed, or no room in time; the frame
+                                                   // is consumed
+    // The same, but where a Batch of this thread lives the frame is kept until another one is sent,
+    // or any thread flushes, and so long the thread can have it back: to say more with it. Whether
+    // it is sent in the end is then not told.
+    bool send_later(Frame frame) EXCLUDES(later_mutex_);
+    std::optional<Frame> take_back() EXCLUDES(later_mutex_);
     // Hands over what a Batch of any thread has kept back.
-    virtual void flush() {}
-    virtual void close() = 0;           // wakes wait(); later sends fail
+    void flush() EXCLUDES(later_mutex_);
+    virtual void close() = 0; // wakes wait(); later sends fail
     // What the kernel tells without a packet, in a ring of its own: the next record's length and
     // its bytes in the room given; 0: nothing is there. wait() wakes for these too. One thread at a
     // time.
@@ -89,8 +96,12 @@ protected:
 
     friend class Frame;
     virtual void give_back(std::byte *chunk) = 0;
+    virtual bool transmit(Frame frame) = 0; // as send()
+    virtual void transmit_now() {}          // what transmit() keeps for a Batch
 
 private:
+    Mutex later_mutex_; // held while the frame is sent, so that no other overtakes it
+    std::optional<Frame> later_ GUARDED_BY(later_mutex_);
     static inline thread_local const PortIo *batching_ = nullptr;
 };
 

@@ -133,7 +133,7 @@ std::optional<Frame> XskPort::allocate() {
     return Frame(shared_from_this(), memory_.bytes().data() + *address, 0, 0);
 }
 
-bool XskPort::send(Frame frame) {
+bool XskPort::transmit(Frame frame) {
     if (!frame || closed() || frame.bytes().empty()) return false;
     {
         Lock lock(tx_mutex_);
@@ -159,7 +159,7 @@ bool XskPort::send(Frame frame) {
     return true;
 }
 
-void XskPort::flush() {
+void XskPort::transmit_now() {
     {
         Lock lock(tx_mutex_);
         if (unsent_ == 0) return;

@@ -39,8 +39,6 @@ public:
     Wait wait(std::chrono::milliseconds limit) override;
     std::optional<Frame> receive() override EXCLUDES(rx_mutex_);
     std::optional<Frame> allocate() override EXCLUDES(tx_mutex_);
-    bool send(Frame frame) override EXCLUDES(tx_mutex_);
-    void flush() override EXCLUDES(tx_mutex_);
     std::size_t receive_notice(std::span<std::byte> room) override EXCLUDES(notices_mutex_);
     void close() override;
     [[nodiscard]] bool closed() const override { return closed_.load(std::memory_order_acquire); }
@@ -50,6 +48,8 @@ public:
 
 protected:
     void give_back(std::byte *chunk) override EXCLUDES(rx_mutex_);
+    bool transmit(Frame frame) override EXCLUDES(tx_mutex_);
+    void transmit_now() override EXCLUDES(tx_mutex_);
 
 private:
     XskPort(Handover handover, Rings rings, Mapping memory, NoticeRing notices, Fd stop);

@@ -197,7 +197,7 @@ std::vector<std::string> fuzz_seeds() {
         if (with_packet) s.append(reinterpret_cast<const char *>(packet), sizeof packet);
         seeds.push_back(s);
     };
-    for (unsigned kind = DP_DOWNCALL_ANSWER; kind <= DP_DOWNCALL_REDIRECT; ++kind)
+    for (unsigned kind = DP_DOWNCALL_ANSWER; kind <= DP_DOWNCALL_INSTEAD; ++kind)
         for (const std::uint64_t ticket : {our_ticket, other_ticket}) {
             dp_downcall d{};
             d.kind = static_cast<__u8>(kind);
@@ -219,6 +219,11 @@ std::vector<std::string> fuzz_seeds() {
         d.inject.kind = static_cast<__u16>(kind);
         d.inject.handle = 11;
         d.inject.ifindex = port_ifindex;
+        add(d, true);
+        d.kind = DP_DOWNCALL_INSTEAD;
+        d.ticket = our_ticket;
+        d.filter_id = d.ahead.filter_id = question;
+        d.ahead.action = DP_ACTION_PERMIT;
         add(d, true);
     }
     return seeds;

@@ -71,7 +71,7 @@ protected:
         d.magic = DP_DOWNCALL_MAGIC;
         d.version = DP_LAYOUT_VERSION;
         d.kind = DP_DOWNCALL_INJECT;
-        d.filter_id = number;
+        d.inject.endpoint = number;
         d.count = asked;
         d.inject.ifindex = ifindex;
         d.inject.kind = DP_INJECT_FORWARD;

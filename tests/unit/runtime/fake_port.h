@@ -99,7 +99,7 @@ public:
         free_.pop_back();
         return xsk::Frame(shared_from_this(), chunk, 0, 0);
     }
-    bool send(xsk::Frame frame) override {
+    bool transmit(xsk::Frame frame) override {
         Lock lock(mutex_);
         if (closed_ || sends_left_ == 0) {
             lock.unlock();
@@ -164,12 +164,13 @@ private:
                s.packet.empty();
     }
     void answer_forward_locked(const Sent &s) REQUIRES(mutex_) {
-        if (!acknowledges || s.header.kind != DP_DOWNCALL_INJECT ||
+        if (!acknowledges ||
+            (s.header.kind != DP_DOWNCALL_INJECT && s.header.kind != DP_DOWNCALL_INSTEAD) ||
             s.header.inject.kind != DP_INJECT_FORWARD || free_.empty())
             return;
         dp_upcall answer{};
         answer.kind = DP_UPCALL_FORWARDED;
-        answer.filter_id = s.header.filter_id;
+        answer.filter_id = s.header.inject.endpoint;
         if (!s.packet.empty()) {
             if (forwards_refused == 0) return;
             --forwards_refused;

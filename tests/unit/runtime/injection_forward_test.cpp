@@ -72,7 +72,7 @@ TEST_F(InjectionForward, AListCompletesWhenAllBeforeTheAnswerWasDone) {
     EXPECT_EQ(sent[0].header.inject.ifindex, 7u);
     EXPECT_EQ(sent[1].header.inject.ifindex, 0u);
     EXPECT_EQ(sent[0].header.count, 0u);
-    EXPECT_EQ(sent[0].header.filter_id + 1, sent[1].header.filter_id);
+    EXPECT_EQ(sent[0].header.inject.endpoint + 1, sent[1].header.inject.endpoint);
     EXPECT_TRUE(completed.empty());
     EXPECT_EQ(injections.inject(forwarding(one)), STATUS_INVALID_PARAMETER) << "it is the engine's";
     answer(1, 0);
@@ -114,7 +114,7 @@ TEST_F(InjectionForward, IPv4IsFragmentedAsTheWayWants) {
     ASSERT_EQ(sent.size(), 1u + 4);
     Bytes payload;
     for (std::size_t i = 1; i < sent.size(); ++i) {
-        EXPECT_EQ(sent[i].header.filter_id, 2u) << "one number";
+        EXPECT_EQ(sent[i].header.inject.endpoint, 2u) << "one number";
         EXPECT_EQ(sent[i].header.inject.ifindex, 7u);
         const Bytes p = ip_of(sent[i]);
         EXPECT_LE(p.size(), 576u);

@@ -15,7 +15,7 @@ public:
     Wait wait(std::chrono::milliseconds) override { return Wait::timeout; }
     std::optional<Frame> receive() override { return std::nullopt; }
     std::optional<Frame> allocate() override { return Frame(shared_from_this(), chunk, 0, 0); }
-    bool send(Frame frame) override { return frame.detach() != nullptr; }
+    bool transmit(Frame frame) override { return frame.detach() != nullptr; }
     void close() override {}
     bool closed() const override { return false; }
     std::uint32_t frames() const override { return 1; }
