@@ -39,6 +39,8 @@ struct Kept {
     }
 };
 
+} // namespace
+
 std::uint32_t hashed_by(const Tuple &tuple) {
     static constexpr dp_slot slots[DP_FIELDS] = {DP_SLOT_LOCAL_ADDRESS, DP_SLOT_REMOTE_ADDRESS,
                                                  DP_SLOT_LOCAL_PORT, DP_SLOT_REMOTE_PORT,
@@ -48,8 +50,6 @@ std::uint32_t hashed_by(const Tuple &tuple) {
         if (tuple.bits[field] != 0) hashed |= 1u << slots[field];
     return hashed;
 }
-
-} // namespace
 
 Layer::Layer(Image &image, std::uint16_t layer)
     : image_(image), layer_(layer), wide_(policy::layer_is_v6(layer)) {}
@@ -162,8 +162,15 @@ void Layer::cluster() {
         clusters_.push_back(std::move(cluster));
     }
     const std::size_t tables = std::clamp<std::size_t>(256 / clusters_.size(), 8, 64);
-    for (Cluster &cluster : clusters_)
-        cluster.buckets = part(rows_, cluster.rows, hashable(layer_), wide_, tables);
+    // In front: what they are empty of is not found worse for it, and the order of the others
+    // stays.
+    const bool spares = gaps_ && tables == 64;
+    for (Cluster &cluster : clusters_) {
+        if (spares) cluster.buckets = spare_buckets(hashable(layer_), wide_);
+        auto parts =
+            part(rows_, cluster.rows, hashable(layer_), wide_, tables - cluster.buckets.size());
+        std::move(parts.begin(), parts.end(), std::back_inserter(cluster.buckets));
+    }
     number_tables();
 }
 
@@ -192,10 +199,22 @@ void Layer::write_tables() {
             const std::size_t number = cluster.first_table + i;
             *image_.at<std::uint64_t>(
                 head_.group + static_cast<std::uint32_t>(cluster.group * 8)) |= 1ull << number;
-            write_table(cluster.buckets[i], cluster.group * 64 + number);
+            if (cluster.buckets[i].rows.empty())
+                write_spare(cluster, cluster.buckets[i].tuple, cluster.group * 64 + number);
+            else
+                write_table(cluster.buckets[i], cluster.group * 64 + number);
         }
     }
     head_.steps += head_.groups * 65;
+}
+
+void Layer::write_spare(const Cluster &cluster, const Tuple &tuple, std::size_t number) {
+    constexpr unsigned slots = 8; // bits of their number
+    dp_table table = table_of(tuple, wide_);
+    table.shift = 64 - slots;
+    table.slots = image_.take(std::size_t{4} << slots);
+    table.best = static_cast<std::uint32_t>(place_of(cluster.rows.front()) + 1);
+    *image_.at<dp_table>(table_at(number)) = table;
 }
 
 void Layer::write_table(const Bucket &bucket, std::size_t number) {

@@ -23,6 +23,9 @@ struct RowKey {
     }
 };
 
+// A bit for each slot that a table of the tuple hashes.
+std::uint32_t hashed_by(const Tuple &tuple);
+
 class Layer {
 public:
     Layer(Image &image, std::uint16_t layer);
@@ -66,6 +69,7 @@ private:
     void number_tables();
     void write_tables();
     void write_table(const Bucket &bucket, std::size_t number);
+    void write_spare(const Cluster &cluster, const Tuple &tuple, std::size_t number);
     void write_starts();
     void write_trees();
     void write_tree(dp_field field, const TreeShape &shape);

@@ -12,7 +12,7 @@ namespace sluice::compiler {
 
 namespace {
 
-constexpr std::size_t moved_max = 512;
+constexpr std::size_t moved_max = 8192;
 constexpr std::size_t chain_max = 32;
 
 } // namespace
@@ -182,6 +182,8 @@ bool Layer::insert(const RowKey &key, const std::vector<dp_cell> &cells, std::ui
     settle(*place);
     widen(row, static_cast<std::uint32_t>(*number));
     settle_tables();
+    head_.hashed |=
+        hashed_by(cluster.buckets[*number - cluster.group * 64 - cluster.first_table].tuple);
     head_.steps += 1;
     write_head();
     return true;

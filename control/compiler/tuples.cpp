@@ -292,6 +292,20 @@ std::uint32_t hashable(std::uint16_t layer) {
     return slots;
 }
 
+std::vector<Bucket> spare_buckets(std::uint32_t hashable, bool wide) {
+    const std::uint8_t network = wide ? 32 : 112;
+    const std::array<std::uint8_t, DP_FIELDS> spares[] = {
+        {}, {0, 0, 16, 0, 8}, {0, 0, 0, 16, 8}, {network, 0}, {0, network}, {128, 0}, {0, 128}};
+    std::vector<Bucket> out;
+    for (Tuple tuple; const auto &bits : spares) {
+        for (int field = 0; field < DP_FIELDS; ++field)
+            tuple.bits[field] = (hashable >> slots_of_fields[field] & 1) != 0 ? bits[field] : 0;
+        if (std::none_of(out.begin(), out.end(), [&](auto &b) { return b.tuple == tuple; }))
+            out.push_back({tuple, {}});
+    }
+    return out;
+}
+
 bool fits(const Digest &row, const Tuple &tuple) {
     for (int field = 0; field < DP_FIELDS; ++field)
         if (common_bits(row, field) < tuple.bits[field]) return false;

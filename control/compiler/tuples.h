@@ -32,6 +32,9 @@ std::uint32_t hashable(std::uint16_t layer);
 std::vector<Bucket> part(const std::vector<Digest> &all, const std::vector<std::uint32_t> &rows,
                          std::uint32_t hashable, bool wide, std::size_t tables);
 
+// For rows to come that no other table can have: tuples that test little.
+std::vector<Bucket> spare_buckets(std::uint32_t hashable, bool wide);
+
 // Whether a table of the tuple can have the row.
 bool fits(const Digest &row, const Tuple &tuple);
 // How much of what a tuple tells apart is worth; a protocol tells little.

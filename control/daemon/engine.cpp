@@ -97,8 +97,23 @@ void Engine::kept(Plans plans) {
 Result<void> Engine::publish(Plans plans) {
     if (auto r = core_.planes->publish(plans.plans); !r) return r;
     kept(std::move(plans));
-    core_.reauthorizer->start(policy_.generation);
+    reauthorize_soon();
     return {};
+}
+
+void Engine::reauthorize_soon() {
+    if (core_.planes->settled()) return core_.reauthorizer->start(policy_.generation);
+    core_.loop.after(Milliseconds(2), [this] { reauthorize_soon(); });
+}
+
+// That the kernel has what was published is written down behind the answer: until then a start
+// publishes it again.
+void Engine::save_soon() {
+    if (std::exchange(save_pending_, true)) return;
+    core_.loop.after(Milliseconds(0), [this] {
+        save_pending_ = false;
+        core_.save_or_warn();
+    });
 }
 
 Result<void> Engine::commit(policy::Policy next, std::uint64_t by,
@@ -117,7 +132,7 @@ Result<void> Engine::commit(policy::Policy next, std::uint64_t by,
         go_back(std::move(old));
         return r.error();
     }
-    core_.save_or_warn();
+    save_soon();
     tell_of_the_change(old, by);
     return {};
 }

@@ -63,6 +63,9 @@ private:
     Result<Plans> compile(const policy::Policy &policy);
     const compiler::Names &names_in(const policy::Policy &policy);
     Result<void> publish(Plans plans);
+    // Once no program judges flows by an older policy: it would be missed.
+    void reauthorize_soon();
+    void save_soon();
     void go_back(policy::Policy old);
     void tell_hosts(const policy::Policy &old);
     void tell_of_the_change(const policy::Policy &old, std::uint64_t by);
@@ -74,7 +77,7 @@ private:
     std::map<std::uint32_t, compiler::Compiler> compilers_;
     policy::Filters named_;
     compiler::Names names_; // in them
-    bool republish_pending_ = false;
+    bool republish_pending_ = false, save_pending_ = false;
 };
 
 } // namespace sluice::daemon

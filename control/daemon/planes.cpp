@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/planes.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <spdlog/spdlog.h>
 
@@ -73,6 +74,11 @@ Result<void> Planes::publish(const std::map<std::uint32_t, compiler::Plan> &plan
         if (auto *plane = of(compartment))
             if (auto r = plane->publish(plan); !r) return r.error();
     return {};
+}
+
+bool Planes::settled() const {
+    return std::all_of(planes_.begin(), planes_.end(),
+                       [](const auto &plane) { return plane.second->settled(); });
 }
 
 std::vector<compiler::Interface> Planes::interfaces(std::uint32_t compartment) const {

@@ -30,6 +30,7 @@ public:
 
     // Stops at the first that fails.
     Result<void> publish(const std::map<std::uint32_t, compiler::Plan> &plans);
+    [[nodiscard]] bool settled() const; // as a data plane's
     // Of a compartment's namespace, also while its plane is being made.
     [[nodiscard]] std::vector<compiler::Interface> interfaces(std::uint32_t compartment) const;
 

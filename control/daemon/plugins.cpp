@@ -234,7 +234,7 @@ void Plugins::unload_plugin(const std::string &name, const Responder &to) {
     Plugin &plugin = *it->second;
     if (plugin.state == Plugin::State::stopping)
         return to.fail(Error(0, "plugin '" + name + "' is being unloaded"));
-    if (plugin.file.empty() && policy::names_ask_callout(core_.engine->policy()))
+    if (plugin.file.empty() && policy_names_ask())
         return to.fail(Error(0, "filters name the callout 'ask', which '" + name + "' runs"));
     core_.loop.cancel(plugin.timer);
     if (plugin.pid == 0) {

@@ -71,6 +71,7 @@ private:
     Plugin *of_pid(pid_t pid) const;
     [[nodiscard]] bool ask_answers() const;
     void start_ask();
+    [[nodiscard]] bool policy_names_ask();
     void tell_who_waits_for_ask();
     [[nodiscard]] std::string host_program() const;
 
@@ -82,6 +83,8 @@ private:
     };
     std::map<std::uint64_t, Waiting> waiting_; // for `ask`
     std::uint64_t next_waiting_ = 1;
+    policy::Filters seen_; // of the policy that was looked at last
+    int filters_that_ask_ = 0;
 };
 
 } // namespace sluice::daemon

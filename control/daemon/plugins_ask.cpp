@@ -60,8 +60,21 @@ void Plugins::tell_who_waits_for_ask() {
     }
 }
 
+// Costs what differs from the policy that was looked at last.
+bool Plugins::policy_names_ask() {
+    const auto &now = core_.engine->policy().filters;
+    const auto count = [this](const policy::Filter &filter, int one) {
+        if (policy::is_ask_callout(filter.callout)) filters_that_ask_ += one;
+    };
+    policy::Filters::compare(
+        seen_, now, [&](const auto &filter) { count(filter, -1); },
+        [&](const auto &filter) { count(filter, 1); });
+    seen_ = now;
+    return filters_that_ask_ != 0;
+}
+
 void Plugins::look_at_policy() {
-    if (policy::names_ask_callout(core_.engine->policy())) start_ask();
+    if (policy_names_ask()) start_ask();
 }
 
 } // namespace sluice::daemon

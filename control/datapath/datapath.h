@@ -78,6 +78,8 @@ public:
     Result<void> remove();
 
     Result<void> publish(const compiler::Plan &plan);
+    // Whether no program is under the policy before any more: some ten milliseconds later.
+    [[nodiscard]] bool settled() const;
     Result<void> set_callout(std::uint32_t id, const dp_callout &value);
     [[nodiscard]] std::optional<dp_callout> callout(std::uint32_t id) const;
     Result<void> set_host(std::uint32_t id, const dp_host &value);

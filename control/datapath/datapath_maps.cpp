@@ -42,6 +42,8 @@ std::vector<std::uint64_t> missing_in(const std::vector<std::uint64_t> &of,
 Result<void> Datapath::publish(const compiler::Plan &plan) {
     if (!plan.layout && plan.image.size() < DP_LAYERS_MAX)
         return Error{EINVAL, "publish a plan without index cells"};
+    // What is written from here on, slots of targets and an image, is no program's any more.
+    state_->swap.settle();
     const auto slots = state_->write_targets(plan.goals);
     if (!slots) return slots.error();
     crash_point();
@@ -52,7 +54,7 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
     if (!all_fit) return all_fit.error();
     if (auto hooked = state_->attach_redirect_hooks(plan); !hooked) return hooked;
     crash_point();
-    auto swapped = publish_image(state_->policy.fd(), state_->policy_large.fd(), **image);
+    auto swapped = state_->swap.publish(state_->policy.fd(), state_->policy_large.fd(), **image);
     if (!swapped) {
         **image = ImageMap(); // it may be in force for all that
         return swapped;
@@ -67,8 +69,12 @@ Result<void> Datapath::publish(const compiler::Plan &plan) {
     return {};
 }
 
-// The map that is not in force: since the swap that took it out of force returned, no program is in
-// it any more.
+bool Datapath::settled() const {
+    return state_->swap.settled();
+}
+
+// The map that is not in force: since the swap that took it out of force has settled, no program is
+// in it any more.
 Result<ImageMap *> Datapath::State::fill_image(const compiler::Plan &plan,
                                                const std::vector<std::uint32_t> &slots) {
     ImageMap &image = images[1 - image_in_force];

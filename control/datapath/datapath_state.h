@@ -7,6 +7,7 @@
 #include "datapath/bpf_map.h"
 #include "datapath/datapath.h"
 #include "datapath/image_map.h"
+#include "datapath/image_swap.h"
 #include "datapath/loader.h"
 #include "datapath/nic.h"
 #include "datapath/pin_dir.h"
@@ -46,6 +47,7 @@ struct Datapath::State {
     // images that an earlier sluiced published. And the filters that have counters.
     std::array<ImageMap, 2> images;
     std::size_t image_in_force = 0;
+    ImageSwap swap;                                    // of the images
     std::optional<std::vector<std::uint64_t>> counted; // ascending; nullopt: not known
     TargetSlots target_slots;                          // those that the image in force may name
     BpfMap<dp_handle_key, dp_handle> handles;

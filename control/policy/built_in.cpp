@@ -42,6 +42,7 @@ std::span<const BuiltInCallout> ask_callouts() {
 }
 
 bool is_ask_callout(const Guid &key) {
+    if (key.is_null()) return false; // most filters
     const auto all = ask_callouts();
     return std::any_of(all.begin(), all.end(), [&](const auto &one) { return one.key == key; });
 }
@@ -50,11 +51,6 @@ std::optional<Guid> ask_callout_at(std::uint16_t layer) {
     for (const auto &one : ask_callouts())
         if (one.layer == layer) return one.key;
     return std::nullopt;
-}
-
-bool names_ask_callout(const Policy &policy) {
-    return std::any_of(policy.filters.begin(), policy.filters.end(),
-                       [](const auto &filter) { return is_ask_callout(filter.second.callout); });
 }
 
 } // namespace sluice::policy

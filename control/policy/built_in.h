@@ -22,6 +22,5 @@ struct BuiltInCallout {
 std::span<const BuiltInCallout> ask_callouts();
 bool is_ask_callout(const Guid &key);
 std::optional<Guid> ask_callout_at(std::uint16_t layer); // empty: the layer has none
-bool names_ask_callout(const Policy &policy);            // one of its filters does
 
 } // namespace sluice::policy

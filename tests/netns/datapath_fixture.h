@@ -157,7 +157,9 @@ protected:
               near + " link set nic0 up", near + " link set lo up", far + " link set peer0 up"})
             ASSERT_EQ(run(command), 0) << command;
         // The kernel announces the carrier a moment later, and with it changes what traces() shows.
-        for (int i = 0; i < 500 && output(near + " link show nic0").find("NO-CARRIER") != std::string::npos; ++i)
+        for (int i = 0;
+             i < 500 && output(near + " link show nic0").find("NO-CARRIER") != std::string::npos;
+             ++i)
             std::this_thread::sleep_for(std::chrono::milliseconds(20));
         options_.pin_root = "/sys/fs/bpf/sldp-" + tag;
     }
@@ -197,7 +199,6 @@ protected:
         plane_ = std::move(*made);
     }
 
-    // What the namespace and the machine show of us; equal before and after.
     // Of the plane's counters of filters.
     std::size_t entries_of_hits() {
         const Fd map(bpf_obj_get((plane_->pin_dir() + "/filter_hits").c_str()));
@@ -208,6 +209,7 @@ protected:
         return count;
     }
 
+    // What the namespace and the machine show of us; equal before and after.
     std::string traces() {
         const std::string tc = "tc -n " + name_, ip = "ip -n " + name_;
         const std::string lo = "/proc/sys/net/ipv4/conf/lo/";

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <netinet/in.h>
 #include <random>
 
 #include "harness/image_search.h"
@@ -60,8 +61,8 @@ struct Changes {
             policy.sublayers.emplace(sublayer.key, sublayer);
         }
     }
-    void add_rules(std::size_t count) {
-        const auto some = make.rules(count);
+    void add_rules(std::size_t count) { add(make.rules(count)); }
+    void add(const std::vector<Rule> &some) {
         policy::Policy of = bench::policy_of(some, layer, 1);
         for (const auto &[id, filter] : of.filters) {
             policy::Filter own = filter;
@@ -157,6 +158,40 @@ TEST(Compiler, ManyRowsFitAtOnePlace) {
         }
         const auto plan = compiler.compile(c.policy, 2, {});
         ASSERT_TRUE(plan && plan->layout);
+        c.expect_same(*plan);
+        if (HasFatalFailure()) return;
+    }
+}
+
+// No table of the others could have them.
+TEST(Compiler, HasTablesForRowsThatTestLittle) {
+    Changes c(Profile::acl, v4_layer, 2, 31);
+    auto narrow = c.make.rules(2000);
+    for (Rule &rule : narrow) {
+        rule.local_bits = rule.remote_bits = 128;
+        rule.local_port[1] = rule.local_port[0];
+        rule.protocol = IPPROTO_TCP;
+    }
+    c.add(narrow);
+    Compiler compiler;
+    auto plan = compiler.compile(c.policy, 1, {});
+    ASSERT_TRUE(plan && plan->layout);
+    const std::uint64_t layout = plan->layout->number();
+    std::vector<Rule> wide(6);
+    wide[1].protocol = IPPROTO_UDP;
+    wide[2].remote = narrow[5].remote;
+    wide[2].remote_bits = 128;
+    wide[3].local = narrow[7].local;
+    wide[3].local.lo &= 0xffffff00;
+    wide[3].local_bits = 120;
+    wide[4].protocol = IPPROTO_TCP;
+    wide[4].remote_port[0] = wide[4].remote_port[1] = 53;
+    wide[5].local_port[1] = 1023;
+    for (const Rule &rule : wide) {
+        c.add({rule});
+        plan = compiler.compile(c.policy, 2, {});
+        ASSERT_TRUE(plan && plan->layout);
+        EXPECT_EQ(plan->layout->number(), layout) << "made anew";
         c.expect_same(*plan);
         if (HasFatalFailure()) return;
     }
