@@ -58,11 +58,17 @@ struct {
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
     __uint(max_entries, DP_TICKETS_MAX);
     __type(key, __u64);
     __type(value, struct dp_ticket);
 } tickets SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, DP_IDENTITIES_MAX);
+    __type(key, __u32);
+    __type(value, struct dp_identity);
+} identities SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

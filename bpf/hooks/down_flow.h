@@ -155,7 +155,7 @@ DP_INLINE int dp_down_permit(struct xdp_md *ctx, const struct dp_down *d, struct
         return dp_down_drop(d, DP_REASON_DOWNCALL_STATE);
     }
     if (!on) return XDP_DROP;
-    if (injected) d->scratch->meta.ticket = f->ticket;
+    if (injected) d->scratch->meta.ticket = dp_identity_of_flow(f->ticket);
     return dp_down_on(d, f);
 }
 

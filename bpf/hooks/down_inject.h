@@ -21,38 +21,23 @@ DP_INLINE int dp_down_inject_fits(const struct dp_injection *i, const struct dp_
     return bpf_map_lookup_elem(&nics, &ifindex) != 0;
 }
 
-DP_INLINE void dp_down_inject_record(struct dp_ticket *t, const struct dp_downcall *head,
-                                     __u32 host)
+/* The record of who injects what, for the TC program. 0: there is none, counted. */
+DP_INLINE __u64 dp_down_inject_identity(const struct dp_down *d)
 {
+    const struct dp_downcall *head = &d->scratch->head;
     const struct dp_injection *i = &head->inject;
+    struct dp_injected by = {.host = d->host,
+                             .handle = i->handle,
+                             .previous = i->previous,
+                             .times = head->count,
+                             .previous_host = i->previous_host,
+                             .context = i->context};
+    __u64 number;
 
-    __builtin_memset(t, 0, sizeof *t);
-    t->asked_ns = bpf_ktime_get_ns();
-    t->ifindex = i->ifindex;
-    t->endpoint = i->endpoint;
-    t->inject = i->kind;
-    t->stage = i->kind == DP_INJECT_SEND      ? DP_STAGE_ALE_OUT
-               : i->kind == DP_INJECT_RECEIVE ? DP_STAGE_IP_IN
-                                              : DP_STAGE_NONE;
-    t->injected.host = host;
-    t->injected.handle = i->handle;
-    t->injected.previous = i->previous;
-    t->injected.previous_host = i->previous_host;
-    t->injected.context = i->context;
-    t->injected.times = head->count;
-    if (head->kind == DP_DOWNCALL_INSTEAD) t->ahead = head->ahead;
-}
-
-/* The record of who injects what, for dp_port_apply. 0: there is no room, counted. */
-DP_INLINE __u64 dp_down_inject_ticket(const struct dp_down *d)
-{
-    struct dp_ticket *t = &d->scratch->ticket;
-    __u64 number = dp_ticket_number();
-
-    dp_down_inject_record(t, &d->scratch->head, d->host);
-    if (number && !bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) return number;
-    dp_count(DP_REASON_TICKETS_FULL, d->bytes);
-    return 0;
+    if (head->kind != DP_DOWNCALL_INSTEAD) d->scratch->head.ahead.filter_id = 0;
+    number = dp_identity_keep(&by, &head->ahead);
+    if (!number) dp_count(DP_REASON_TICKETS_FULL, d->bytes);
+    return number;
 }
 
 /* Whether a frame may go by the interface that is named. Its tags do not count as what it carries.
@@ -80,7 +65,7 @@ DP_INLINE int dp_down_inject_frame(struct xdp_md *ctx, const struct dp_down *d, 
                                                                 : dp_down_frame_fits(ctx, d);
 
     if (reason) return dp_down_drop(d, reason);
-    m->ticket = dp_down_inject_ticket(d);
+    m->ticket = dp_down_inject_identity(d);
     if (!m->ticket) return XDP_DROP;
     dp_count(DP_REASON_INJECTED, d->bytes);
     m->op = i->kind == DP_INJECT_MAC_SEND ? DP_PORT_FORWARD : DP_PORT_RECEIVE;
@@ -93,17 +78,16 @@ DP_INLINE int dp_down_inject_frame(struct xdp_md *ctx, const struct dp_down *d, 
 DP_INLINE int dp_down_inject(const struct dp_down *d, int parsed)
 {
     const struct dp_injection *i = &d->scratch->head.inject;
-    __u64 number;
+    struct dp_port_meta *m = &d->scratch->meta;
 
     if (!d->bytes || parsed || !dp_down_inject_fits(i, &d->scratch->packet))
         return dp_down_drop(d, DP_REASON_INJECT_REFUSED);
     if (d->scratch->head.count > DP_INJECT_TIMES_MAX) return dp_down_drop(d, DP_REASON_INJECT_LOOP);
-    number = dp_down_inject_ticket(d);
-    if (!number) return XDP_DROP;
-    d->scratch->meta.op = DP_PORT_INJECT;
-    d->scratch->meta.stage = d->scratch->ticket.stage;
-    d->scratch->meta.ifindex = d->scratch->ticket.ifindex;
-    d->scratch->meta.ticket = number;
+    m->ticket = dp_down_inject_identity(d);
+    if (!m->ticket) return XDP_DROP;
+    m->op = DP_PORT_INJECT;
+    m->stage = i->kind == DP_INJECT_SEND ? DP_STAGE_ALE_OUT : DP_STAGE_IP_IN;
+    m->ifindex = i->ifindex;
     return XDP_PASS;
 }
 

@@ -43,19 +43,14 @@ DP_INLINE int dp_down_fits_ticket(struct dp_scratch *s, const struct dp_ticket *
     return dp_down_fits_key(&s->packet, &t->key, inbound);
 }
 
-/* Who injected the packet stays known: in a record of its own, for dp_port_apply. 0: no room. */
-DP_INLINE int dp_down_identity(const struct dp_down *d, struct dp_ticket *t)
+/* Who injected the packet stays known. 0: it cannot. */
+DP_INLINE int dp_down_identity(const struct dp_down *d, const struct dp_ticket *t)
 {
-    __u64 number = dp_ticket_number();
-
     if (!t->injected.host) return 1;
-    t->host = 0; /* nobody's to redeem */
-    if (!number || bpf_map_update_elem(&tickets, &number, t, BPF_NOEXIST)) {
-        dp_count(DP_REASON_TICKETS_FULL, d->bytes);
-        return 0;
-    }
-    d->scratch->meta.ticket = number;
-    return 1;
+    d->scratch->meta.ticket = dp_identity_keep(&t->injected, &t->ahead);
+    if (d->scratch->meta.ticket) return 1;
+    dp_count(DP_REASON_TICKETS_FULL, d->bytes);
+    return 0;
 }
 
 /* The layer lets the packet pass: it goes on behind its stage. */

@@ -46,15 +46,7 @@ static __noinline int dp_port_ask_flow(struct __sk_buff *skb, struct dp_scratch 
 /* The record of who injected the packet is used up. DP_REASON_*. */
 DP_INLINE int dp_port_identify(struct dp_scratch *s, __u64 number)
 {
-    struct dp_ticket *t;
-
-    if (!number) return DP_REASON_NONE;
-    t = bpf_map_lookup_elem(&tickets, &number);
-    if (!t) return DP_REASON_DOWNCALL_STALE;
-    s->way.injected = t->injected;
-    s->way.ahead = t->ahead;
-    bpf_map_delete_elem(&tickets, &number);
-    return DP_REASON_NONE;
+    return !number || dp_identity_take(&s->way, number) ? DP_REASON_NONE : DP_REASON_DOWNCALL_STALE;
 }
 
 /* By the NIC, past its programs. */

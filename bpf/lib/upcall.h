@@ -272,6 +272,44 @@ DP_INLINE __u8 dp_ticket_alone(struct dp_scratch *s)
     return r == DP_CLASSIFY_BLOCK ? DP_UPCALL_ALONE : 0;
 }
 
+/* Keeps who injected a packet until dp_identity_take; the number that names it, 0: none. */
+DP_INLINE __u64 dp_identity_keep(const struct dp_injected *injected, const struct dp_ahead *ahead)
+{
+    __u64 number = dp_ticket_number();
+    __u32 slot = number & (DP_IDENTITIES_MAX - 1);
+    struct dp_identity *kept = bpf_map_lookup_elem(&identities, &slot);
+
+    if (!number || !kept) return 0;
+    kept->number = 0;
+    kept->injected = *injected;
+    kept->ahead = *ahead;
+    kept->number = number;
+    return number;
+}
+
+/* Who injected the packet that a flow's question was about: from `tickets`. Its own number where
+   nobody knows: that names no identity. A function of its own for its stack. */
+static __noinline __u64 dp_identity_of_flow(__u64 number)
+{
+    struct dp_ticket *t = bpf_map_lookup_elem(&tickets, &number);
+    __u64 identity = t ? dp_identity_keep(&t->injected, &t->ahead) : 0;
+
+    bpf_map_delete_elem(&tickets, &number);
+    return identity ? identity : number;
+}
+
+/* Once; 0: it is not there any more. */
+DP_INLINE int dp_identity_take(struct dp_way *way, __u64 number)
+{
+    __u32 slot = number & (DP_IDENTITIES_MAX - 1);
+    struct dp_identity *kept = bpf_map_lookup_elem(&identities, &slot);
+
+    if (!kept || kept->number != number) return 0;
+    way->injected = kept->injected;
+    way->ahead = kept->ahead;
+    return __sync_val_compare_and_swap(&kept->number, number, 0) == number;
+}
+
 /* Redeemed, or never sent up. 0: somebody else did so. */
 DP_INLINE int dp_ticket_ends(__u32 host, __u64 number)
 {

@@ -213,8 +213,8 @@ struct dp_ticket {
     __u64 flow_id, endpoint;
     struct dp_injected injected;
     struct dp_ahead ahead;
-    __u32 stage;  /* enum dp_stage that asks */
-    __u32 inject; /* enum dp_inject_kind of a packet that is on its way in; else 0 */
+    __u32 stage; /* enum dp_stage that asks */
+    __u32 pad;
 };
 DP_ASSERT(sizeof(struct dp_ticket) == 744, "layout");
 
@@ -260,7 +260,18 @@ struct dp_operation {
 };
 DP_ASSERT(sizeof(struct dp_operation) == 760, "layout");
 #define DP_OPERATIONS_MAX 65536
-#define DP_TICKETS_MAX 16384
+#define DP_TICKETS_MAX 8192 /* preallocated: taking and freeing one costs less than memory does */
+
+/* Map `identities`, array by the low bits of a number: who injected a packet, from dp_port_down to
+   the TC program behind it, which takes it out. A packet whose entry another one has taken since is
+   dropped: so many are never between the two. */
+struct dp_identity {
+    __u64 number; /* 0: free */
+    struct dp_injected injected;
+    struct dp_ahead ahead;
+};
+DP_ASSERT(sizeof(struct dp_identity) == 64, "layout");
+#define DP_IDENTITIES_MAX 4096 /* a power of two */
 
 /* From the XDP to the TC program of a port's near end, in data_meta. */
 struct dp_port_meta {
@@ -271,8 +282,8 @@ struct dp_port_meta {
     __u32 mark;
     __u32 priority;
     __u32 vlan;   /* as in dp_flow */
-    __u64 ticket; /* ASK at a packet layer, INJECT, SEND and RECEIVE of what was injected: of the
-                     record in `tickets` */
+    __u64 ticket; /* ASK at a packet layer: of the record in `tickets`. INJECT, SEND, RECEIVE and
+                     FORWARD of what was injected: in `identities` */
 };
 DP_ASSERT(sizeof(struct dp_port_meta) == 32, "data_meta holds 32 bytes on every kernel");
 enum dp_port_op {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "xsk/xsk_port.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <linux/if_xdp.h>
 #include <poll.h>
@@ -35,17 +37,17 @@ FrameStore::FrameStore(std::uint32_t frames) {
         free_.push_back((i - 1) * DP_FRAME_BYTES);
 }
 
-std::optional<std::uint64_t> FrameStore::take(std::size_t leave) {
+std::size_t FrameStore::take(std::span<std::uint64_t> out, std::size_t leave) {
     Lock lock(mutex_);
-    if (free_.size() <= leave) return std::nullopt;
-    const std::uint64_t address = free_.back();
-    free_.pop_back();
-    return address;
+    const std::size_t n = free_.size() > leave ? std::min(out.size(), free_.size() - leave) : 0;
+    std::copy_n(free_.rbegin(), n, out.begin());
+    free_.resize(free_.size() - n);
+    return n;
 }
 
-void FrameStore::put(std::uint64_t address) {
+void FrameStore::put(std::span<const std::uint64_t> addresses) {
     Lock lock(mutex_);
-    free_.push_back(address);
+    free_.insert(free_.end(), addresses.begin(), addresses.end());
 }
 
 std::size_t FrameStore::size() const {
@@ -104,14 +106,9 @@ PortIo::Wait XskPort::wait(std::chrono::milliseconds limit) {
 
 std::optional<Frame> XskPort::receive() {
     Lock lock(rx_mutex_);
-    __u32 index = 0;
-    if (xsk_ring_cons__peek(&rings_.rx, 1, &index) == 0) {
-        refill_locked();
-        return std::nullopt;
-    }
-    const xdp_desc desc = *xsk_ring_cons__rx_desc(&rings_.rx, index);
-    xsk_ring_cons__release(&rings_.rx, 1);
-    refill_locked();
+    if (received_.empty() && !receive_more()) return std::nullopt;
+    const xdp_desc desc = received_.back();
+    received_.pop_back();
     lock.unlock();
     const std::uint64_t chunk = desc.addr & ~std::uint64_t(DP_FRAME_BYTES - 1);
     const auto offset = static_cast<std::uint32_t>(desc.addr - chunk);
@@ -120,24 +117,32 @@ std::optional<Frame> XskPort::receive() {
     return Frame(shared_from_this(), memory_.bytes().data() + chunk, offset, desc.len);
 }
 
+bool XskPort::receive_more() {
+    __u32 index = 0;
+    const __u32 n = xsk_ring_cons__peek(&rings_.rx, receive_batch, &index);
+    for (__u32 i = n; i > 0; --i)
+        received_.push_back(*xsk_ring_cons__rx_desc(&rings_.rx, index + i - 1));
+    if (n > 0) xsk_ring_cons__release(&rings_.rx, n);
+    refill_locked();
+    return n > 0;
+}
+
 std::optional<Frame> XskPort::allocate() {
-    std::optional<std::uint64_t> address = store_.take(0);
-    if (!address) {
+    std::uint64_t address = 0;
+    if (store_.take({&address, 1}, 0) == 0) {
         Lock lock(tx_mutex_);
         if (unsent_ > 0) kick();
         collect_sent();
         lock.unlock();
-        address = store_.take(0);
+        if (store_.take({&address, 1}, 0) == 0) return std::nullopt;
     }
-    if (!address) return std::nullopt;
-    return Frame(shared_from_this(), memory_.bytes().data() + *address, 0, 0);
+    return Frame(shared_from_this(), memory_.bytes().data() + address, 0, 0);
 }
 
 bool XskPort::transmit(Frame frame) {
     if (!frame || closed() || frame.bytes().empty()) return false;
     {
         Lock lock(tx_mutex_);
-        collect_sent();
         __u32 index = 0;
         for (int attempt = 0; xsk_ring_prod__reserve(&rings_.tx, 1, &index) == 0; ++attempt) {
             if (attempt == send_attempts || closed())
@@ -155,7 +160,7 @@ bool XskPort::transmit(Frame frame) {
         kick();
         collect_sent();
     }
-    refill();
+    feed();
     return true;
 }
 
@@ -166,7 +171,7 @@ void XskPort::transmit_now() {
         kick();
         collect_sent();
     }
-    refill();
+    feed();
 }
 
 std::size_t XskPort::receive_notice(std::span<std::byte> room) {
@@ -181,9 +186,15 @@ void XskPort::close() {
 }
 
 void XskPort::give_back(std::byte *chunk) {
-    store_.put(static_cast<std::uint64_t>(chunk - memory_.bytes().data()));
-    // A fill ring that ran dry is never polled ready again, so whoever frees must feed it.
-    refill();
+    const auto address = static_cast<std::uint64_t>(chunk - memory_.bytes().data());
+    store_.put({&address, 1});
+    feed();
+}
+
+// A fill ring that ran dry is never polled ready again, so whoever frees must feed it. Else the
+// thread that receives does so, a batch at a time.
+void XskPort::feed() {
+    if (hungry_.load()) refill();
 }
 
 void XskPort::refill() {
@@ -192,33 +203,44 @@ void XskPort::refill() {
 }
 
 void XskPort::refill_locked() {
-    __u32 room = xsk_prod_nb_free(&rings_.fill, rings_.fill.size);
-    __u32 added = 0;
-    while (room-- > 0) {
-        const auto address = store_.take(reserve_frames);
+    hungry_.store(true); // until it has enough: who puts a chunk back behind the last look sees it
+    std::array<std::uint64_t, 64> addresses;
+    __u32 room = xsk_prod_nb_free(&rings_.fill, rings_.fill.size), added = 0;
+    while (room > 0) {
+        const auto wanted = std::min<std::size_t>(room, addresses.size());
+        const std::size_t n = store_.take(std::span(addresses).first(wanted), reserve_frames);
         __u32 index = 0;
-        if (!address || xsk_ring_prod__reserve(&rings_.fill, 1, &index) == 0) {
-            if (address) store_.put(*address);
+        if (n > 0 && xsk_ring_prod__reserve(&rings_.fill, static_cast<__u32>(n), &index) == n) {
+            for (std::size_t i = 0; i < n; ++i)
+                *xsk_ring_prod__fill_addr(&rings_.fill, index + static_cast<__u32>(i)) =
+                    addresses[i];
+            added += static_cast<__u32>(n);
+            room -= static_cast<__u32>(n);
+        } else if (n > 0) {
+            store_.put(std::span(addresses).first(n));
             break;
         }
-        *xsk_ring_prod__fill_addr(&rings_.fill, index) = *address;
-        ++added;
+        if (n < wanted) break;
     }
-    if (added > 0) xsk_ring_prod__submit(&rings_.fill, added);
+    if (rings_.fill.size - room >= rings_.fill.size / 2) hungry_.store(false);
+    if (added == 0) return;
+    xsk_ring_prod__submit(&rings_.fill, added);
     // Copy mode reads the fill ring at each packet; the flag is there for kernels that sleep on an
     // empty one.
-    if (added > 0 && xsk_ring_prod__needs_wakeup(&rings_.fill))
+    if (xsk_ring_prod__needs_wakeup(&rings_.fill))
         ::recvfrom(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, nullptr);
 }
 
 void XskPort::collect_sent() {
     __u32 index = 0;
-    const __u32 n = xsk_ring_cons__peek(&rings_.completion, rings_.completion.size, &index);
-    for (__u32 i = 0; i < n; ++i) {
-        const __u64 address = *xsk_ring_cons__comp_addr(&rings_.completion, index + i);
-        store_.put(address & ~std::uint64_t(DP_FRAME_BYTES - 1));
+    std::array<std::uint64_t, 64> addresses;
+    while (const __u32 n = xsk_ring_cons__peek(&rings_.completion, addresses.size(), &index)) {
+        for (__u32 i = 0; i < n; ++i)
+            addresses[i] = *xsk_ring_cons__comp_addr(&rings_.completion, index + i) &
+                           ~std::uint64_t(DP_FRAME_BYTES - 1);
+        xsk_ring_cons__release(&rings_.completion, n);
+        store_.put(std::span(addresses).first(n));
     }
-    if (n > 0) xsk_ring_cons__release(&rings_.completion, n);
 }
 
 void XskPort::kick() {

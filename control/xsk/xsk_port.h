@@ -17,9 +17,9 @@ namespace sluice::xsk {
 class FrameStore {
 public:
     explicit FrameStore(std::uint32_t frames);
-    std::optional<std::uint64_t> take(std::size_t leave)
-        EXCLUDES(mutex_); // nothing if only `leave` are left
-    void put(std::uint64_t address) EXCLUDES(mutex_);
+    // As many as there are beyond `leave`, at most those that fit.
+    std::size_t take(std::span<std::uint64_t> out, std::size_t leave) EXCLUDES(mutex_);
+    void put(std::span<const std::uint64_t> addresses) EXCLUDES(mutex_);
     [[nodiscard]] std::size_t size() const EXCLUDES(mutex_);
 
 private:
@@ -53,6 +53,8 @@ protected:
 
 private:
     XskPort(Handover handover, Rings rings, Mapping memory, NoticeRing notices, Fd stop);
+    bool receive_more() REQUIRES(rx_mutex_);
+    void feed() EXCLUDES(rx_mutex_);
     void refill() EXCLUDES(rx_mutex_);
     void refill_locked() REQUIRES(rx_mutex_);
     void collect_sent() REQUIRES(tx_mutex_);
@@ -66,6 +68,11 @@ private:
     // The rings' memory is one object; which lock guards which ring stands in ring.h.
     Rings rings_;
     Mutex rx_mutex_;
+    // Taken out of the ring at once and not handed out yet, the next one last.
+    static constexpr std::uint32_t receive_batch = 32;
+    std::vector<xdp_desc> received_ GUARDED_BY(rx_mutex_);
+    // The fill ring could not be filled: who gives a chunk back must feed it.
+    std::atomic<bool> hungry_{false};
     Mutex tx_mutex_;
     std::uint32_t unsent_ GUARDED_BY(tx_mutex_) = 0; // in the ring, and the kernel not told
     Mutex notices_mutex_;

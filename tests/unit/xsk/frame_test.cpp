@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <array>
 #include <sys/mman.h>
 
 #include <gtest/gtest.h>
@@ -78,12 +79,15 @@ TEST(Frame, BoundsStayInsideTheChunk) {
 
 TEST(FrameStore, LeavesTheReserve) {
     FrameStore store(4);
-    EXPECT_EQ(store.take(2), 0u);
-    EXPECT_EQ(store.take(2), std::uint64_t(DP_FRAME_BYTES));
-    EXPECT_FALSE(store.take(2));
-    EXPECT_TRUE(store.take(0));
-    store.put(0);
-    EXPECT_EQ(store.size(), 2u);
+    std::array<std::uint64_t, 3> out{};
+    ASSERT_EQ(store.take(out, 2), 2u) << "no more than there are";
+    EXPECT_EQ(out[0], 0u);
+    EXPECT_EQ(out[1], std::uint64_t(DP_FRAME_BYTES));
+    EXPECT_EQ(store.take(out, 2), 0u);
+    EXPECT_EQ(store.take(std::span(out).first(1), 0), 1u) << "no more than fit";
+    EXPECT_EQ(out[0], 2 * std::uint64_t(DP_FRAME_BYTES));
+    store.put(std::span(out).first(2));
+    EXPECT_EQ(store.size(), 3u);
 }
 
 TEST(XskPort, RefusesMemoryThatIsTooSmall) {
