@@ -12,6 +12,10 @@
 #   sluice/add-one/RULES                   to_nft, to_iptables, to_iptables-legacy: how many times faster than theirs of
 #                                          the same turn; to_..._reload: than theirs of the whole file
 #   sluice/replace/RULES                   to_...: the same
+#   sluice/established/RULES               idle_gbit_s, committing_gbit_s, to_idle: one established TCP connection
+#                                          (iperf3, 2 s) beside nothing, then while a filter comes or goes ten times a
+#                                          second; commits_per_s: how often it did. Both CPUs of the connection also run
+#                                          the command and sluiced. Five turns
 #   sluice/memory/RULES                    mib: what sluiced has of the machine's memory by then
 #
 # Rules have a network, a host, a protocol and a port each. Sluice is loaded onto a NIC of a namespace, each of the others
@@ -57,6 +61,54 @@ start sluiced sluiced --socket "$SLUICE_SOCKET" --state "$run/state" --database 
 within "sluiced answers" sluice status
 "${client[@]}" sluice nic load nic0 >/dev/null
 
+# ---- established flows meanwhile ----
+
+mkfifo "$run/never" # nobody writes to it: reading is sleeping, without a process
+commit_ten_times_a_second() { # until $run/committing goes; their number is left in $run/commits
+    local begun=${EPOCHREALTIME/./} n=0 id='' left
+    while [ -e "$run/committing" ]; do
+        if [ -z "$id" ]; then
+            id=$(sluice filter add --layer inbound_transport_v4 --action block --protocol tcp --remote 198.51.100.77 --name busy |
+                grep -oE '[0-9]+' | head -1)
+        else
+            sluice filter delete "$id" >/dev/null
+            id=''
+        fi
+        n=$((n + 1))
+        left=$((begun + n * 100000 - ${EPOCHREALTIME/./}))
+        [ "$left" -le 0 ] || read -rt "$(printf '0.%06d' "$left")" <>"$run/never" || true
+    done
+    echo "$n $((${EPOCHREALTIME/./} - begun))" >"$run/commits"
+}
+gbit_s() {
+    "${client[@]}" iperf3 -c 10.78.0.2 -t 2 -J |
+        python3 -c 'import json, sys; print(json.load(sys.stdin)["end"]["sum_received"]["bits_per_second"] / 1e9)'
+}
+established() { # rules
+    local turn idle busy committer
+    for turn in 1 2 3 4 5; do
+        idle=$(gbit_s)
+        touch "$run/committing"
+        commit_ten_times_a_second &
+        committer=$!
+        busy=$(gbit_s)
+        rm "$run/committing"
+        wait "$committer"
+        python3 - "$1" "$idle" "$busy" "$run/commits" <<'P' >>"$run/rows"
+import json, sys
+idle, busy = float(sys.argv[2]), float(sys.argv[3])
+commits, us = map(int, open(sys.argv[4]).read().split())
+for metric, value, unit in (("idle_gbit_s", idle, "Gbit/s"), ("committing_gbit_s", busy, "Gbit/s"),
+                            ("to_idle", busy / idle, "ratio"), ("commits_per_s", commits * 1e6 / us, "1/s")):
+    print(json.dumps({"bench": "commit", "case": f"sluice/established/{sys.argv[1]}", "metric": metric,
+                      "value": round(value, 3), "unit": unit}))
+P
+    done
+}
+start iperf "${server[@]}" iperf3 -s
+listens() { "${server[@]}" ss -tlnH 'sport = :5201' | grep -q .; }
+within "iperf3 listens" listens
+
 for rules in 10000 100000; do
     [ "$rules" -le "$count" ] || continue
     for turn in 1 2 3; do
@@ -71,6 +123,7 @@ for rules in 10000 100000; do
         done
         python3 bench/commit_rules.py --compare "$run/rows" "$rules" "$turn" "${tools[@]}"
     done
+    established "$rules"
     python3 -c 'import json, re, sys
 kib = int(re.search(r"VmRSS:\s*(\d+)", open(f"/proc/{sys.argv[1]}/status").read()).group(1))
 print(json.dumps({"bench": "commit", "case": f"sluice/memory/{sys.argv[2]}", "metric": "mib", "value": kib / 1024, "unit": "MiB"}))' \
