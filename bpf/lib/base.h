@@ -17,8 +17,6 @@
 #define DP_PROTO_UDP 17
 #define DP_PROTO_ICMPV6 58
 
-#define DP_V4_MAPPED 0x0000ffff00000000ULL
-
 /* The verifier knows nothing of what a global function returns; the compiler must not know more. */
 #define DP_FORGET(value) asm volatile("" : "+r"(value))
 

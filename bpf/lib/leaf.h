@@ -5,9 +5,9 @@
 
 #include "lib/base.h"
 
-DP_INLINE int dp_range_holds(const struct dp_addr *a, __u64 low, __u64 span)
+DP_INLINE int dp_range_holds(const struct dp_addr *a, __u32 low, __u32 span)
 {
-    return !a->hi && a->lo - low <= span;
+    return !a->hi && a->lo - (DP_V4_MAPPED | low) <= span;
 }
 
 DP_INLINE int dp_prefix_holds(const struct dp_addr *a, const struct dp_addr *prefix, __u32 bits)
@@ -20,7 +20,6 @@ DP_INLINE int dp_prefix_holds(const struct dp_addr *a, const struct dp_addr *pre
 DP_INLINE int dp_leaf_holds(struct dp_key *key, const struct dp_leaf *l)
 {
     __u32 tests = l->tests;
-    int prefixes = l->flags & DP_LEAF_PREFIXES;
     const struct dp_addr *a;
 
     key->search.unknown = tests & key->unknown;
@@ -28,13 +27,13 @@ DP_INLINE int dp_leaf_holds(struct dp_key *key, const struct dp_leaf *l)
     if (tests & key->empty) return 0;
     a = &key->wide[DP_SLOT_REMOTE_ADDRESS - DP_SLOT_NUMBERS];
     if (tests & DP_SLOT_BIT(REMOTE_ADDRESS) &&
-        !(prefixes ? dp_prefix_holds(a, &l->remote.prefix, l->remote_bits)
-                   : dp_range_holds(a, l->remote.range.low, l->remote.range.span)))
+        !(l->remote_bits ? dp_prefix_holds(a, &l->address.remote, l->remote_bits)
+                         : dp_range_holds(a, l->address.v4.remote, l->address.v4.remote_span)))
         return 0;
     a = &key->wide[DP_SLOT_LOCAL_ADDRESS - DP_SLOT_NUMBERS];
     if (tests & DP_SLOT_BIT(LOCAL_ADDRESS) &&
-        !(prefixes ? dp_prefix_holds(a, &l->local.prefix, l->local_bits)
-                   : dp_range_holds(a, l->local.range.low, l->local.range.span)))
+        !(l->local_bits ? dp_prefix_holds(a, &l->local, l->local_bits)
+                        : dp_range_holds(a, l->address.v4.local, l->address.v4.local_span)))
         return 0;
     if (tests & DP_SLOT_BIT(REMOTE_PORT) &&
         key->number[DP_SLOT_REMOTE_PORT] - l->remote_port > l->remote_span)

@@ -160,12 +160,16 @@ DP_INLINE int dp_probe(char *image, __u32 mask, struct dp_key *key)
     return 1;
 }
 
-DP_INLINE void dp_leaf_pass_over(struct dp_search_state *s, const struct dp_leaf *l)
+DP_INLINE void dp_leaf_pass_over(struct dp_search *q, __u32 mask, const struct dp_leaf *l)
 {
-    if (s->walk)
-        s->leaf = l->rank < s->walk ? s->leaf + sizeof *l : 0;
-    else
+    struct dp_search_state *s = &q->key->search;
+
+    if (!s->walk)
         s->leaf = l->next;
+    else if (l->rank >= s->walk)
+        s->leaf = 0;
+    else
+        s->leaf += DP_IN(q->image, struct dp_layer_search, s->layer, mask)->stride;
 }
 
 /* The leaf at hand is the best match so far; a chain has no better one. */
@@ -191,7 +195,7 @@ DP_INLINE enum dp_step dp_search_step(struct dp_search *q, __u32 mask)
     if (l->rank >= s->best) {
         s->leaf = 0;
     } else if (l->rank <= s->after || !dp_leaf_holds(q->key, l)) {
-        dp_leaf_pass_over(s, l);
+        dp_leaf_pass_over(q, mask, l);
     } else if (l->cells) {
         s->cell = l->cells;
         return DP_STEP_CELLS;
@@ -217,7 +221,7 @@ DP_INLINE void dp_cell_step(struct dp_search *q, __u32 mask)
     if (next == DP_CELL_YES)
         dp_leaf_take(q, l);
     else
-        dp_leaf_pass_over(s, l);
+        dp_leaf_pass_over(q, mask, l);
 }
 
 DP_INLINE long dp_search_on(struct dp_search *q, __u32 mask)
@@ -255,7 +259,7 @@ DP_INLINE int dp_search_begin(struct dp_search *q, __u32 mask)
         s->tables = 0;
         s->group = l->groups;
         s->walk = l->rows;
-        s->leaf = l->first + s->after * sizeof(struct dp_leaf);
+        s->leaf = l->first + s->after * l->stride;
         return 1;
     }
     if (first || !s->known || s->layer != at || s->stamp != head->stamp) {
@@ -273,15 +277,14 @@ DP_INLINE void dp_match_fill(struct dp_search *q, __u32 mask)
 {
     struct dp_match *m = q->match;
     const struct dp_leaf *l = DP_IN(q->image, struct dp_leaf, q->key->search.found, mask);
-    const struct dp_cell *c = &l->match;
 
-    m->flags = c->row.flags;
-    m->filter_id = c->row.filter_id;
-    m->rank = c->row.rank;
-    m->sublayer = c->row.sublayer;
-    m->action = c->row.action;
-    m->callout = c->row.callout;
-    m->hold_ms = c->row.hold_ms;
+    m->flags = l->row_flags;
+    m->filter_id = l->filter_id;
+    m->rank = l->rank;
+    m->sublayer = l->sublayer;
+    m->action = l->action;
+    m->callout = l->callout;
+    m->hold_ms = l->hold_ms;
 }
 
 /* What the search has come to; DP_SEARCH_LONG: there is more of it. */

@@ -56,7 +56,8 @@ struct dp_layer_search {
     __u8 wide;         /* IPv6 */
     __u8 pad[2];
     struct dp_tree tree[DP_FIELDS];
-    __u32 reserved[11];
+    __u32 stride; /* from leaf to leaf: DP_LEAF_NARROW or DP_LEAF_WIDE */
+    __u32 reserved[10];
 };
 DP_ASSERT(sizeof(struct dp_layer_search) == 128, "layout");
 
@@ -90,31 +91,35 @@ struct dp_table {
 DP_ASSERT(sizeof(struct dp_table) == 64, "layout");
 #define DP_KEY_WORDS 32
 
-enum dp_leaf_flag {
-    DP_LEAF_PREFIXES = 1 << 0, /* of addresses, else ranges below 2^64 */
-};
-/* What a search looks at, and in the line behind it what it then tells of the row. */
+/* A row, in one line of the cache: the tests that most rows consist of, and what a search tells of
+   it. IPv6 needs a second line for one of its addresses. */
+#define DP_LEAF_NARROW 64
+#define DP_LEAF_WIDE 128
 struct dp_leaf {
     __u32 rank;
     __u32 next;  /* of the chain */
     __u32 cells; /* more tests: the first dp_cell; 0: none */
     __u32 tests; /* a bit for each slot that is tested here */
-    __u8 flags;
+    __u8 row_flags;
     __u8 protocol;
-    __u8 local_bits, remote_bits; /* of the prefixes, never 0 */
+    __u8 local_bits, remote_bits; /* of the prefixes; 0: a range is tested */
     __u16 local_port, local_span; /* lowest and how many more */
     __u16 remote_port, remote_span;
-    __u32 pad;
+    __u32 sublayer;
+    __u64 filter_id;
+    __u16 action, callout; /* these as in dp_cell.row */
+    __u32 hold_ms;
     union {
-        struct dp_addr prefix; /* the bits behind it are 0 */
         struct {
-            __u64 low, span;
-        } range;
-    } local, remote;
-    struct dp_cell match; /* DP_OP_MATCH */
-    __u64 reserved[2];
+            __u32 local, local_span, remote, remote_span; /* behind DP_V4_MAPPED */
+        } v4;
+        struct dp_addr remote; /* the bits behind a prefix are 0 */
+    } address;
+    struct dp_addr local; /* from here on: of a wide leaf */
+    __u64 reserved[6];
 };
-DP_ASSERT(sizeof(struct dp_leaf) == 128, "layout");
+DP_ASSERT(__builtin_offsetof(struct dp_leaf, local) == DP_LEAF_NARROW, "layout");
+DP_ASSERT(sizeof(struct dp_leaf) == DP_LEAF_WIDE, "layout");
 
 /* Where a cell of an image leads: an offset of another one, or */
 #define DP_CELL_NO 0

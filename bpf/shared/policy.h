@@ -30,6 +30,8 @@ struct dp_addr {
     __u64 lo;
 };
 
+#define DP_V4_MAPPED 0x0000ffff00000000ULL /* begins IPv4 addresses in a dp_addr's `lo` */
+
 /* What a condition can look at. Below DP_SLOT_NUMBERS: dp_key.number[slot], above: dp_key.wide[].
  */
 enum dp_slot {

@@ -52,7 +52,6 @@ public:
         row_.match = first;
         while (cells[row_.match].op != DP_OP_MATCH)
             ++row_.match;
-        row_.leaf.flags = wide ? DP_LEAF_PREFIXES : 0;
     }
     Digest read() {
         std::uint32_t at = first_;
@@ -96,9 +95,11 @@ private:
         dp_leaf &leaf = row_.leaf;
         switch (field) {
         case DP_FIELD_LOCAL_ADDRESS:
-            return lift_address(cell, leaf.local_bits, leaf.local);
+            if (wide_) return lift_prefix(cell, leaf.local_bits, leaf.local);
+            return lift_range(cell, leaf.address.v4.local, leaf.address.v4.local_span);
         case DP_FIELD_REMOTE_ADDRESS:
-            return lift_address(cell, leaf.remote_bits, leaf.remote);
+            if (wide_) return lift_prefix(cell, leaf.remote_bits, leaf.address.remote);
+            return lift_range(cell, leaf.address.v4.remote, leaf.address.v4.remote_span);
         case DP_FIELD_LOCAL_PORT:
             return lift_port(cell, leaf.local_port, leaf.local_span);
         case DP_FIELD_REMOTE_PORT:
@@ -110,18 +111,18 @@ private:
             return true;
         }
     }
-    template <typename Place>
-    bool lift_address(const dp_cell &cell, std::uint8_t &bits, Place &place) const {
-        if (!wide_) {
-            if (cell.test.low.hi != 0 || cell.test.high.hi != 0) return false;
-            place.range.low = cell.test.low.lo;
-            place.range.span = cell.test.high.lo - cell.test.low.lo;
-            return true;
-        }
+    static bool lift_range(const dp_cell &cell, std::uint32_t &low, std::uint32_t &span) {
+        for (const dp_addr &end : {cell.test.low, cell.test.high})
+            if (end.hi != 0 || end.lo >> 32 != DP_V4_MAPPED >> 32) return false;
+        low = static_cast<std::uint32_t>(cell.test.low.lo);
+        span = static_cast<std::uint32_t>(cell.test.high.lo - cell.test.low.lo);
+        return true;
+    }
+    static bool lift_prefix(const dp_cell &cell, std::uint8_t &bits, dp_addr &place) {
         const auto prefix = prefix_bits(cell);
         if (!prefix || *prefix == 0) return false;
         bits = static_cast<std::uint8_t>(*prefix);
-        place.prefix = cell.test.low;
+        place = cell.test.low;
         return true;
     }
     static bool lift_port(const dp_cell &cell, std::uint16_t &low, std::uint16_t &span) {

@@ -93,12 +93,13 @@ void Layer::read(const std::vector<dp_cell> &cells) {
         keys_.push_back({row.sublayer, 0, row.filter_id});
     }
     head_.wide = wide_;
+    head_.stride = wide_ ? DP_LEAF_WIDE : DP_LEAF_NARROW;
 }
 
 // The leaves, in order of rank, and the cells.
 void Layer::write_rows(const std::vector<dp_cell> &cells) {
     const std::size_t places = head_.rows + (gaps_ ? gap_every : 0);
-    head_.first = image_.take(places * sizeof(dp_leaf), sizeof(dp_leaf));
+    head_.first = image_.take(places * head_.stride, head_.stride);
     for (std::size_t i = 0; i < rows_.size(); ++i)
         write_leaf(place_of(i), rows_[i], cells);
 }
@@ -106,12 +107,21 @@ void Layer::write_rows(const std::vector<dp_cell> &cells) {
 void Layer::write_leaf(std::size_t place, const Digest &row, const std::vector<dp_cell> &cells) {
     dp_leaf leaf = row.leaf;
     leaf.rank = static_cast<std::uint32_t>(place + 1);
-    leaf.match = cells[row.match];
-    leaf.match.pass = leaf.match.fail = 0;
-    leaf.match.row.rank = leaf.rank;
+    const auto &match = cells[row.match].row;
+    leaf.filter_id = match.filter_id;
+    leaf.sublayer = match.sublayer;
+    leaf.action = static_cast<std::uint16_t>(match.action);
+    leaf.callout = static_cast<std::uint16_t>(match.callout);
+    leaf.row_flags = static_cast<std::uint8_t>(match.flags);
+    leaf.hold_ms = match.hold_ms;
     leaf.cells = row.kept.empty() ? 0 : write_cells(row, cells);
     head_.steps += static_cast<std::uint32_t>(row.kept.size());
-    *image_.at<dp_leaf>(leaf_at(place)) = leaf;
+    put_leaf(place, leaf);
+}
+
+// As much of it as the layer's leaves have.
+void Layer::put_leaf(std::size_t place, const dp_leaf &leaf) {
+    std::memcpy(image_.at<char>(leaf_at(place)), &leaf, head_.stride);
 }
 
 std::uint32_t Layer::write_cells(const Digest &row, const std::vector<dp_cell> &cells) {
@@ -226,7 +236,7 @@ void Layer::write_table(const Bucket &bucket, std::size_t number) {
     std::size_t keys = 1;
     for (std::size_t i = 1; i < hashes.size(); ++i)
         keys += hashes[i].first != hashes[i - 1].first;
-    const std::size_t slots = std::bit_ceil(std::max<std::size_t>(2, 2 * keys));
+    const std::size_t slots = std::bit_ceil(std::max<std::size_t>(2, 4 * keys));
     table.shift = static_cast<std::uint8_t>(64 - std::countr_zero(slots));
     table.slots = image_.take(slots * 4);
     table.best = static_cast<std::uint32_t>(place_of(bucket.rows.front()) + 1);

@@ -62,6 +62,7 @@ private:
 
     void read(const std::vector<dp_cell> &cells);
     void write_rows(const std::vector<dp_cell> &cells);
+    void put_leaf(std::size_t place, const dp_leaf &leaf);
     void write_leaf(std::size_t place, const Digest &row, const std::vector<dp_cell> &cells);
     std::uint32_t write_cells(const Digest &row, const std::vector<dp_cell> &cells);
     void remember(const std::vector<std::uint64_t> &weights);
@@ -83,7 +84,7 @@ private:
         return gaps_ ? row + row / gap_every : row;
     }
     [[nodiscard]] std::uint32_t leaf_at(std::size_t place) const {
-        return head_.first + static_cast<std::uint32_t>(place * sizeof(dp_leaf));
+        return head_.first + static_cast<std::uint32_t>(place * head_.stride);
     }
     [[nodiscard]] const Cluster &cluster_of(std::uint32_t sublayer) const;
     [[nodiscard]] std::uint32_t table_at(std::size_t number) const {

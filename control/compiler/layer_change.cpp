@@ -5,6 +5,7 @@
 // So the image becomes less precise with each change, never wrong, and its owner makes it anew in
 // time.
 #include <algorithm>
+#include <cstring>
 
 #include "compiler/layer.h"
 
@@ -74,9 +75,8 @@ void Layer::settle(std::size_t place) {
 bool Layer::move(std::size_t from, std::size_t to) {
     const std::uint32_t link = link_to(entries_[from].slot, leaf_at(from));
     if (link == 0) return false;
-    dp_leaf leaf = image_.read<dp_leaf>(leaf_at(from));
-    leaf.rank = leaf.match.row.rank = static_cast<std::uint32_t>(to + 1);
-    *image_.at<dp_leaf>(leaf_at(to)) = leaf;
+    std::memcpy(image_.at<char>(leaf_at(to)), &image_.read<char>(leaf_at(from)), head_.stride);
+    image_.at<dp_leaf>(leaf_at(to))->rank = static_cast<std::uint32_t>(to + 1);
     *image_.at<std::uint32_t>(link) = leaf_at(to);
     image_.at<dp_leaf>(leaf_at(from))->rank = 0;
     entries_[to] = entries_[from];

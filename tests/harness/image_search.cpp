@@ -20,7 +20,7 @@ public:
         after_ = std::max(after_, start.after);
         if (layer_.groups == 0) {
             for (std::uint32_t i = after_; i < layer_.rows && found_.filter == 0; ++i)
-                look(in<dp_leaf>(layer_.first, i));
+                look(in<dp_leaf>(layer_.first + i * layer_.stride));
             return found_;
         }
         std::uint64_t tables = start.tables;
@@ -107,10 +107,9 @@ private:
         ++found_.leaves;
         if (leaf.cells != 0) throw std::runtime_error("a row with more tests");
         if (leaf.rank <= after_ || !holds(leaf)) return false;
-        const auto &row = leaf.match.row;
-        found_.filter = row.filter_id;
+        found_.filter = leaf.filter_id;
         found_.rank = leaf.rank;
-        found_.sublayer = row.sublayer;
+        found_.sublayer = leaf.sublayer;
         return true;
     }
     static bool within(const dp_addr &a, const dp_addr &prefix, unsigned bits) {
@@ -120,10 +119,12 @@ private:
     }
     [[nodiscard]] bool address_holds(const dp_leaf &leaf, bool local) const {
         const dp_addr &a = key_.wide[local ? 0 : 1];
-        const auto &test = local ? leaf.local : leaf.remote;
-        if ((leaf.flags & DP_LEAF_PREFIXES) == 0)
-            return a.hi == 0 && a.lo - test.range.low <= test.range.span;
-        return within(a, test.prefix, local ? leaf.local_bits : leaf.remote_bits);
+        if (layer_.wide != 0)
+            return local ? within(a, leaf.local, leaf.local_bits)
+                         : within(a, leaf.address.remote, leaf.remote_bits);
+        const auto &v4 = leaf.address.v4;
+        const std::uint64_t from = a.lo - (DP_V4_MAPPED | (local ? v4.local : v4.remote));
+        return a.hi == 0 && from <= (local ? v4.local_span : v4.remote_span);
     }
     [[nodiscard]] bool holds(const dp_leaf &leaf) const {
         const auto tested = [&](dp_slot slot) { return (leaf.tests >> slot & 1) != 0; };

@@ -2,6 +2,7 @@
 // The image: what stands in leaves, what goes to which table, and that it stays within its bounds.
 #include "compiler/layout.h"
 
+#include <cstring>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -44,7 +45,8 @@ One one(const policy::Filter &filter, const Environment &environment = {}) {
     policy::Policy policy = policy::initial();
     add(policy, filter);
     One out{image_of(policy, environment), {}, {}};
-    out.leaf = in<dp_leaf>(out.image, layer_of(out.image, filter.layer).first);
+    const auto &layer = layer_of(out.image, filter.layer);
+    std::memcpy(&out.leaf, &in<char>(out.image, layer.first), layer.stride);
     const std::size_t end = out.image.size() * 8;
     for (std::uint32_t at = out.leaf.cells; at != 0 && at + sizeof(dp_cell) <= end;
          at += sizeof(dp_cell))
@@ -59,29 +61,29 @@ TEST(Layout, ALeafTestsAddressesPortsAndProtocol) {
                             .when(between(remote_port, std::uint16_t{1000}, std::uint16_t{1999}))
                             .when(equal(protocol, std::uint8_t{6})));
     EXPECT_EQ(row.leaf.cells, 0u) << "nothing is left for them";
-    EXPECT_EQ(row.leaf.flags, 0u);
     EXPECT_EQ(row.leaf.tests, DP_SLOT_BIT(REMOTE_ADDRESS) | DP_SLOT_BIT(LOCAL_PORT) |
                                   DP_SLOT_BIT(REMOTE_PORT) | DP_SLOT_BIT(PROTOCOL));
-    EXPECT_EQ(row.leaf.remote.range.low, 0xffff'0a01'0000u);
-    EXPECT_EQ(row.leaf.remote.range.span, 0xffffu);
+    EXPECT_EQ(row.leaf.remote_bits, 0u);
+    EXPECT_EQ(row.leaf.address.v4.remote, 0x0a01'0000u);
+    EXPECT_EQ(row.leaf.address.v4.remote_span, 0xffffu);
     EXPECT_EQ(row.leaf.local_port, 80u);
     EXPECT_EQ(row.leaf.local_span, 0u);
     EXPECT_EQ(row.leaf.remote_port, 1000u);
     EXPECT_EQ(row.leaf.remote_span, 999u);
     EXPECT_EQ(row.leaf.protocol, 6u);
-    EXPECT_EQ(row.leaf.match.op, DP_OP_MATCH);
+    EXPECT_EQ(row.leaf.rank, 1u);
+    EXPECT_EQ(row.leaf.action, FWP_ACTION_BLOCK);
 }
 
 TEST(Layout, AnIpv6LeafTestsPrefixesAndLeavesRangesToCells) {
     const One prefix =
         one(block(in_v6).when(equal(local_address, policy::V6Prefix{v6("2001:db8:1::"), 48})));
-    EXPECT_EQ(prefix.leaf.flags, DP_LEAF_PREFIXES);
     EXPECT_EQ(prefix.leaf.local_bits, 48u);
-    EXPECT_EQ(prefix.leaf.local.prefix.hi, 0x20010db800010000u);
+    EXPECT_EQ(prefix.leaf.local.hi, 0x20010db800010000u);
     const One range =
         one(block(in_v6).when(between(local_address, v6("2001:db8::1"), v6("2001:db8::6"))));
     EXPECT_EQ(range.leaf.tests, 0u);
-    EXPECT_EQ(range.leaf.flags, DP_LEAF_PREFIXES);
+    EXPECT_EQ(range.leaf.local_bits, 0u);
     EXPECT_EQ(range.cells.at(0).slot, DP_SLOT_LOCAL_ADDRESS);
 }
 
