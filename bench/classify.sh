@@ -18,7 +18,7 @@
 # all, of `miss` from networks that no rule names. 2,000 of each trace are compared with a search from rule to rule.
 # `nets` are rules that do not overlap (a network, a host, TCP, a port): nft's sets take no others. What matches no rule is
 # dropped too, by the chain's policy or one filter more. Three turns, medians. Linear chains go to the end as well: each
-# measurement takes 0.3 s, however few packets that are.
+# measurement takes 0.3 s, however few packets that are. Up to 100,000 rules that is six minutes in all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tree=$1 count=$2

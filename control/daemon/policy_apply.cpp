@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include "daemon/core.h"
@@ -32,6 +33,9 @@ bool names_ask(const FileObjects &objects) {
     });
 }
 
+// A file of many filters leaves a heap of what was made on the way and is free now.
+constexpr std::size_t worth_trimming = 10000;
+
 // Going back again changes nothing.
 std::shared_ptr<Sessions::Replacement> go_back_to(const policy::Policy &policy) {
     return std::make_shared<Sessions::Replacement>(Sessions::Replacement{
@@ -59,11 +63,12 @@ void PolicyApplier::apply(const protocol::PolicyApply &message, const Responder 
     if (confirm_until_ms_ != 0 && !message.check_only())
         return to.fail(Error(EBUSY, "apply a policy while another waits for `sluice policy apply` "
                                     "to be confirmed or rolled back"));
-    const bool asks = names_ask(objects);
+    const bool asks = names_ask(objects), many = objects.filters.size() >= worth_trimming;
     const auto &last_good = core_.engine->policy(); // a copy shares its filters
     auto replacement = std::make_shared<Sessions::Replacement>(Sessions::Replacement{
         .objects = std::move(objects), .last_good = last_good, .check_only = message.check_only()});
-    replacement->committed = [this, last_good, confirm_ms = message.confirm_ms()] {
+    replacement->committed = [this, last_good, many, confirm_ms = message.confirm_ms()] {
+        if (many) core_.loop.after(Milliseconds(100), [] { ::malloc_trim(0); });
         last_good_ = last_good;
         if (confirm_ms != 0) expect_confirmation(wall_clock_ms() + confirm_ms);
         core_.save_or_warn();
