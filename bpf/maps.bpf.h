@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
+#include "lib/cache.h"
 #include "lib/packet.h"
 #include "shared/config.h"
 #include "shared/event.h"
@@ -55,6 +56,14 @@ struct {
     __type(key, struct dp_flow_key);
     __type(value, struct dp_flow);
 } flows SEC(".maps");
+
+/* max_entries is set before it is loaded. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct dp_cached_set);
+} flow_cache SEC(".maps");
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -475,6 +484,7 @@ struct dp_scratch {
     struct dp_eval guess; /* what would become of it */
     struct dp_redirecting redirecting;
     struct dp_redirect_request request;
+    struct dp_cache_write cached;
     __u8 flow[sizeof(struct dp_flow)]; /* as bytes: a lock may stand in `flows` only */
 };
 

@@ -87,10 +87,20 @@ DP_INLINE int dp_xdp(struct xdp_md *ctx, struct dp_scratch *s)
     return dp_xdp_ippacket(ctx, &v, s);
 }
 
+/* No layer of ours is here: TC, which reads the headers all the same, is the first that judges. */
+DP_INLINE int dp_xdp_is_idle(void)
+{
+    struct dp_image_head *head = dp_policy_head();
+
+    return head && !(head->present[0] & (DP_LAYERS_XDP_V4 | DP_LAYERS_XDP_V6));
+}
+
 SEC("xdp") int dp_xdp_nic(struct xdp_md *ctx)
 {
-    struct dp_scratch *s = dp_scratch();
+    struct dp_scratch *s;
 
+    if (dp_xdp_is_idle()) return XDP_PASS;
+    s = dp_scratch();
     return s ? dp_xdp(ctx, s) : XDP_DROP;
 }
 

@@ -6,6 +6,7 @@
 #define SLUICE_BPF_HOOKS_ALE_AGAIN_H
 
 #include "hooks/ale_overdue.h"
+#include "lib/flow_cache.h"
 
 /* The packet is not where the flow's last one in this direction was, or sluiced has a reason. */
 DP_INLINE int dp_flow_strays(const struct dp_out *o, const struct dp_flow *f)
@@ -65,6 +66,7 @@ DP_INLINE int dp_again_ask(const struct dp_out *o, struct dp_flow *f)
         f->down = 0;
     }
     bpf_spin_unlock(&f->lock);
+    if (mine) dp_flow_uncache(f, o->key);
     if (mine && dp_out_identity(o, f) && dp_flow_opens(f, &o->scratch->eval)) {
         dp_flow_counted(f, bytes);
         return dp_out_upcall(o, DP_UPCALL_CLASSIFY);
@@ -93,6 +95,7 @@ DP_INLINE int dp_again(const struct dp_out *o, struct dp_flow *f, __u32 reason)
         dp_flow_touch(f, o->packet, !o->inbound);
         return DP_PASS;
     }
+    dp_flow_uncache(f, o->key);
     return o->inbound || f->flags & DP_FLOW_REVOKED ? TC_ACT_SHOT : dp_out_answer(o);
 }
 

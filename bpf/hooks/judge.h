@@ -31,6 +31,7 @@ DP_INLINE int dp_judge_flow(const struct dp_flow_key *key, struct dp_flow *f, st
         return DP_JUDGE_ASK;
     }
     if (dp_flow_judged(f, &w->eval, r, key->protocol)) return DP_JUDGE_PERMIT;
+    dp_flow_uncache(f, key);
     f->flags &= ~DP_FLOW_TO_CUT; /* whoever asks cuts it now */
     return DP_JUDGE_BLOCK;
 }
@@ -54,7 +55,10 @@ DP_INLINE int dp_judge_again(const struct dp_judge_request *request, __u32 due)
     int r;
 
     if (!f) return DP_JUDGE_OTHER;
-    if (due) __sync_fetch_and_or(&f->due, due);
+    if (due) {
+        __sync_fetch_and_or(&f->due, due);
+        dp_flow_uncache(f, &request->key);
+    }
     if (f->state == DP_FLOW_BLOCKED && f->flags & DP_FLOW_TO_CUT) { /* a packet was first */
         f->flags &= ~DP_FLOW_TO_CUT;
         return DP_JUDGE_BLOCK;
@@ -90,6 +94,34 @@ DP_INLINE int dp_judge_abandon(__u64 id)
     return DP_JUDGE_ENDED;
 }
 
+/* What has passed by the cache is told to the flows: sets [first, first + count). */
+struct dp_fold_walk {
+    __u32 first;
+};
+
+static long dp_fold_step(__u32 i, struct dp_fold_walk *w)
+{
+    __u32 at = w->first + i;
+    struct dp_cached_set *set = bpf_map_lookup_elem(&flow_cache, &at);
+    struct dp_cached of;
+
+    if (!set) return 1;
+    for (int j = 0; j < DP_CACHED_IN_SET; j++) {
+        if (!set->tag[j]) continue;
+        of.word = dp_cached_take(&set->entry[j], &of);
+        if (of.word) dp_cached_fold(&of, of.word);
+    }
+    return 0;
+}
+
+DP_INLINE int dp_judge_fold(__u32 first, __u32 count)
+{
+    struct dp_fold_walk w = {.first = first};
+
+    bpf_loop(count, dp_fold_step, &w, 0);
+    return DP_JUDGE_ENDED;
+}
+
 SEC("tc") int dp_judge(struct __sk_buff *skb)
 {
     struct dp_judge_request request;
@@ -107,6 +139,8 @@ SEC("tc") int dp_judge(struct __sk_buff *skb)
         return r ? DP_JUDGE_ENDED : DP_JUDGE_OTHER;
     case DP_JUDGE_FORGET:
         return dp_judge_forget(&request.key, request.ticket);
+    case DP_JUDGE_FOLD:
+        return dp_judge_fold(request.ticket, request.ticket >> 32);
     case DP_JUDGE_ABANDON:
         return dp_judge_abandon(request.ticket);
     default:

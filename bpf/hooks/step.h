@@ -12,6 +12,7 @@
 #include "lib/parse_skb.h"
 #include "lib/reject.h"
 
+#define DP_PACKET_HOST 0
 #define DP_PASS TC_ACT_UNSPEC /* on to the next step; in the end to the next program or filter */
 
 /* What a function leaves to its caller, for the stack. */

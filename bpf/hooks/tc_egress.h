@@ -4,6 +4,7 @@
 #ifndef SLUICE_BPF_HOOKS_TC_EGRESS_H
 #define SLUICE_BPF_HOOKS_TC_EGRESS_H
 
+#include "hooks/fast.h"
 #include "hooks/stages_out.h"
 #include "hooks/translate.h"
 
@@ -85,11 +86,15 @@ DP_INLINE int dp_egress(struct __sk_buff *skb, struct dp_scratch *s)
 
 SEC("tc") int dp_tc_egress(struct __sk_buff *skb)
 {
-    struct dp_scratch *s = dp_scratch();
-    int action = TC_ACT_SHOT;
+    int fast = dp_fast(skb, 0), action = TC_ACT_SHOT;
+    struct dp_scratch *s;
 
+    DP_FORGET(fast);
+    if (fast == DP_FAST_HIT) return DP_PASS;
+    s = dp_scratch();
     if (s) action = dp_egress(skb, s);
     DP_FORGET(action);
+    if (fast == DP_FAST_MISS && action == DP_PASS) dp_fast_keep(skb, 0);
     return action;
 }
 

@@ -4,11 +4,10 @@
 #ifndef SLUICE_BPF_HOOKS_TC_INGRESS_H
 #define SLUICE_BPF_HOOKS_TC_INGRESS_H
 
+#include "hooks/fast.h"
 #include "hooks/link.h"
 #include "hooks/stages_in.h"
 #include "hooks/translate.h"
-
-#define DP_PACKET_HOST 0
 
 DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const struct dp_nic *nic)
 {
@@ -38,13 +37,18 @@ DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const stru
 
 SEC("tc") int dp_tc_ingress(struct __sk_buff *skb)
 {
-    struct dp_scratch *s = dp_scratch();
+    int fast = dp_fast(skb, 1), action = TC_ACT_SHOT;
     __u32 ifindex = skb->ifindex;
-    struct dp_nic *nic = bpf_map_lookup_elem(&nics, &ifindex);
-    int action = TC_ACT_SHOT;
+    struct dp_scratch *s;
+    struct dp_nic *nic;
 
+    DP_FORGET(fast);
+    if (fast == DP_FAST_HIT) return DP_PASS;
+    s = dp_scratch();
+    nic = bpf_map_lookup_elem(&nics, &ifindex);
     if (s && nic) action = dp_ingress(skb, s, nic);
     DP_FORGET(action);
+    if (fast == DP_FAST_MISS && action == DP_PASS) dp_fast_keep(skb, 1);
     return action;
 }
 

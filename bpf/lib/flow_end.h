@@ -5,6 +5,7 @@
 #define SLUICE_BPF_LIB_FLOW_END_H
 
 #include "lib/context.h"
+#include "lib/flow_cache.h"
 #include "lib/flow_open.h"
 #include "lib/over.h"
 #include "lib/redirect.h"
@@ -132,10 +133,9 @@ __noinline int dp_flow_end(const struct dp_flow_key *of, __u64 id, __u32 linger)
     if (contexts) dp_endpoint_forget(f, key);
     dp_flow_give_up(key, f);
     dp_flow_end_redirect(f, key);
-    if (linger)
-        __sync_fetch_and_or(&f->flags, DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE);
-    else
-        dp_flow_delete(key);
+    if (linger) __sync_fetch_and_or(&f->flags, DP_FLOW_FIN_LOCAL | DP_FLOW_FIN_REMOTE);
+    dp_flow_uncache(f, key);
+    if (!linger) dp_flow_delete(key);
     if (contexts) dp_end_tell(key, id, contexts);
     return 1;
 }

@@ -5,6 +5,14 @@
 
 #include "lib/base.h"
 
+/* In dp_image_head.present[0]. */
+#define DP_BIT(layer) (1ULL << (layer))
+/* What XDP judges on a NIC. */
+#define DP_LAYERS_XDP_V4                                                                           \
+    (DP_BIT(DP_LAYER_INBOUND_MAC_FRAME_ETHERNET) | DP_BIT(DP_LAYER_INBOUND_IPPACKET_V4))
+#define DP_LAYERS_XDP_V6                                                                           \
+    (DP_BIT(DP_LAYER_INBOUND_MAC_FRAME_ETHERNET) | DP_BIT(DP_LAYER_INBOUND_IPPACKET_V6))
+
 /* 0: no policy. */
 DP_INLINE struct dp_image_head *dp_policy_head(void)
 {

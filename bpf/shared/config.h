@@ -8,8 +8,11 @@
 struct dp_config {
     __u64 netns_cookie; /* cgroup programs run for every namespace; they act in this one */
     __u32 compartment;
-    __u32 mark_bit; /* set on re-injected inbound packets of per-packet layers, cleared when seen;
-                       the next lower one on our own RST and ICMP */
+    __u32 mark_bit;   /* set on re-injected inbound packets of per-packet layers, cleared when seen;
+                         the next lower one on our own RST and ICMP */
+    __u64 cache_seed; /* of the hash of the flow cache */
+    __u32 cache_sets; /* entries of map `flow_cache`, a power of two */
+    __u32 jiffy_ns;
 };
 #define DP_OWN_BIT (cfg.mark_bit >> 1)
 

@@ -13,8 +13,10 @@ enum dp_judge_order {
                              outcome of an unregistered callout */
     DP_JUDGE_FORGET = 3,  /* the flow has no contexts of the slots whose bits are in `ticket`: their
                              hosts ended */
-    DP_JUDGE_DUE = 4, /* the flow is judged again for the reasons in `ticket` (DP_REAUTHORIZE_*),
-                         from the top: callouts are asked again, at its next packet */
+    DP_JUDGE_DUE = 4,  /* the flow is judged again for the reasons in `ticket` (DP_REAUTHORIZE_*),
+                          from the top: callouts are asked again, at its next packet */
+    DP_JUDGE_FOLD = 5, /* flows are told what has passed by the cache: `ticket` is the first set,
+                          and in its upper half how many */
 };
 
 struct dp_judge_request {
@@ -32,7 +34,7 @@ enum dp_judge_result {
     DP_JUDGE_BLOCK = 2,   /* judged now: blocked, its ends have not heard of it */
     DP_JUDGE_ASK = 3,     /* a callout decides, at the next packet */
     DP_JUDGE_OTHER = 4,   /* not there, or not permitted in the first place */
-    DP_JUDGE_ENDED = 5,   /* END, ABANDON, FORGET: done */
+    DP_JUDGE_ENDED = 5,   /* END, ABANDON, FORGET, FOLD: done */
 };
 
 #endif

@@ -171,6 +171,7 @@ enum dp_reason {
     DP_REASON_INJECT_NO_ROUTE,    /* to be forwarded, but no route leads there by the interface */
     DP_REASON_INJECT_TOO_BIG,     /* to be forwarded, but more than the MTU of its way */
     DP_REASON_INJECT_LOOP, /* injected too often: by callouts that inject what others injected */
+    DP_REASON_FLOW_CACHED, /* no refusal: passed by the flow cache, counted when it is asked */
     DP_REASONS
 };
 

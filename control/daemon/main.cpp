@@ -58,6 +58,12 @@ void add_options(CLI::App &app, Options &options) {
     app.add_option("--frames", options.frames, "frames of a port")
         ->check(CLI::Range(64, 65536))
         ->capture_default_str();
+    app.add_option(
+           "--cached-flows", options.cached_flows,
+           "of a namespace, whose packets pass by one look-up: 16 MiB hold 229376; it is made "
+           "a power of two of sets of seven")
+        ->check(CLI::Range(std::uint32_t{1}, std::uint32_t{DP_CACHE_SETS_MAX} * DP_CACHED_IN_SET))
+        ->capture_default_str();
     milliseconds("--watchdog-ms", options.watchdog, "an unanswered upcall ends after this (5000)");
     milliseconds("--linger-ms", options.linger,
                  "a dynamic session outlives its connection by this (2000)");

@@ -2,6 +2,7 @@
 #include "daemon/planes.h"
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <spdlog/spdlog.h>
 
@@ -37,6 +38,8 @@ Datapath::Options Planes::options_for(std::uint32_t compartment) const {
     Datapath::Options options;
     options.compartment = compartment;
     options.pin_root = core_.options.pin_root;
+    options.cache_sets =
+        std::bit_ceil((core_.options.cached_flows + DP_CACHED_IN_SET - 1) / DP_CACHED_IN_SET);
     return options;
 }
 

@@ -68,7 +68,10 @@ void Sweeper::round() {
         operations(compartment, *plane);
         if (check_devices) destroy_refused(*plane);
         core_.flow_contexts->tell_ends(compartment, *plane);
-        if (began >= idle_after_ns_) flows(compartment, *plane);
+        if (began >= idle_after_ns_) {
+            plane->fold_flow_cache();
+            flows(compartment, *plane);
+        }
     }
     if (check_devices) {
         lost_namespaces_.look();

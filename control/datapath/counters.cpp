@@ -84,6 +84,7 @@ constexpr std::array reason_names = {
     "DP_REASON_INJECT_NO_ROUTE",
     "DP_REASON_INJECT_TOO_BIG",
     "DP_REASON_INJECT_LOOP",
+    "DP_REASON_FLOW_CACHED",
 };
 static_assert(reason_names.size() == DP_REASONS, "one word for each reason");
 

@@ -2,7 +2,10 @@
 // Life of a data plane: made, taken over, removed.
 #include "datapath/datapath.h"
 
+#include <bit>
 #include <cerrno>
+#include <ctime>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "datapath/attach_cgroup.h"
@@ -41,6 +44,26 @@ bool is_stale(const std::string &directory, std::uint64_t cookie) {
     if (!state) return false;
     const auto record = state->find(0);
     return record && record->config.netns_cookie != cookie;
+}
+
+// A jiffy is what the coarse clock counts in.
+std::uint32_t jiffy_ns() {
+    timespec step{};
+    return clock_getres(CLOCK_MONOTONIC_COARSE, &step) == 0 ? std::uint32_t(step.tv_nsec) : 0;
+}
+
+Result<dp_config> config_of(const NetNs &ns, const Datapath::Options &options) {
+    dp_config config{};
+    config.netns_cookie = ns.cookie();
+    config.compartment = options.compartment;
+    config.mark_bit = options.mark_bit;
+    config.cache_sets = options.cache_sets;
+    config.jiffy_ns = jiffy_ns();
+    if (!std::has_single_bit(config.cache_sets) || config.cache_sets > DP_CACHE_SETS_MAX)
+        return Error{EINVAL, "size the flow cache", std::to_string(config.cache_sets)};
+    if (getrandom(&config.cache_seed, sizeof config.cache_seed, 0) != sizeof config.cache_seed)
+        return Error{errno, "draw the seed of the flow cache"};
+    return config;
 }
 
 } // namespace
@@ -92,8 +115,9 @@ Result<std::unique_ptr<Datapath>> Datapath::create(NetNs ns, const Options &opti
     if (auto begun = pins.begin(); !begun) return begun.error();
     Rollback undo;
     undo.add([&] { pins.abandon(); });
-    const dp_config config{ns.cookie(), options.compartment, options.mark_bit};
-    if (auto loaded = load_pinned(pins, config); !loaded) return loaded.error();
+    const auto config = config_of(ns, options);
+    if (!config) return config.error();
+    if (auto loaded = load_pinned(pins, *config); !loaded) return loaded.error();
     if (auto published = pins.publish(); !published) return published.error();
     undo.add([&] { pins.remove(); });
     auto made = adopt(std::move(ns), options);

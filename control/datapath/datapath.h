@@ -14,6 +14,7 @@
 #include "compiler/compile.h"
 #include "datapath/netns.h"
 #include "datapath/port_device.h"
+#include "shared/cache.h"
 #include "shared/config.h"
 #include "shared/event.h"
 #include "shared/flow.h"
@@ -46,6 +47,8 @@ public:
         std::string cgroup_root; // empty: the cgroup2 root found in mountinfo
         std::string pin_root = "/sys/fs/bpf/sluice";
         std::uint32_t mark_bit = 0x08000000;
+        // Of the flow cache, each with room for seven flows in 512 bytes; a power of two.
+        std::uint32_t cache_sets = DP_CACHE_SETS;
     };
 
     // Loads programs and maps, fills what must be filled, pins; attaches nothing to devices yet.
@@ -107,6 +110,9 @@ public:
     // The flow ends, as if its last packet had been seen: what it counts in goes, and hosts with
     // contexts on it hear of it. It stays where there is no room to remember those (`ended`).
     void delete_flow(const dp_flow_key &key);
+    // Flows are told what has passed by the flow cache since the last call: until then their counters
+    // and times are of before.
+    void fold_flow_cache();
     // Takes contexts of hosts that ended off a flow.
     void forget_contexts(const dp_flow_key &key, std::uint64_t slots);
     // Whose a slot (1 .. DP_CONTEXT_SLOTS) is.

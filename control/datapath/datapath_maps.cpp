@@ -216,6 +216,16 @@ void Datapath::delete_flow(const dp_flow_key &key) {
     (void)order(request); // a failure leaves the flow to the next walk
 }
 
+void Datapath::fold_flow_cache() {
+    constexpr std::uint32_t sets_at_once = 4096; // a run is not interrupted
+    for (std::uint32_t first = 0; first < state_->config.cache_sets; first += sets_at_once) {
+        dp_judge_request request{};
+        request.order = DP_JUDGE_FOLD;
+        request.ticket = std::uint64_t{sets_at_once} << 32 | first;
+        if (!order(request)) return; // the next call makes up for it
+    }
+}
+
 void Datapath::forget_contexts(const dp_flow_key &key, std::uint64_t slots) {
     dp_judge_request request{};
     request.order = DP_JUDGE_FORGET;

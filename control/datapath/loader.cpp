@@ -167,6 +167,9 @@ Result<void> load_pinned(const PinDir &pins, const dp_config &config) {
     const std::unique_ptr<dp_bpf, DestroyDp> skel(dp_bpf::open());
     if (!skel) return load_error(errno);
     const_cast<dp_config &>(skel->rodata->cfg) = config;
+    if (const int error = bpf_map__set_max_entries(skel->maps.flow_cache, config.cache_sets);
+        error != 0)
+        return Error{-error, "size map", "flow_cache"};
     if (const int error = dp_bpf::load(skel.get()); error != 0) return load_error(-error);
     auto done = pin_object(skel->obj, pins.building());
     if (done) done = attach_headers(*skel);

@@ -344,9 +344,11 @@ class Daemon:
         self.socket, self.state = self.directory / "control.sock", self.directory / "state"
         self.pins = pathlib.Path(f"/sys/fs/bpf/sluice-{self.directory.name}")
         self.log = self.directory / "sluiced.log"
+        self.options = []  # more of them
 
     def command(self):
-        return [str(SLUICED), "--socket", str(self.socket), "--state", str(self.state), "--pin-root", str(self.pins)]
+        return [str(SLUICED), "--socket", str(self.socket), "--state", str(self.state), "--pin-root", str(self.pins),
+                *map(str, self.options)]
 
     def start(self):
         command = self.namespace.argv(*self.command()) if self.namespace else self.command()
