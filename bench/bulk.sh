@@ -5,7 +5,8 @@
 #
 #   case            iperf3, one TCP connection, 2 s
 #   nothing         nothing is attached
-#   sluice          Sluice on the NIC, which attaches to lo too, with COUNT filters at four layers of connections and packets
+#   sluice          Sluice on the NIC, which attaches to lo too, with COUNT filters at the layers of connections
+#   sluice-packets  the same, half of the filters at the transport layers, which judge every packet
 #   conntrack       iptables with one rule that tracks connections, in a namespace of its own
 #   CASE-loopback   the same over lo
 #
@@ -42,18 +43,21 @@ for namespace in server client tracked; do start "iperf-$namespace" inside "$nam
 listens() { inside "$1" ss -tlnH "sport = :5201" | grep -q .; }
 for namespace in server client tracked; do within "iperf3 listens" listens "$namespace"; done
 
-python3 - "$count" >"$run/policy.yaml" <<'P'
+policy() { # layers
+    python3 - "$count" "$@" <<'P'
 import random, sys
 choose = random.Random(1)
-layers = "ale_auth_connect_v4", "ale_auth_recv_accept_v4", "inbound_transport_v4", "outbound_transport_v4"
+layers = sys.argv[2:]
 print("version: 1\nfilters:")
 for n in range(int(sys.argv[1])):
-    print(f"  - {{name: rule {n}, layer: {layers[n % 4]}, action: block, conditions: {{remote_address: "
+    print(f"  - {{name: rule {n}, layer: {layers[n % len(layers)]}, action: block, conditions: {{remote_address: "
           f"172.{choose.randrange(16, 32)}.{choose.randrange(256)}.0/24, protocol: tcp, remote_port: {choose.randrange(1, 65535)}}}}}")
 P
+}
+policy ale_auth_connect_v4 ale_auth_recv_accept_v4 >"$run/connections.yaml"
+policy ale_auth_connect_v4 ale_auth_recv_accept_v4 inbound_transport_v4 outbound_transport_v4 >"$run/packets.yaml"
 start sluiced sluiced --socket "$SLUICE_SOCKET" --state "$run/state" --database "$run/policy.db" --pin-root "$pins"
 within "sluiced answers" sluice status
-sluice policy apply "$run/policy.yaml" >/dev/null
 
 measure() { # case, namespace, address
     inside "$2" iperf3 -c "$3" -t 2 -J | python3 -c 'import json, sys
@@ -82,9 +86,13 @@ P
 for turn in 1 2 3 4 5 6 7; do
     measure nothing client 10.78.0.2
     measure nothing-loopback client 127.0.0.1
+    sluice policy apply "$run/connections.yaml" >/dev/null
     "${client[@]}" sluice nic load nic0 >/dev/null
     measure sluice client 10.78.0.2
     measure sluice-loopback client 127.0.0.1
+    sluice policy apply "$run/packets.yaml" >/dev/null
+    measure sluice-packets client 10.78.0.2
+    measure sluice-packets-loopback client 127.0.0.1
     "${client[@]}" sluice nic unload nic0 >/dev/null
     if [ -n "$tracked" ]; then
         measure conntrack tracked 10.79.0.2

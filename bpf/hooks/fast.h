@@ -18,7 +18,7 @@ enum dp_fast {
 };
 
 /* A segment in the middle of a connection, or a datagram. `left`: bytes of the IP payload. */
-DP_INLINE int dp_fast_l4(void *at, void *end, __u32 left, struct dp_cache_key *k, __u32 inbound)
+DP_INLINE int dp_fast_l4(void *at, void *end, __u32 left, struct dp_flow_key *k, __u32 inbound)
 {
     struct tcphdr *t = at;
     struct udphdr *u = at;
@@ -43,8 +43,8 @@ DP_INLINE int dp_fast_l4(void *at, void *end, __u32 left, struct dp_cache_key *k
     return 1;
 }
 
-DP_INLINE int dp_fast_v4(struct iphdr *ip, void *end, __u32 bytes, __u32 gso,
-                         struct dp_cache_key *k, __u32 inbound)
+DP_INLINE int dp_fast_v4(struct iphdr *ip, void *end, __u32 bytes, __u32 gso, struct dp_flow_key *k,
+                         __u32 inbound)
 {
     __u32 total;
 
@@ -60,7 +60,7 @@ DP_INLINE int dp_fast_v4(struct iphdr *ip, void *end, __u32 bytes, __u32 gso,
 }
 
 DP_INLINE int dp_fast_v6(struct ipv6hdr *ip, void *end, __u32 bytes, __u32 gso,
-                         struct dp_cache_key *k, __u32 inbound)
+                         struct dp_flow_key *k, __u32 inbound)
 {
     __u32 payload;
 
@@ -75,7 +75,7 @@ DP_INLINE int dp_fast_v6(struct ipv6hdr *ip, void *end, __u32 bytes, __u32 gso,
 }
 
 /* IP version of a plain packet, whose key is k; 0: the parser is to look at it. */
-DP_INLINE int dp_fast_parse(struct __sk_buff *skb, struct dp_cache_key *k, __u32 inbound)
+DP_INLINE int dp_fast_parse(struct __sk_buff *skb, struct dp_flow_key *k, __u32 inbound)
 {
     void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
     struct ethhdr *eth = data;
@@ -133,7 +133,7 @@ DP_INLINE int dp_fast_is_plain(struct __sk_buff *skb, __u32 inbound)
 }
 
 /* enum dp_fast of a packet whose key is k. */
-DP_INLINE int dp_fast_pass(struct __sk_buff *skb, const struct dp_cache_key *k, int version,
+DP_INLINE int dp_fast_pass(struct __sk_buff *skb, const struct dp_flow_key *k, int version,
                            __u32 inbound)
 {
     struct dp_cache_use use = {.inbound = inbound, .ifindex = skb->ifindex, .bytes = skb->len};
@@ -162,7 +162,7 @@ DP_INLINE int dp_fast_pass(struct __sk_buff *skb, const struct dp_cache_key *k, 
 /* Before the packet is parsed. A function of its own for its stack. */
 __noinline int dp_fast(struct __sk_buff *skb, __u32 inbound)
 {
-    struct dp_cache_key k = {};
+    struct dp_flow_key k = {};
     int version;
 
     if (!dp_fast_is_plain(skb, inbound)) return DP_FAST_NOT;
@@ -172,7 +172,7 @@ __noinline int dp_fast(struct __sk_buff *skb, __u32 inbound)
 
 /* What an entry of f says, for a packet of this direction. 0: it can have none. */
 DP_INLINE int dp_fast_value(struct __sk_buff *skb, const struct dp_flow *f,
-                            const struct dp_cache_key *k, __u32 inbound, struct dp_cached *v)
+                            const struct dp_flow_key *k, __u32 inbound, struct dp_cached *v)
 {
     __u32 at = inbound ? f->arrival : f->nexthop;
 
@@ -203,26 +203,26 @@ __noinline int dp_fast_keep(struct __sk_buff *skb, __u32 inbound)
     struct dp_scratch *s = dp_scratch();
     struct dp_cache_write *w;
     struct dp_cached_set *set;
-    struct dp_cache_key k;
+    const struct dp_flow_key *k;
     struct dp_flow *f;
     __u64 hash;
 
     if (!s || !s->way.indicated) return 0;
-    f = dp_flow_find(&s->flow_key);
+    k = &s->flow_key;
+    f = dp_flow_find(k);
     if (!f) return 0;
-    dp_cache_key_of(&k, &s->flow_key);
     w = &s->cached;
-    if (!dp_fast_value(skb, f, &k, inbound, &w->value)) return 0;
-    hash = dp_cache_hash(&k, cfg.cache_seed);
+    if (!dp_fast_value(skb, f, k, inbound, &w->value)) return 0;
+    hash = dp_cache_hash(k, cfg.cache_seed);
     set = dp_cache_set(hash);
     if (!set) return 0;
     w->tag = dp_cache_tag(hash);
     w->jiffies = w->value.used;
     w->idle = cfg.jiffy_ns ? DP_CACHE_IDLE_NS / cfg.jiffy_ns : 0;
     w->before.word = 0;
-    if (!dp_cache_put(set, &k, w)) return 0;
+    if (!dp_cache_put(set, k, w)) return 0;
     if (w->before.word & DP_CACHED_VALID) dp_cached_fold(&w->before, w->before.word);
-    if (!dp_flow_may_pass(f)) dp_flow_fold(f, dp_cache_drop(set, &k, w->tag), 0);
+    if (!dp_flow_may_pass(f)) dp_flow_fold(f, dp_cache_drop(set, k, w->tag), 0);
     return 1;
 }
 

@@ -30,14 +30,6 @@
 #endif
 #define DP_CACHE_TRIES 2 /* against packets that are counted at the same time */
 
-/* What the packet at hand, or the flow, is compared with. */
-struct dp_cache_key {
-    struct dp_addr local, remote;
-    __u16 local_port, remote_port;
-    __u8 protocol;
-    __u8 pad[3];
-};
-
 /* A volatile read; what is read behind it comes later: on x86 it does by itself. */
 DP_CACHE_INLINE __u64 dp_cached_word(struct dp_cached *e)
 {
@@ -56,7 +48,7 @@ DP_CACHE_INLINE int dp_cached_swap(struct dp_cached *e, __u64 from, __u64 to)
     return __sync_val_compare_and_swap(&e->word, from, to) == from;
 }
 
-DP_CACHE_INLINE int dp_cached_is(const struct dp_cached *e, const struct dp_cache_key *k)
+DP_CACHE_INLINE int dp_cached_is(const struct dp_cached *e, const struct dp_flow_key *k)
 {
     DP_CACHE_STEP();
     if (e->local.lo != k->local.lo || e->local.hi != k->local.hi) return 0;
@@ -68,7 +60,7 @@ DP_CACHE_INLINE int dp_cached_is(const struct dp_cached *e, const struct dp_cach
 
 /* Mixes the key with a secret: flows that meet in a set on purpose only miss the cache. The
    products do not wait for each other. The upper half chooses the set, the lower one is the tag. */
-DP_CACHE_INLINE __u64 dp_cache_hash(const struct dp_cache_key *k, __u64 seed)
+DP_CACHE_INLINE __u64 dp_cache_hash(const struct dp_flow_key *k, __u64 seed)
 {
     __u64 ports = (__u64)k->local_port << 32 | (__u64)k->remote_port << 16 | k->protocol;
     __u64 a = (k->local.lo ^ seed) * 0x9e3779b97f4a7c15ULL;
@@ -95,7 +87,7 @@ struct dp_cache_use {
 
 /* The entry lets the packet pass as it is: 1, and it is counted. `seen` is what it leaves in the
    packet. */
-DP_CACHE_INLINE int dp_cached_hit(struct dp_cached *e, const struct dp_cache_key *k,
+DP_CACHE_INLINE int dp_cached_hit(struct dp_cached *e, const struct dp_flow_key *k,
                                   const struct dp_cache_use *u, __u16 *seen)
 {
     __u64 word = dp_cached_word(e), next;
@@ -167,7 +159,7 @@ DP_CACHE_INLINE __u32 dp_cache_at(const struct dp_cached_set *set, __u32 tag)
 }
 
 /* The set lets the packet pass: 1, and it is counted. */
-DP_CACHE_INLINE int dp_cache_hit(struct dp_cached_set *set, __u32 tag, const struct dp_cache_key *k,
+DP_CACHE_INLINE int dp_cache_hit(struct dp_cached_set *set, __u32 tag, const struct dp_flow_key *k,
                                  const struct dp_cache_use *u, __u16 *seen)
 {
     __u32 first = dp_cache_first(tag), at;
@@ -179,7 +171,7 @@ DP_CACHE_INLINE int dp_cache_hit(struct dp_cached_set *set, __u32 tag, const str
 }
 
 /* The flow, which says so itself by now, passes here no more. What has passed meanwhile. */
-DP_CACHE_INLINE __u64 dp_cache_drop(struct dp_cached_set *set, const struct dp_cache_key *k,
+DP_CACHE_INLINE __u64 dp_cache_drop(struct dp_cached_set *set, const struct dp_flow_key *k,
                                     __u32 tag)
 {
     struct dp_cached *e;
@@ -213,7 +205,7 @@ DP_CACHE_INLINE int dp_cache_suits(struct dp_cached *e, const struct dp_cache_wr
 }
 
 /* The entry for the flow, under the lock of the set. DP_CACHED_IN_SET: there is none. */
-DP_CACHE_INLINE __u32 dp_cache_choose(struct dp_cached_set *set, const struct dp_cache_key *k,
+DP_CACHE_INLINE __u32 dp_cache_choose(struct dp_cached_set *set, const struct dp_flow_key *k,
                                       const struct dp_cache_write *w)
 {
     __u32 at = dp_cache_at(set, w->tag);
@@ -277,7 +269,7 @@ DP_CACHE_INLINE void dp_cached_fill(struct dp_cached *e, const struct dp_cached 
     __sync_lock_test_and_set(&e->word, DP_CACHED_VALID | version);
 }
 
-DP_CACHE_INLINE int dp_cache_place(struct dp_cached_set *set, const struct dp_cache_key *k,
+DP_CACHE_INLINE int dp_cache_place(struct dp_cached_set *set, const struct dp_flow_key *k,
                                    struct dp_cache_write *w)
 {
     __u32 at = dp_cache_choose(set, k, w);
@@ -300,7 +292,7 @@ DP_CACHE_INLINE int dp_cache_place(struct dp_cached_set *set, const struct dp_ca
 
 /* The flow's entry is as w->value says: 1; 0: there is no room, or somebody else writes. The caller
    then looks at the flow again, and drops the entry where it may not stand. */
-DP_CACHE_INLINE int dp_cache_put(struct dp_cached_set *set, const struct dp_cache_key *k,
+DP_CACHE_INLINE int dp_cache_put(struct dp_cached_set *set, const struct dp_flow_key *k,
                                  struct dp_cache_write *w)
 {
     int done;

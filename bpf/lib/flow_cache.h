@@ -16,12 +16,6 @@ DP_INLINE struct dp_cached_set *dp_cache_set(__u64 hash)
     return bpf_map_lookup_elem(&flow_cache, &at);
 }
 
-DP_INLINE void dp_cache_key_of(struct dp_cache_key *k, const struct dp_flow_key *of)
-{
-    _Static_assert(sizeof *k == sizeof *of, "layout");
-    __builtin_memcpy(k, of, sizeof *k);
-}
-
 /* The flow is one whose packets pass without more ado, as long as that is so. Read each time anew.
  */
 DP_INLINE int dp_flow_may_pass(const struct dp_flow *flow)
@@ -70,16 +64,12 @@ static __noinline int dp_cached_fold(const struct dp_cached *e, __u64 counts)
 }
 
 /* f, which says so itself by now, has been blocked, asked about or ended. */
-DP_INLINE void dp_flow_uncache(struct dp_flow *f, const struct dp_flow_key *of)
+DP_INLINE void dp_flow_uncache(struct dp_flow *f, const struct dp_flow_key *k)
 {
-    struct dp_cached_set *set;
-    struct dp_cache_key k;
-    __u64 hash;
+    __u64 hash = dp_cache_hash(k, cfg.cache_seed);
+    struct dp_cached_set *set = dp_cache_set(hash);
 
-    dp_cache_key_of(&k, of);
-    hash = dp_cache_hash(&k, cfg.cache_seed);
-    set = dp_cache_set(hash);
-    if (set) dp_flow_fold(f, dp_cache_drop(set, &k, dp_cache_tag(hash)), 0);
+    if (set) dp_flow_fold(f, dp_cache_drop(set, k, dp_cache_tag(hash)), 0);
 }
 
 #endif

@@ -35,7 +35,7 @@ static void probe_fold(__u32 flow, __u64 counts) {
     __sync_fetch_and_add(&f->folded_bytes, counts & DP_CACHED_BYTES);
 }
 
-static __noinline int probe_hit(struct dp_cached_set *set, const struct dp_cache_key *k, __u32 flow,
+static __noinline int probe_hit(struct dp_cached_set *set, const struct dp_flow_key *k, __u32 flow,
                                 __u32 wrong) {
     struct dp_cache_use use = {.generation = PROBE_GENERATION(flow) + wrong,
                                .bytes = PROBE_BYTES,
@@ -47,7 +47,7 @@ static __noinline int probe_hit(struct dp_cached_set *set, const struct dp_cache
     return wrong || seen != flow ? -1 : 1;
 }
 
-static __noinline int probe_put(struct dp_cached_set *set, const struct dp_cache_key *k, __u32 flow,
+static __noinline int probe_put(struct dp_cached_set *set, const struct dp_flow_key *k, __u32 flow,
                                 const volatile struct probe_flow *f) {
     struct dp_cache_write w = {.tag = PROBE_TAG(flow), .jiffies = bpf_jiffies64()};
 
@@ -67,7 +67,7 @@ static __noinline int probe_put(struct dp_cached_set *set, const struct dp_cache
 
 static void probe_step(struct dp_cached_set *set, struct probe_tally *tally, struct probe_flow *f,
                        __u32 flow, __u32 what) {
-    struct dp_cache_key k = {.local = {flow, 1}, .remote = {flow, 2}, .local_port = flow};
+    struct dp_flow_key k = {.local = {flow, 1}, .remote = {flow, 2}, .local_port = flow};
     int hit;
 
     if (what < 10) {

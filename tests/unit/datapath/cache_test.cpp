@@ -21,7 +21,7 @@ using sluice::interleave::step;
 constexpr std::uint32_t now = 1000, idle = 10;
 
 struct Flow {
-    dp_cache_key key{};
+    dp_flow_key key{};
     std::uint32_t tag = 0;
     std::uint16_t mark = 0;
     bool permitted = true;
