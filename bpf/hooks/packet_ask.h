@@ -5,6 +5,7 @@
 #define SLUICE_BPF_HOOKS_PACKET_ASK_H
 
 #include "hooks/step.h"
+#include "lib/route.h"
 #include "lib/upcall.h"
 
 /* Of TCP as it is sent and received: bytes of one segment's data, and so how many there are. What a
@@ -20,6 +21,34 @@ DP_INLINE __u32 dp_ask_segments(const struct dp_out *o)
         !bpf_skb_load_bytes(o->skb, o->packet->l4 + 12, &words, sizeof words))
         head = o->packet->l4 + (words >> 4) * 4;
     return o->skb->len > head ? (o->skb->len - head + size - 1) / size : 1;
+}
+
+/* What the way to the packet's destination takes, as far as this machine has learned; else what the
+   device does. A function of its own for its stack. */
+static __noinline __u32 dp_ask_mtu(struct __sk_buff *skb, struct dp_scratch *s)
+{
+    struct dp_host *h = dp_host_alive(s->ticket.host);
+    const struct dp_packet *p = &s->packet;
+    struct bpf_fib_lookup fib;
+    __u32 mtu = 0;
+    long r = h ? dp_route_of(skb, &fib, h->port_ifindex, &p->source, &p->destination, 1, 0) : -1;
+
+    if ((r == BPF_FIB_LKUP_RET_SUCCESS || r == BPF_FIB_LKUP_RET_NO_NEIGH) && fib.mtu_result)
+        return fib.mtu_result;
+    bpf_check_mtu(skb, s->way.ifindex, &mtu, 0, 0);
+    return mtu;
+}
+
+/* A packet of a connection that goes on has been judged, as far as anybody can say. */
+DP_INLINE int dp_ask_ale_follows(const struct dp_out *o, const struct dp_flow *f)
+{
+    __u8 begins = o->packet->tcp_flags & (DP_TCP_SYN | DP_TCP_ACK);
+
+    if (dp_is_icmp_error(o->packet) ||
+        !dp_flow_has_layers(o->key, DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4))
+        return 0;
+    if (f) return f->state != DP_FLOW_PERMITTED || f->generation != dp_generation();
+    return o->packet->protocol != DP_PROTO_TCP || begins == DP_TCP_SYN;
 }
 
 /* scratch holds key and evaluation, which was suspended at `stage`. f: the flow that the packet
@@ -55,6 +84,9 @@ DP_INLINE int dp_packet_ask(const struct dp_out *o, __u32 stage, const struct dp
     dp_upcall_begin(&s->up, DP_UPCALL_CLASSIFY, o->packet);
     dp_upcall_ticket(&s->up, t, number);
     s->up.flags |= alone;
+    if (stage == DP_STAGE_TRANSPORT_IN && dp_ask_ale_follows(o, f))
+        s->up.flags |= DP_UPCALL_ALE_FOLLOWS;
+    if (stage == DP_STAGE_IP_OUT) s->up.path_mtu = dp_ask_mtu(o->skb, s);
     action = dp_upcall_skb(o->skb, &s->up, t->host, &reason);
     if (reason) dp_ticket_ends(t->host, number);
     return action;

@@ -40,6 +40,8 @@ enum dp_upcall_flag {
     DP_UPCALL_HAS_REDIRECT = 1 << 4, /* a dp_redirect_view stands behind the path */
     DP_UPCALL_ALONE = 1 << 5, /* of a packet by a ticket: if this callout blocks it, no other of the
                                  layer is to be shown it; none was before */
+    DP_UPCALL_ALE_FOLLOWS = 1 << 6, /* at INBOUND_TRANSPORT: RECV_ACCEPT has not judged the packet's
+                                       flow yet, and has filters */
 };
 
 /* What is known of a packet that was injected. A handle is a number that its host gave it. */
@@ -90,7 +92,7 @@ struct dp_upcall {
     __u32 arrival;
     __u16 arrival_type;
     __u16 arrival_tunnel;
-    __u32 pad;
+    __u32 path_mtu; /* OUTBOUND_IPPACKET: what the packet's way takes, 0: unknown */
 };
 DP_ASSERT(sizeof(struct dp_upcall) == 216, "layout");
 

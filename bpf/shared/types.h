@@ -14,6 +14,6 @@
 
 /* Layout version of everything in this folder. Raise it when a map value, a header on the port or
    the meaning of a field changes: a daemon refuses pins with another number. */
-#define DP_LAYOUT_VERSION 7
+#define DP_LAYOUT_VERSION 8
 
 #endif

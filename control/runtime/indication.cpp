@@ -487,6 +487,9 @@ void Indication::fill_metadata(const Asked &asked) {
     }
     if (icmp_ && icmp_->echo && (here & FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE))
         set(FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE, m.icmpIdAndSequence, *icmp_->echo);
+    if (h.path_mtu) set(FWPS_METADATA_FIELD_PATH_MTU, m.pathMtu, h.path_mtu);
+    if (h.flags & DP_UPCALL_ALE_FOLLOWS)
+        m.currentMetadataValues |= FWPS_METADATA_FIELD_ALE_CLASSIFY_REQUIRED;
     // The handle is there wherever the layer can pend, the bit where this classify may.
     m.completionHandle = upcall_.can_pend() ? asked.completion : nullptr;
     if (asked.may_pend) m.currentMetadataValues |= FWPS_METADATA_FIELD_COMPLETION_HANDLE;

@@ -117,6 +117,60 @@ TEST_F(PacketTest, TheLayersAskOneAfterTheOther) {
     }
 }
 
+// What its way takes: of the device, or less where the route says so.
+TEST_F(PacketTest, OutboundPacketsKnowTheMtuOfTheirWay) {
+    ask_at({DP_LAYER_OUTBOUND_IPPACKET_V4, DP_LAYER_OUTBOUND_IPPACKET_V6,
+            DP_LAYER_OUTBOUND_TRANSPORT_V4},
+           IPPROTO_UDP);
+    const auto mtu_at = [&](bool v6) {
+        send(false, v6, "text");
+        auto up = next();
+        if (up && up->head.layer == DP_LAYER_OUTBOUND_TRANSPORT_V4) {
+            EXPECT_EQ(up->head.path_mtu, 0u) << "no metadata of that layer";
+            answer(*up, DP_ACTION_PERMIT);
+            up = next();
+        }
+        if (!up) return 0u;
+        answer(*up, DP_ACTION_PERMIT);
+        EXPECT_EQ(arrived(false), "text");
+        return up->head.path_mtu;
+    };
+    for (const bool v6 : {false, true}) {
+        SCOPED_TRACE(v6);
+        open(v6);
+        EXPECT_EQ(mtu_at(v6), 1500u);
+        ASSERT_EQ(run("ip -n " + name_ + " route add " + far(v6) + " dev nic0 mtu lock 1300"), 0);
+        EXPECT_EQ(mtu_at(v6), 1300u);
+    }
+}
+
+// A transport callout is to let pass what RECV_ACCEPT has not judged yet.
+TEST_F(PacketTest, InboundTransportTellsWhatAleHasStillToJudge) {
+    ask_at({DP_LAYER_INBOUND_TRANSPORT_V4}, IPPROTO_UDP);
+    open(false);
+    const auto follows = [&](const char *what) {
+        send(true, false, "text");
+        const auto up = next();
+        EXPECT_TRUE(up) << what;
+        if (!up) return false;
+        EXPECT_EQ(up->head.layer, DP_LAYER_INBOUND_TRANSPORT_V4) << what;
+        answer(*up, DP_ACTION_PERMIT);
+        if (up->head.flags & DP_UPCALL_ALE_FOLLOWS) {
+            const auto accept = next();
+            EXPECT_TRUE(accept && accept->head.layer == DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4) << what;
+            if (accept) answer(*accept, DP_ACTION_PERMIT);
+        }
+        EXPECT_EQ(arrived(true), "text") << what;
+        return (up->head.flags & DP_UPCALL_ALE_FOLLOWS) != 0;
+    };
+    EXPECT_FALSE(follows("RECV_ACCEPT has no filters"));
+    ask_at({DP_LAYER_INBOUND_TRANSPORT_V4, DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4}, IPPROTO_UDP);
+    EXPECT_TRUE(follows("the first packet"));
+    EXPECT_FALSE(follows("the second one"));
+    ask_at({DP_LAYER_INBOUND_TRANSPORT_V4, DP_LAYER_ALE_AUTH_RECV_ACCEPT_V4}, IPPROTO_UDP);
+    EXPECT_TRUE(follows("under a newer policy"));
+}
+
 TEST_F(PacketTest, AnIcmpErrorIsAskedAboutWhereItLeavesAndArrives) {
     ask_at({DP_LAYER_OUTBOUND_ICMP_ERROR_V4, DP_LAYER_INBOUND_ICMP_ERROR_V4});
     const Fd there = bound(peer_, SOCK_DGRAM, {far(false), in_port});

@@ -322,6 +322,25 @@ TEST(Indication, TruncatedPacketsAreShownWithoutData) {
     }
 }
 
+TEST(Indication, WhatItsWayTakesAndWhatAleHasStillToJudgeAreMetadata) {
+    Upcall u = connect_v4(17);
+    auto bytes = packet();
+    u.header.layer = FWPS_LAYER_OUTBOUND_IPPACKET_V4;
+    const auto has = [&](UINT32 field) {
+        Indication in(u, bytes, {});
+        return (in.metadata()->currentMetadataValues & field) != 0;
+    };
+    EXPECT_FALSE(has(FWPS_METADATA_FIELD_PATH_MTU));
+    u.header.path_mtu = 1300;
+    EXPECT_TRUE(has(FWPS_METADATA_FIELD_PATH_MTU));
+    EXPECT_EQ(Indication(u, bytes, {}).metadata()->pathMtu, 1300u);
+    u.header.path_mtu = 0;
+    u.header.layer = FWPS_LAYER_INBOUND_TRANSPORT_V4;
+    EXPECT_FALSE(has(FWPS_METADATA_FIELD_ALE_CLASSIFY_REQUIRED));
+    u.header.flags |= DP_UPCALL_ALE_FOLLOWS;
+    EXPECT_TRUE(has(FWPS_METADATA_FIELD_ALE_CLASSIFY_REQUIRED));
+}
+
 TEST(Indication, EndpointsAreToldWhereTheLayerHasThem) {
     Upcall u = connect_v4(17);
     u.header.endpoint = 77;
