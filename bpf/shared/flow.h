@@ -64,7 +64,7 @@ enum dp_flow_flag {
                                     judges it */
 };
 
-#define DP_FLOWS_MAX 1048576 /* 640 bytes each, as far as there are any */
+#define DP_FLOWS_MAX 262144 /* by default; 640 bytes each, as far as there are any */
 
 /* Who opened the socket; taken in the cgroup hooks, kept in socket storage and copied into the
  * flow. 0 = unknown. */
@@ -133,7 +133,7 @@ struct dp_ended {
     __u64 contexts;
     __u64 ended_ns;
 };
-#define DP_ENDED_MAX 262144
+#define DP_ENDED_MAX DP_FLOWS_MAX
 
 /* Map `context_slots`, array by slot - 1: whose bit of dp_flow.contexts it is just now. */
 struct dp_context_slot {

@@ -58,6 +58,9 @@ void add_options(CLI::App &app, Options &options) {
     app.add_option("--frames", options.frames, "frames of a port")
         ->check(CLI::Range(64, 65536))
         ->capture_default_str();
+    app.add_option("--flows-max", options.flows_max, "flows of a namespace")
+        ->check(CLI::Range(1024u, 16777216u))
+        ->capture_default_str();
     app.add_option(
            "--cached-flows", options.cached_flows,
            "of a namespace, whose packets pass by one look-up: 16 MiB hold 229376; it is made "

@@ -21,7 +21,8 @@ struct Options {
     std::string cgroup_root;     // cgroup2; empty: found in mountinfo
     std::string host_program;    // sluice-host; empty: looked for beside sluiced
     std::uint32_t frames = 8192; // UMEM chunks of a port: 32 MiB; a hold keeps one
-    // Of a namespace, whose packets pass by one look-up: 64 bytes each, and a tenth more.
+    // Of a namespace: those that there can be, and those whose packets pass by one look-up.
+    std::uint32_t flows_max = DP_FLOWS_MAX;
     std::uint32_t cached_flows = DP_CACHE_SETS * DP_CACHED_IN_SET;
     Milliseconds watchdog{5000}; // an upcall unanswered for longer ends as its filter says
     Milliseconds linger{2000};   // a dynamic session survives its connection for this long

@@ -38,6 +38,7 @@ Datapath::Options Planes::options_for(std::uint32_t compartment) const {
     Datapath::Options options;
     options.compartment = compartment;
     options.pin_root = core_.options.pin_root;
+    options.flows_max = core_.options.flows_max;
     options.cache_sets =
         std::bit_ceil((core_.options.cached_flows + DP_CACHED_IN_SET - 1) / DP_CACHED_IN_SET);
     return options;

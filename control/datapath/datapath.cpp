@@ -117,7 +117,7 @@ Result<std::unique_ptr<Datapath>> Datapath::create(NetNs ns, const Options &opti
     undo.add([&] { pins.abandon(); });
     const auto config = config_of(ns, options);
     if (!config) return config.error();
-    if (auto loaded = load_pinned(pins, *config); !loaded) return loaded.error();
+    if (auto loaded = load_pinned(pins, *config, options.flows_max); !loaded) return loaded.error();
     if (auto published = pins.publish(); !published) return published.error();
     undo.add([&] { pins.remove(); });
     auto made = adopt(std::move(ns), options);

@@ -47,6 +47,7 @@ public:
         std::string cgroup_root; // empty: the cgroup2 root found in mountinfo
         std::string pin_root = "/sys/fs/bpf/sluice";
         std::uint32_t mark_bit = 0x08000000;
+        std::uint32_t flows_max = DP_FLOWS_MAX;
         // Of the flow cache, each with room for seven flows in 512 bytes; a power of two.
         std::uint32_t cache_sets = DP_CACHE_SETS;
     };

@@ -162,14 +162,15 @@ std::string take_library_warning() {
     return std::exchange(last_warning, {});
 }
 
-Result<void> load_pinned(const PinDir &pins, const dp_config &config) {
+Result<void> load_pinned(const PinDir &pins, const dp_config &config, std::uint32_t flows_max) {
     take_library_warning();
     const std::unique_ptr<dp_bpf, DestroyDp> skel(dp_bpf::open());
     if (!skel) return load_error(errno);
     const_cast<dp_config &>(skel->rodata->cfg) = config;
-    if (const int error = bpf_map__set_max_entries(skel->maps.flow_cache, config.cache_sets);
-        error != 0)
-        return Error{-error, "size map", "flow_cache"};
+    for (const auto &[map, entries] : {std::pair{skel->maps.flow_cache, config.cache_sets},
+                                       std::pair{skel->maps.flows, flows_max}})
+        if (const int error = bpf_map__set_max_entries(map, entries); error != 0)
+            return Error{-error, "size map", bpf_map__name(map)};
     if (const int error = dp_bpf::load(skel.get()); error != 0) return load_error(-error);
     auto done = pin_object(skel->obj, pins.building());
     if (done) done = attach_headers(*skel);

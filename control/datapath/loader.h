@@ -41,7 +41,7 @@ void log_libraries_to(std::function<void(LogLevel, const std::string &)> sink);
 std::string take_library_warning();
 
 // Loads the data plane into pins.building(). Nothing is attached.
-Result<void> load_pinned(const PinDir &pins, const dp_config &config);
+Result<void> load_pinned(const PinDir &pins, const dp_config &config, std::uint32_t flows_max);
 // Makes an object, opened but not loaded, use the maps that are pinned.
 Result<void> reuse_pinned_maps(bpf_object *object, const PinDir &pins);
 

@@ -7,7 +7,7 @@ import struct
 import time
 import unittest
 
-from bpf_maps import entries
+from bpf_maps import PinnedMap, entries
 from harness import *
 
 VALID = 1 << 63
@@ -232,6 +232,27 @@ class Full(EstablishedTest):
             self.echo(connection, 20)
         self.assertEqual(sorted(self.cached()), sorted(first), "a new flow takes nothing from one that is in use")
         self.assertGreater(self.passed(), 20 * SETS_OF)
+
+
+class Million(EstablishedTest):
+    """Room for a million flows, in the memory that ARCHITECTURE.md states."""
+    start = False
+
+    def setUp(self):
+        super().setUp()
+        self.daemon.options = ["--flows-max", 1 << 20, "--cached-flows", 1 << 20]
+        self.daemon.start()
+        self.nic_load()
+
+    def test_a_million_flows(self):
+        for name, count, mebibytes in ("flows", 1 << 20, 20), ("flow_cache", 1 << 18, 128):
+            for path in self.daemon.pins.glob(f"*/{name}"):
+                with PinnedMap(path) as pinned:
+                    self.assertEqual(int(pinned.info["max_entries"]), count)
+                    self.assertLessEqual(pinned.bytes, (mebibytes + 1) << 20)
+        connection = self.connection()
+        self.echo(connection, 20)
+        self.assertIn(connection.getsockname()[1], self.cached())
 
 
 if __name__ == "__main__":
