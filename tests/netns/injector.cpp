@@ -19,6 +19,8 @@ using namespace sluice;
 
 namespace {
 
+constexpr int noted = 32; // packets of each layer, neighbours' among them
+
 std::string setting(const char *name) {
     const char *text = std::getenv(name);
     return text ? text : "";
@@ -74,7 +76,7 @@ struct Injector {
             callouts.emplace_back(device, engine, layer.name, layer.key,
                                   [this, &layer, shown = std::make_shared<std::atomic<int>>(0)](
                                       Classification &packet) {
-                                      if (shown->fetch_add(1) < 4) show(layer, packet);
+                                      if (shown->fetch_add(1) < noted) show(layer, packet);
                                       return look(layer, packet);
                                   });
     }
