@@ -39,7 +39,8 @@ for candidate in iptables iptables-legacy; do
 done
 [ -n "$tracked" ] || echo "bulk: no iptables here tracks connections: no rows for it" >&2
 
-for namespace in server client tracked; do start "iperf-$namespace" inside "$namespace" iperf3 -s; done
+# not by `inside`: what `start` notes must be the process itself
+for namespace in server client tracked; do start "iperf-$namespace" nsenter "--net=/run/netns/$tag-$namespace" iperf3 -s; done
 listens() { inside "$1" ss -tlnH "sport = :5201" | grep -q .; }
 for namespace in server client tracked; do within "iperf3 listens" listens "$namespace"; done
 
