@@ -155,7 +155,7 @@ DP_INLINE int dp_fast_pass(struct __sk_buff *skb, const struct dp_flow_key *k, i
     use.generation = head->generation;
     use.jiffies = bpf_jiffies64();
     if (!dp_cache_hit(set, dp_cache_tag(hash), k, &use, &seen)) return DP_FAST_MISS;
-    skb->tc_index = 0x8000 | (inbound ? 0x4000 : 0) | seen;
+    skb->tc_index = dp_seen_mark(seen, inbound);
     return DP_FAST_HIT;
 }
 
@@ -185,7 +185,7 @@ DP_INLINE int dp_fast_value(struct __sk_buff *skb, const struct dp_flow *f,
     v->local_port = k->local_port;
     v->remote_port = k->remote_port;
     v->protocol = k->protocol;
-    v->seen = f->ticket & 0x3fff;
+    v->seen = dp_flow_mark(f);
     v->generation = f->generation;
     v->cookie = f->cookie;
     v->used = bpf_jiffies64();

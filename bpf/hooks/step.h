@@ -52,9 +52,14 @@ DP_INLINE int dp_flow_has_layers(const struct dp_flow_key *k, __u32 begins)
 /* In tc_index of a packet that ALE has let pass at a device that has others beneath it (VLAN,
    bridge, bond): they judge it too, but for them the flow has not moved. By flow, since a tunnel's
    outer packet keeps the field. */
+DP_INLINE __u32 dp_seen_mark(__u32 mark, __u32 inbound)
+{
+    return 0x8000 | (inbound ? 0x4000 : 0) | mark;
+}
+
 DP_INLINE __u32 dp_seen(const struct dp_flow *f, __u32 inbound)
 {
-    return 0x8000 | (inbound ? 0x4000 : 0) | (f->ticket & 0x3fff);
+    return dp_seen_mark(dp_flow_mark(f), inbound);
 }
 
 /* What a packet brings that is new to the data plane. */

@@ -20,13 +20,18 @@
 /* The verifier knows nothing of what a global function returns; the compiler must not know more. */
 #define DP_FORGET(value) asm volatile("" : "+r"(value))
 
-DP_INLINE void dp_count(__u32 reason, __u64 bytes)
+DP_INLINE void dp_count_packets(__u32 reason, __u64 packets, __u64 bytes)
 {
     struct dp_reason_count *c = bpf_map_lookup_elem(&reasons, &reason);
     if (c) {
-        c->packets++;
+        c->packets += packets;
         c->bytes += bytes;
     }
+}
+
+DP_INLINE void dp_count(__u32 reason, __u64 bytes)
+{
+    dp_count_packets(reason, 1, bytes);
 }
 
 DP_INLINE void dp_count_layer(__u32 layer, __u32 slot, __u64 bytes)

@@ -34,8 +34,6 @@ DP_INLINE int dp_flow_may_pass(const struct dp_flow *flow)
 DP_INLINE void dp_flow_fold(struct dp_flow *f, __u64 counts, __u32 used)
 {
     __u64 packets = (counts & DP_CACHED_PACKETS) / DP_CACHED_PACKET, ago, now;
-    __u32 reason = DP_REASON_FLOW_CACHED;
-    struct dp_reason_count *c;
 
     if (!packets) return;
     __sync_fetch_and_add(&f->packets, packets);
@@ -43,10 +41,7 @@ DP_INLINE void dp_flow_fold(struct dp_flow *f, __u64 counts, __u32 used)
     now = bpf_ktime_get_coarse_ns();
     ago = used ? (__u64)((__u32)bpf_jiffies64() - used) * cfg.jiffy_ns : 0;
     if (now > ago && now - ago > f->seen_ns) f->seen_ns = now - ago;
-    c = bpf_map_lookup_elem(&reasons, &reason);
-    if (!c) return;
-    c->packets += packets;
-    c->bytes += counts & DP_CACHED_BYTES;
+    dp_count_packets(DP_REASON_FLOW_CACHED, packets, counts & DP_CACHED_BYTES);
 }
 
 /* The same for the flow that the entry is, or was, of. */
@@ -59,7 +54,7 @@ static __noinline int dp_cached_fold(const struct dp_cached *e, __u64 counts)
                             .protocol = e->protocol};
     struct dp_flow *f = counts & DP_CACHED_COUNTS ? dp_flow_find(&k) : 0;
 
-    if (f && (f->ticket & 0x3fff) == e->seen) dp_flow_fold(f, counts & DP_CACHED_COUNTS, e->used);
+    if (f && dp_flow_mark(f) == e->seen) dp_flow_fold(f, counts & DP_CACHED_COUNTS, e->used);
     return 0;
 }
 

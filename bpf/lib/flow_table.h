@@ -99,6 +99,12 @@ DP_INLINE void dp_flow_touch(struct dp_flow *f, const struct dp_packet *p, int o
     dp_flow_tcp_flags(f, p, outbound);
 }
 
+/* Low bits of the flow's id, where there is room for no more. */
+DP_INLINE __u32 dp_flow_mark(const struct dp_flow *f)
+{
+    return f->ticket & 0x3fff;
+}
+
 /* The NIC for a packet of the flow. */
 DP_INLINE __u32 dp_flow_nic(const struct dp_flow *f, __u32 inbound)
 {

@@ -287,17 +287,6 @@ DP_INLINE __u64 dp_identity_keep(const struct dp_injected *injected, const struc
     return number;
 }
 
-/* Who injected the packet that a flow's question was about: from `tickets`. Its own number where
-   nobody knows: that names no identity. A function of its own for its stack. */
-static __noinline __u64 dp_identity_of_flow(__u64 number)
-{
-    struct dp_ticket *t = bpf_map_lookup_elem(&tickets, &number);
-    __u64 identity = t ? dp_identity_keep(&t->injected, &t->ahead) : 0;
-
-    bpf_map_delete_elem(&tickets, &number);
-    return identity ? identity : number;
-}
-
 /* Once; 0: it is not there any more. */
 DP_INLINE int dp_identity_take(struct dp_way *way, __u64 number)
 {
