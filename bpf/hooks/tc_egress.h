@@ -4,6 +4,7 @@
 #ifndef SLUICE_BPF_HOOKS_TC_EGRESS_H
 #define SLUICE_BPF_HOOKS_TC_EGRESS_H
 
+#include "hooks/clamp.h"
 #include "hooks/fast.h"
 #include "hooks/stages_out.h"
 #include "hooks/translate.h"
@@ -72,12 +73,16 @@ DP_INLINE int dp_egress(struct __sk_buff *skb, struct dp_scratch *s)
     __u32 arrival = skb->ingress_ifindex;
     int action;
 
-    if (arrival && bpf_map_lookup_elem(&ports, &arrival)) return dp_egress_sent(skb, s);
+    if (arrival && bpf_map_lookup_elem(&ports, &arrival)) {
+        dp_clamp_sent(skb, s, 0);
+        return dp_egress_sent(skb, s);
+    }
     if (!arrival && skb->tc_index == DP_TC_INDEX_TRANSLATED) {
         skb->tc_index = 0;
         return DP_PASS; /* it was here before */
     }
     if (dp_egress_begin(skb, s)) return TC_ACT_SHOT;
+    if (s->packet.tcp_flags & DP_TCP_SYN) dp_clamp(skb, 0);
     arrival = skb->ingress_ifindex;
     if (arrival || !s->packet.version) return dp_stages_forward(skb, arrival);
     action = dp_stages_out(skb, s, DP_STAGE_ALE_OUT);

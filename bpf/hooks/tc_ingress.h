@@ -4,6 +4,7 @@
 #ifndef SLUICE_BPF_HOOKS_TC_INGRESS_H
 #define SLUICE_BPF_HOOKS_TC_INGRESS_H
 
+#include "hooks/clamp.h"
 #include "hooks/fast.h"
 #include "hooks/link.h"
 #include "hooks/stages_in.h"
@@ -18,7 +19,10 @@ DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const stru
     if (mark) skb->mark &= ~DP_MARK_BITS;
     /* It was injected and is for this machine, whatever its link header says. */
     if (mark & cfg.mark_bit && dp_link_is_unknown(skb)) bpf_skb_change_type(skb, DP_PACKET_HOST);
-    if (mark == DP_MARK_BITS) return DP_PASS;
+    if (mark == DP_MARK_BITS) {
+        dp_clamp_sent(skb, s, 1);
+        return DP_PASS;
+    }
     if (mark == cfg.mark_bit) from = DP_STAGE_ALE_IN; /* its socket is not found from the port */
     if (mark == DP_OWN_BIT) from = DP_STAGE_ALE_IN;   /* our own RST or ICMP: no layer judges it */
     dp_way_new(s, skb);
@@ -27,6 +31,7 @@ DP_INLINE int dp_ingress(struct __sk_buff *skb, struct dp_scratch *s, const stru
         dp_count(reason, skb->len);
         return TC_ACT_SHOT;
     }
+    if (s->packet.tcp_flags & DP_TCP_SYN) dp_clamp(skb, 1);
     if (!mark && !nic->loopback && dp_translating()) {
         action = dp_translate_in(skb);
         DP_FORGET(action);

@@ -5,53 +5,13 @@
 #ifndef SLUICE_BPF_LIB_TIMESTAMP_H
 #define SLUICE_BPF_LIB_TIMESTAMP_H
 
-#include "lib/parse.h"
-
-#define DP_TCP_OPTIONS_MAX 40
-
-struct dp_tcp_options {
-    __u8 bytes[64]; /* more than TCP has, so that a mask bounds an offset */
-    __u32 length;
-    __u32 at;
-    __u32 found; /* offset of TSval from the start of the options, 0: there is none */
-};
-
-/* One option; 1 ends the search. */
-static long dp_timestamp_step(__u32 i, struct dp_tcp_options *o)
-{
-    __u32 at = o->at;
-    __u8 kind, length;
-
-    if (at + 10 > o->length) return 1;
-    kind = o->bytes[at & 63];
-    if (kind == 0) return 1;
-    if (kind == 1) {
-        o->at = at + 1;
-        return 0;
-    }
-    length = o->bytes[(at + 1) & 63];
-    if (length < 2) return 1;
-    if (kind == 8 && length == 10) {
-        o->found = at + 2;
-        return 1;
-    }
-    o->at = at + length;
-    return 0;
-}
-
-/* A loop of the kernel's: its body is verified once, not once for every place that an option can
-   stand at. */
-DP_INLINE __u32 dp_timestamp_find(struct dp_tcp_options *o)
-{
-    bpf_loop(DP_TCP_OPTIONS_MAX, dp_timestamp_step, o, 0);
-    return o->found;
-}
+#include "lib/tcp_options.h"
 
 /* Where a packet's TSval stands, from its Ethernet header; 0: it has none, or at an odd offset.
    Global: its paths are followed once. */
 __noinline int dp_timestamp_seek(struct __sk_buff *skb, __u32 l4)
 {
-    struct dp_tcp_options options = {};
+    struct dp_tcp_options options = {.kind = 8, .size = 10};
     __u8 offset = 0;
     __u32 bytes, at;
 
@@ -62,7 +22,7 @@ __noinline int dp_timestamp_seek(struct __sk_buff *skb, __u32 l4)
     if (bytes > DP_TCP_OPTIONS_MAX) return 0;
     if (bpf_skb_load_bytes(skb, l4 + 20, options.bytes, bytes)) return 0;
     options.length = bytes;
-    at = dp_timestamp_find(&options);
+    at = dp_tcp_option_find(&options);
     return at && !(at & 1) ? l4 + 20 + at : 0;
 }
 
@@ -71,7 +31,7 @@ static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_f
                                            __u64 since_ns)
 {
     __u32 l3 = sizeof(struct dp_downcall) + ETH_HLEN, l4, bytes, at;
-    struct dp_tcp_options options = {};
+    struct dp_tcp_options options = {.kind = 8, .size = 10};
     __u8 fixed[20], first;
     __be32 was, now;
     __u16 check;
@@ -86,7 +46,7 @@ static __noinline int dp_timestamp_advance(struct xdp_md *ctx, const struct dp_f
     if (bytes > DP_TCP_OPTIONS_MAX) return 0;
     if (bpf_xdp_load_bytes(ctx, l4 + 20, options.bytes, bytes)) return 0;
     options.length = bytes;
-    at = dp_timestamp_find(&options);
+    at = dp_tcp_option_find(&options);
     if (!at || at & 1 || at > 36)
         return 0; /* at an odd offset the checksum's bytes would be swapped */
     if (bpf_xdp_load_bytes(ctx, l4 + 20 + at, &was, 4)) return 0;

@@ -66,7 +66,8 @@ struct dp_image_head {
     __u64 present[2]; /* a bit for each layer that has rows */
     __u64 size;       /* of all that is used */
     __u64 stamp;      /* no two images have the same */
-    __u64 reserved[11];
+    __u64 asks[2];    /* a bit for each layer that may have a row with a callout */
+    __u64 reserved[9];
     struct dp_layer_search layer[DP_LAYERS_MAX];
 };
 

@@ -20,6 +20,20 @@ std::size_t rows_of_layer(const std::vector<dp_cell> &cells, std::uint16_t layer
                       [](const dp_cell &cell) { return cell.op == DP_OP_MATCH; }));
 }
 
+// The rows from cells[first] to before cells[end] are in the layer: whether they ask callouts.
+void mark_asking(Image &image, std::uint16_t layer, const std::vector<dp_cell> &cells,
+                 std::uint32_t first, std::uint32_t end) {
+    const bool asks = std::any_of(cells.begin() + first, cells.begin() + end, [](const dp_cell &c) {
+        return c.op == DP_OP_MATCH && c.row.callout != 0;
+    });
+    if (asks) image.at<dp_image_head>(0)->asks[layer / 64] |= 1ull << layer % 64;
+}
+
+void mark_asking(Image &image, std::uint16_t layer, const std::vector<dp_cell> &cells) {
+    const auto &index = cells[layer].layer;
+    mark_asking(image, layer, cells, index.first, index.first + index.count);
+}
+
 // The layers of the cells, by number. weights: of all rows, or none.
 std::vector<std::unique_ptr<Layer>> write_all(Image &image, const std::vector<dp_cell> &cells,
                                               const std::vector<std::uint64_t> &weights) {
@@ -40,6 +54,7 @@ std::vector<std::unique_ptr<Layer>> write_all(Image &image, const std::vector<dp
             weight += static_cast<std::ptrdiff_t>(rows);
         }
         layers[layer]->write(cells, own);
+        mark_asking(image, layer, cells);
     }
     for (const auto &layer : layers)
         if (layer) layer->find_tables();
@@ -73,8 +88,14 @@ void Layout::end() {
 
 bool Layout::insert(std::uint16_t layer, const RowKey &key, const std::vector<dp_cell> &cells,
                     std::uint32_t first) {
-    return can_change(layer) && key.sublayer < layers_[layer]->sublayers() &&
-           layers_[layer]->insert(key, cells, first);
+    if (!can_change(layer) || key.sublayer >= layers_[layer]->sublayers() ||
+        !layers_[layer]->insert(key, cells, first))
+        return false;
+    std::uint32_t end = first;
+    while (cells[end++].op != DP_OP_MATCH) {
+    }
+    mark_asking(image_, layer, cells, first, end);
+    return true;
 }
 
 bool Layout::remove(std::uint16_t layer, const RowKey &key) {
@@ -88,12 +109,14 @@ bool Layout::replace(std::uint16_t layer, const std::vector<dp_cell> &cells,
     if (image_.size() + weights.size() * a_row_at_most > DP_IMAGE_LARGE) return false;
     auto *head = image_.at<dp_image_head>(0);
     head->present[layer / 64] &= ~(1ull << layer % 64);
+    head->asks[layer / 64] &= ~(1ull << layer % 64);
     if (any) head->present[layer / 64] |= 1ull << layer % 64;
     *image_.at<dp_layer_search>(static_cast<std::uint32_t>(
         __builtin_offsetof(dp_image_head, layer) + layer * sizeof(dp_layer_search))) = {};
     layers_[layer] = any ? std::make_unique<Layer>(image_, layer) : nullptr;
     if (!any) return true;
     layers_[layer]->write(cells, weights);
+    mark_asking(image_, layer, cells);
     layers_[layer]->find_tables();
     return true;
 }

@@ -230,6 +230,33 @@ TEST(Compiler, WritesASmallLayerAgainBesideALargeOne) {
     c.expect_same(*without);
 }
 
+TEST(Compiler, SaysWhichLayersAskCalloutsAsTheyCome) {
+    Changes c(Profile::acl, v4_layer, 1, 33);
+    c.add_rules(2000);
+    const Guid callout = new_callout(c.policy, v4_layer);
+    Compiler compiler;
+    const auto first = compiler.compile(c.policy, 1, {});
+    ASSERT_TRUE(first && first->layout);
+    EXPECT_EQ(first->layout->head().asks[0], 0u);
+    policy::Policy asking = c.policy;
+    asking.next_filter_id = 1000000;
+    add(asking, terminating(v4_layer, callout));
+    const auto second = compiler.compile(asking, 2, {});
+    ASSERT_TRUE(second && second->layout);
+    EXPECT_EQ(second->layout->number(), first->layout->number()) << "changed, not made anew";
+    EXPECT_EQ(second->layout->head().asks[v4_layer / 64], 1ull << v4_layer % 64);
+    // A small layer is written again.
+    const Guid other = new_callout(asking, in_v6);
+    add(asking, terminating(in_v6, other));
+    const auto third = compiler.compile(asking, 3, {});
+    ASSERT_TRUE(third);
+    const dp_image_head head = third->layout ? third->layout->head() : dp_image_head{};
+    EXPECT_TRUE(head.asks[0] & 1ull << in_v6);
+    const auto fourth = compiler.compile(c.policy, 4, {});
+    ASSERT_TRUE(fourth && fourth->layout);
+    EXPECT_FALSE(fourth->layout->head().asks[0] & 1ull << in_v6);
+}
+
 TEST(Compiler, LeavesOutBootTimeFilters) {
     Changes c(Profile::acl, v4_layer, 1, 41);
     c.add_rules(2000);

@@ -114,6 +114,17 @@ TEST(Layout, ATextStandsInOnePieceBehindItsTest) {
     EXPECT_EQ(std::string(&in<char>(row.image, at), path.size()), path);
 }
 
+TEST(Layout, LayersWithCalloutsAreKnown) {
+    policy::Policy policy = policy::initial();
+    add(policy, block(in_v4));
+    const Guid callout = new_callout(policy, connect_v4);
+    add(policy, terminating(connect_v4, callout));
+    const auto head = in<dp_image_head>(image_of(policy), 0);
+    EXPECT_EQ(head.present[0], 1ull << in_v4 | 1ull << connect_v4);
+    EXPECT_EQ(head.asks[0], 1ull << connect_v4);
+    EXPECT_EQ(head.asks[1], 0u);
+}
+
 TEST(Layout, FewRowsAreWalkedAndMoreHaveTables) {
     for (const int rows : {8, 9}) {
         policy::Policy policy = policy::initial();
