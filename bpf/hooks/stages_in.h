@@ -47,6 +47,31 @@ __noinline int dp_stage_local_in(struct __sk_buff *skb, __u32 from)
     return DP_PASS;
 }
 
+/* Whether this machine is to hear of an ICMP error. One for another machine is IPFORWARD's alone.
+ */
+__noinline int dp_stage_error_is_local(struct __sk_buff *skb)
+{
+    struct dp_scratch *s = dp_scratch();
+    struct dp_out o;
+
+    if (!s) return 1;
+    o = dp_out_of(skb, s, 1);
+    return dp_in_is_local(&o);
+}
+
+/* INBOUND_ICMP_ERROR, in place of all that follows INBOUND_IPPACKET. */
+DP_INLINE int dp_stage_error_in(struct __sk_buff *skb, const struct dp_scratch *s)
+{
+    __u32 layer =
+        s->packet.version == 4 ? DP_LAYER_INBOUND_ICMP_ERROR_V4 : DP_LAYER_INBOUND_ICMP_ERROR_V6;
+    int local;
+
+    if (!dp_layer_has_rows(layer)) return DP_PASS;
+    local = dp_stage_error_is_local(skb);
+    DP_FORGET(local);
+    return local ? dp_packet_stage(skb, DP_STAGE_TRANSPORT_IN) : DP_PASS;
+}
+
 __noinline int dp_stage_ale_in(struct __sk_buff *skb)
 {
     struct dp_scratch *s = dp_scratch();
@@ -99,10 +124,10 @@ __noinline int dp_stages_in_packet(struct __sk_buff *skb, __u32 from)
         action = dp_packet_stage(skb, DP_STAGE_IP_IN);
         if (action != DP_PASS) return action;
     }
-    if (!dp_is_icmp_error(&s->packet)) {
-        action = dp_stage_local_in(skb, from);
-        if (action != DP_PASS || s->way.passes) return action;
-    }
+    if (dp_is_icmp_error(&s->packet))
+        return from <= DP_STAGE_TRANSPORT_IN ? dp_stage_error_in(skb, s) : DP_PASS;
+    action = dp_stage_local_in(skb, from);
+    if (action != DP_PASS || s->way.passes) return action;
     return from <= DP_STAGE_TRANSPORT_IN ? dp_stage_packet(skb, s, DP_STAGE_TRANSPORT_IN) : DP_PASS;
 }
 

@@ -9,6 +9,7 @@ import os
 import socket
 import unittest
 
+from forwarding import Forwarding
 from harness import BUILD, CLIENT4, CLIENT6, SERVER4, SLACK, SluiceTest, af, hashed_streams, server, wait_for
 
 LAYERS = {"ippacket_in": "inbound_ippacket", "ippacket_out": "outbound_ippacket",
@@ -318,6 +319,43 @@ class Errors(PacketTest):
             for name in ("icmp_error_in", "icmp_error_out"):
                 self.assertEqual(self.notes(f"{name}_v{family}", "state"), [NOT_INJECTED, BY_SELF])
                 self.assert_injected(f"{name}_v{family}")
+
+
+class PassingErrors(Forwarding, PacketTest):
+    """ICMP errors that the machine only forwards, and those that it makes about what it forwards."""
+
+    def test_passing(self):
+        """They are IPFORWARD's and INBOUND_IPPACKET's; a callout at the layers of errors neither sees nor stops them."""
+        self.inject("block", "icmp_error_in", "icmp_error_out")
+        number = self.daemon.filter("inbound_ippacket_v4", "callout", "ippacket_in_v4")  # the same plugin: blocks
+        self.assertFalse(self.strays(4, patience=0.5))
+        self.daemon.do("filter", "delete", number)
+        for family in (4, 6):
+            self.assertTrue(self.strays(family), family)
+            self.assertFalse(self.refused(family, patience=0.5), "one for this machine")
+            self.assertEqual(len(self.notes(f"icmp_error_in_v{family}")), 1)
+            self.assertEqual(self.notes(f"icmp_error_out_v{family}"), [])
+            number = self.daemon.filter(f"ipforward_v{family}", "block")
+            self.assertFalse(self.strays(family, patience=0.5), family)
+            self.daemon.do("filter", "delete", number)
+
+    def test_made_here(self):
+        """What it cannot forward it says itself: that is sent by this machine."""
+        self.inject("permit", "icmp_error_in", "icmp_error_out")
+        for family in (4, 6):
+            hops = (socket.IPPROTO_IP, socket.IP_TTL) if family == 4 else (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS)
+            with self.guest.socket(af(family), socket.SOCK_DGRAM) as s:
+                s.setsockopt(*hops, 1)
+                s.sendto(b"x", (server(family), 9999))
+            came, = wait_for(lambda: self.notes(f"icmp_error_out_v{family}"), "the error is shown")
+            self.assertEqual(came["type"], {4: 11, 6: 3}[family])
+            self.assertEqual(self.notes(f"icmp_error_in_v{family}"), [])
+
+    def strays(self, family, port=9999, patience=2 * SLACK):
+        """The guest hears, through this machine, that nobody is at the server's port."""
+        with self.guest.socket(af(family), socket.SOCK_DGRAM) as s:
+            s.connect((server(family), port))
+            return self.hears(s, patience)
 
 
 if __name__ == "__main__":
