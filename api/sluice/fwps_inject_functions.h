@@ -154,8 +154,10 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectForwardAsync0(
  * sendArgs          remoteAddress: 4 or 16 bytes, network order, may be another than the socket's;
  *                   remoteScopeId: where that is a group's or link-local, the interface, 0: see above;
  *                   controlData: IP_TTL or IP_HOPLIMIT and IP_TOS or IP_TCLASS (their IPv6 twins)
- *                   count, others do not. Read before the call returns; Windows wants all of it
- *                   valid until completion. NULL: the data begins with an IP header, one buffer to a
+ *                   count, others do not: that of the metadata makes the packet leave as its
+ *                   socket would have sent it; with NULL a clone's leaves as its original, others
+ *                   with 64 and 0. Read before the call returns; Windows wants all of it valid until
+ *                   completion. NULL: the data begins with an IP header, one buffer to a
  *                   list.
  * headerIncludeHeader  (Async1) NULL, or the whole IP header that goes in front of the data instead
  *                   of one made here; its length, checksum and destination are set.

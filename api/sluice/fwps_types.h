@@ -53,6 +53,9 @@ typedef struct FWPS_INCOMING_METADATA_VALUES0_ {
   HANDLE completionHandle; /* for FwpsPendOperation0 */
   UINT64 transportEndpointHandle;
   SCOPE_ID remoteScopeId;
+  /* What the packet's IP header says of hop limit and traffic class (IP_TTL and IP_TOS,
+   * IPV6_HOPLIMIT and IPV6_TCLASS), for FwpsInjectTransportSendAsync0. Always these two; of what
+   * else the socket said by control data Linux keeps nothing. To be copied to outlive the call. */
   SLUICE_CMSGHDR *controlData;
   ULONG controlDataLength;
   FWP_DIRECTION packetDirection;

@@ -250,10 +250,25 @@ void Indication::read_packet(std::span<std::byte> packet,
         metadata_.transportHeaderSize = static_cast<UINT32>(transport);
     }
     const std::size_t start = h.ip_offset + data_start(header, transport) + error;
-    list_ =
-        BufferList::indicated(packet.first(h.ip_offset + size), static_cast<std::uint32_t>(start),
-                              static_cast<std::uint32_t>(h.ip_offset + size - start), memory,
-                              origin(packet, header, memory.get()));
+    auto from = origin(packet, header, memory.get());
+    if (!inbound_ && layer_metadata(h.layer) & FWPS_METADATA_FIELD_TRANSPORT_CONTROL_DATA)
+        show_control(*from);
+    list_ = BufferList::indicated(
+        packet.first(h.ip_offset + size), static_cast<std::uint32_t>(start),
+        static_cast<std::uint32_t>(h.ip_offset + size - start), memory, std::move(from));
+}
+
+// What a socket said of a packet by control data is not kept with it; what came of that is in its
+// header.
+void Indication::show_control(const PacketOrigin &packet) {
+    IpHeader header;
+    header.v6 = v6_;
+    header.hop_limit = packet.hop_limit;
+    header.traffic_class = packet.traffic_class;
+    control_ = control_of(header);
+    metadata_.currentMetadataValues |= FWPS_METADATA_FIELD_TRANSPORT_CONTROL_DATA;
+    metadata_.controlData = &control_[0].head;
+    metadata_.controlDataLength = sizeof control_;
 }
 
 // Of the header that a callout steps over; 0 at an inbound ICMP message, whose data begins with it.

@@ -24,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "runtime/injection_control.h"
 #include "runtime/layer_fields.h"
 #include "runtime/net_buffer.h"
 #include "shared/port.h"
@@ -110,6 +111,7 @@ private:
     origin(std::span<const std::byte> packet, std::size_t header, const PacketMemory *memory) const;
     void read_fragment(std::span<const std::byte> ip);
     void read_icmp(std::span<const std::byte> message);
+    void show_control(const PacketOrigin &packet);
     void read_quoted(std::span<const std::byte> ip);
     FWP_VALUE0 quoted_value(Fact fact);
     FWP_VALUE0 app_id();
@@ -155,6 +157,7 @@ private:
     std::vector<FWPS_INCOMING_VALUE0> fields_;
     FWPS_INCOMING_VALUES0 values_{};
     FWPS_INCOMING_METADATA_VALUES0 metadata_{};
+    std::array<ControlItem, 2> control_{};
     BufferList *list_ = nullptr;
     std::shared_ptr<ConnectRequests> requests_;
     std::shared_ptr<BindRequests> bind_requests_;

@@ -26,6 +26,13 @@ void apply(const SLUICE_CMSGHDR &item, INT value, IpHeader &header) {
 
 } // namespace
 
+std::array<ControlItem, 2> control_of(const IpHeader &header) {
+    const INT level = header.v6 ? level_ipv6 : level_ip;
+    constexpr SIZE_T bytes = sizeof(SLUICE_CMSGHDR) + sizeof(INT);
+    return {{{{bytes, level, header.v6 ? hop_limit : ip_ttl}, header.hop_limit, 0},
+             {{bytes, level, header.v6 ? traffic_class : ip_tos}, header.traffic_class, 0}}};
+}
+
 bool read_control(const SLUICE_CMSGHDR *items, std::size_t bytes, IpHeader &header) {
     if (!items) return bytes == 0;
     const auto *at = reinterpret_cast<const std::byte *>(items);

@@ -97,7 +97,8 @@ std::uint32_t layer_metadata(std::uint16_t layer) {
     constexpr std::uint32_t endpoint = FWPS_METADATA_FIELD_TRANSPORT_ENDPOINT_HANDLE,
                             parent = FWPS_METADATA_FIELD_PARENT_ENDPOINT_HANDLE,
                             scope = FWPS_METADATA_FIELD_REMOTE_SCOPE_ID,
-                            echo = FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE;
+                            echo = FWPS_METADATA_FIELD_ICMP_ID_AND_SEQUENCE,
+                            control = FWPS_METADATA_FIELD_TRANSPORT_CONTROL_DATA;
     switch (layer) {
     case FWPS_LAYER_INBOUND_TRANSPORT_V4:
     case FWPS_LAYER_INBOUND_TRANSPORT_V6:
@@ -106,7 +107,7 @@ std::uint32_t layer_metadata(std::uint16_t layer) {
     case FWPS_LAYER_OUTBOUND_TRANSPORT_V6:
     case FWPS_LAYER_DATAGRAM_DATA_V4:
     case FWPS_LAYER_DATAGRAM_DATA_V6:
-        return endpoint | scope | echo;
+        return endpoint | scope | echo | control;
     case FWPS_LAYER_ALE_AUTH_CONNECT_V4:
     case FWPS_LAYER_ALE_AUTH_CONNECT_V6:
         return endpoint | parent | scope | echo;
@@ -122,7 +123,7 @@ std::uint32_t layer_metadata(std::uint16_t layer) {
         return endpoint | parent;
     case FWPS_LAYER_OUTBOUND_ICMP_ERROR_V4:
     case FWPS_LAYER_OUTBOUND_ICMP_ERROR_V6:
-        return endpoint | scope;
+        return endpoint | scope | control;
     case FWPS_LAYER_INBOUND_ICMP_ERROR_V4:
     case FWPS_LAYER_INBOUND_ICMP_ERROR_V6:
     case FWPS_LAYER_ALE_RESOURCE_ASSIGNMENT_V4:

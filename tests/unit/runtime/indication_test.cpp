@@ -341,6 +341,46 @@ TEST(Indication, WhatItsWayTakesAndWhatAleHasStillToJudgeAreMetadata) {
     EXPECT_TRUE(has(FWPS_METADATA_FIELD_ALE_CLASSIFY_REQUIRED));
 }
 
+TEST(Indication, ControlDataSaysWhatTheHeaderSays) {
+    Upcall u = connect_v4(17);
+    auto bytes = packet();
+    bytes[15] = std::byte{0x2E};
+    bytes[14 + 8] = std::byte{33};
+    for (const bool v6 : {false, true}) {
+        if (v6) {
+            bytes.assign(14 + 40 + 12, std::byte{});
+            bytes[14] = std::byte{0x62};
+            bytes[15] = std::byte{0xE0};
+            bytes[14 + 5] = std::byte{12};
+            bytes[14 + 6] = std::byte{17};
+            bytes[14 + 7] = std::byte{33};
+            u.header.l4_offset = 54;
+        }
+        for (const std::uint16_t layer :
+             {FWPS_LAYER_OUTBOUND_TRANSPORT_V4, FWPS_LAYER_DATAGRAM_DATA_V4,
+              FWPS_LAYER_INBOUND_TRANSPORT_V4, FWPS_LAYER_OUTBOUND_IPPACKET_V4}) {
+            u.header.layer = static_cast<std::uint16_t>(layer + (v6 ? 2 : 0));
+            u.header.direction = layer == FWPS_LAYER_INBOUND_TRANSPORT_V4 ? DP_DIRECTION_INBOUND
+                                                                          : DP_DIRECTION_OUTBOUND;
+            const Indication in(u, bytes, {});
+            const auto &m = *in.metadata();
+            const bool there =
+                layer == FWPS_LAYER_OUTBOUND_TRANSPORT_V4 || layer == FWPS_LAYER_DATAGRAM_DATA_V4;
+            ASSERT_EQ(
+                FWPS_IS_METADATA_FIELD_PRESENT(&m, FWPS_METADATA_FIELD_TRANSPORT_CONTROL_DATA),
+                there);
+            IpHeader header;
+            header.v6 = v6;
+            ASSERT_TRUE(read_control(m.controlData, m.controlDataLength, header));
+            EXPECT_EQ(header.hop_limit, there ? 33 : 64);
+            EXPECT_EQ(header.traffic_class, there ? 0x2E : 0);
+        }
+    }
+    u.header.layer = FWPS_LAYER_DATAGRAM_DATA_V6;
+    u.header.direction = DP_DIRECTION_INBOUND;
+    EXPECT_EQ(Indication(u, bytes, {}).metadata()->controlData, nullptr);
+}
+
 TEST(Indication, EndpointsAreToldWhereTheLayerHasThem) {
     Upcall u = connect_v4(17);
     u.header.endpoint = 77;
