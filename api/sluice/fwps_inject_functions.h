@@ -56,6 +56,8 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectionHandleDestroy0(HANDLE injectionHandle);
  * flags             0.
  * addressFamily     of the packets; Windows' values.
  * interfaceIndex    where they arrive; 0: where the packet arrived that the list was cloned from.
+ *                   A clone that arrives there has the VLAN tags of its original, and so reaches
+ *                   the device that the original was for (Windows: each VLAN is an interface).
  * subInterfaceIndex not used.
  * The IP header's checksum is computed in any case, that of TCP, UDP and ICMP where it is 0 (UDP in
  * IPv4: stays 0, which means none) or the part that a network card would complete.
@@ -145,7 +147,8 @@ SLUICE_API NTSTATUS NTAPI FwpsInjectForwardAsync0(
  * are those of the packet that the list was cloned from (else 64 and 0) or stand in the control
  * data; of a fragment, or a packet with options or extension headers, the header is kept. The
  * transport checksum is computed in any case, but for fragments. The route is looked up; to a group
- * or a link-local address the interface is that of the packet that was cloned.
+ * or a link-local address the interface is that of the packet that was cloned, and to the address
+ * of one that left with VLAN tags it is that as well, with these tags.
  *
  * injectionHandle   of kind TRANSPORT.
  * injectionContext  handed back by FwpsQueryPacketInjectionState0.

@@ -15,8 +15,9 @@ DP_INLINE int dp_down_inject_fits(const struct dp_injection *i, const struct dp_
 {
     __u32 ifindex = i->ifindex;
 
-    if (!p->version || p->l3 != p->base + ETH_HLEN) return 0; /* not IP, or tagged */
-    if (i->kind != DP_INJECT_RECEIVE && i->kind != DP_INJECT_SEND) return 0;
+    if (!p->version || (i->kind != DP_INJECT_RECEIVE && i->kind != DP_INJECT_SEND)) return 0;
+    /* A tag is of an interface; what goes by the route has none. */
+    if (!ifindex && p->l3 != p->base + ETH_HLEN) return 0;
     if (i->kind == DP_INJECT_SEND && !ifindex) return 1;
     return bpf_map_lookup_elem(&nics, &ifindex) != 0;
 }

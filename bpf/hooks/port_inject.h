@@ -76,9 +76,10 @@ static __noinline int dp_inject_send(struct __sk_buff *skb)
     f = dp_flow_find(&s->flow_key);
     if (f) skb->mark = f->mark;
     if (f && !s->way.ifindex) s->way.ifindex = f->ifindex;
-    reason = group ? DP_REASON_NONE : dp_inject_route(skb, s);
+    reason = group || skb->vlan_present ? DP_REASON_NONE : dp_inject_route(skb, s);
     ifindex = s->way.ifindex;
-    /* To a group the interface is named or the flow's, and the link header is the host's. */
+    /* To a group, and with a tag, the interface is named or the flow's, and the link header is the
+       host's. */
     if (!ifindex) return DP_REASON_INJECT_REFUSED;
     if (!reason && !bpf_map_lookup_elem(&nics, &ifindex)) return DP_REASON_NO_NIC;
     return reason;

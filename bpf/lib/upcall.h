@@ -126,7 +126,7 @@ DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 h
     *reason = DP_REASON_PORT_FRAME_TOO_BIG;
     if (dp_upcall_packet_bytes(skb, up) + bytes > DP_PORT_MTU + ETH_HLEN) goto drop;
     *reason = DP_REASON_INTERNAL;
-    if (dp_layer_is_mac(up->layer)) {
+    if (skb->vlan_present) {
         long tags = dp_tags_inside(skb);
 
         DP_FORGET(tags);
@@ -134,7 +134,6 @@ DP_INLINE int dp_upcall_skb(struct __sk_buff *skb, struct dp_upcall *up, __u32 h
         up->ip_offset += tags;
         if (up->l4_offset) up->l4_offset += tags;
     }
-    if (skb->vlan_present && bpf_skb_vlan_pop(skb)) goto drop;
     if (bpf_skb_change_head(skb, bytes, 0)) goto drop;
     if (bpf_skb_store_bytes(skb, 0, up, sizeof *up, 0)) goto drop;
     if (exe && bpf_skb_store_bytes(skb, sizeof *up, exe->path, DP_EXE_PATH_MAX, 0)) goto drop;

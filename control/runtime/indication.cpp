@@ -324,12 +324,14 @@ std::shared_ptr<const PacketOrigin> Indication::origin(std::span<const std::byte
     const dp_upcall &h = upcall_.header;
     auto out = std::make_shared<PacketOrigin>(origin_of(memory));
     out->endpoint = h.endpoint;
+    out->inbound = inbound_;
     out->key = h.key;
     out->key.local = local_;
     out->key.remote = remote_;
     if (h.ip_offset >= 14)
         std::copy_n(packet.begin(), out->ethernet_addresses.size(),
                     out->ethernet_addresses.begin());
+    if (h.ip_offset > 14) out->tags.assign(packet.begin() + 12, packet.begin() + h.ip_offset - 2);
     const auto ip = packet.subspan(h.ip_offset);
     out->hop_limit = octet(ip, v6_ ? 7 : 8);
     out->traffic_class = v6_ ? static_cast<std::uint8_t>(be16(ip, 0) >> 4 & 0xFF) : octet(ip, 1);

@@ -205,6 +205,8 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
         const ULONG zone = in.send ? in.send->remoteScopeId.Zone : 0;
         injection.ifindex = zone ? zone : origin ? origin->ifindex : 0;
     }
+    const bool tagged = goes_as_before(injection, origin, packet, shape->v6);
+    if (tagged) injection.ifindex = origin->ifindex;
     complete_sums(packet, *shape,
                   in.send                     ? Sums::all
                   : in.kind == DP_INJECT_SEND ? Sums::open
@@ -213,6 +215,7 @@ NTSTATUS Injections::pack(const Injection &in, ADDRESS_FAMILY family, PortLink &
                     origin);
     if (!room->set_bounds(0, static_cast<std::uint32_t>(before_packet + packet.size())))
         return STATUS_INVALID_PARAMETER;
+    if (tagged && !put_tags(*room, origin->tags)) return STATUS_INVALID_PARAMETER;
     frame = *std::move(room);
     return STATUS_SUCCESS;
 }

@@ -36,8 +36,10 @@ struct PacketOrigin {
     dp_flow_key key{};
     dp_injected injected{};
     std::array<std::byte, 12> ethernet_addresses{};
+    std::vector<std::byte> tags;                   // of its frame, from the outermost on
     std::uint8_t hop_limit = 0, traffic_class = 0; // of its IP header; 0: not known
     bool dont_fragment = false;
+    bool inbound = false;
     std::vector<std::byte> header; // a fragment's, or one with options or extensions: all of it
 };
 

@@ -70,7 +70,8 @@ protected:
         return list;
     }
     // As if the packet had come up for socket 9: a clone of it, data at the transport header.
-    BufferList *clone_of(const Bytes &packet, dp_injected injected = {}) {
+    BufferList *clone_of(const Bytes &packet, dp_injected injected = {}, const Bytes &tags = {},
+                         bool inbound = false) {
         auto origin = std::make_shared<PacketOrigin>();
         origin->compartment = 1;
         origin->ifindex = 3;
@@ -78,9 +79,12 @@ protected:
         origin->endpoint = 9;
         origin->key.protocol = 17;
         origin->key.local = {0, 0xFFFF0A000001ull};
+        origin->key.remote = {0, 0xFFFF0A000002ull};
         origin->hop_limit = 33;
         origin->traffic_class = 4;
         origin->injected = injected;
+        origin->tags = tags;
+        origin->inbound = inbound;
         if (std::to_integer<int>(packet[6]) & 0x3F)
             origin->header.assign(packet.begin(), packet.begin() + 20);
         origin->ethernet_addresses.fill(std::byte{0xAA});

@@ -141,6 +141,56 @@ TEST_F(InjectionTest, SendWithAHeaderOfItsOwnGetsItsChecksums) {
     EXPECT_EQ(injections.inject(sending(list_of(udp_segment()))), STATUS_INVALID_PARAMETER);
 }
 
+TEST_F(InjectionTest, ACloneIsReceivedWithTheTagsOfItsOriginal) {
+    const Bytes tags = bytes({0x88, 0xA8, 0x20, 7, 0x81, 0, 0, 8});
+    // From its IP header on.
+    const auto whole = [&](const Bytes &packet, const Bytes &with) {
+        BufferList *clone = clone_of(packet, {}, with, true);
+        EXPECT_EQ(retreat(*clone->FirstNetBuffer, 20, 0, nullptr), NDIS_STATUS_SUCCESS);
+        EXPECT_EQ(write(*clone->FirstNetBuffer, 0, std::span(packet).first(20)), 20u);
+        return clone;
+    };
+    const auto tagged = [&](std::uint32_t interface) {
+        Injection in = receiving(whole(udp_packet(), tags));
+        in.ifindex = interface;
+        return in;
+    };
+    for (const std::uint32_t interface : {0u, 3u}) {
+        ASSERT_EQ(injections.inject(tagged(interface)), STATUS_SUCCESS);
+        const std::string p = port->sent().back().packet;
+        ASSERT_EQ(p.size(), 14u + 8u + 32u);
+        EXPECT_EQ(p.substr(0, 12), std::string(12, '\xAA'));
+        EXPECT_EQ(p.substr(12, 8), std::string(reinterpret_cast<const char *>(tags.data()), 8));
+        EXPECT_EQ(p.substr(20, 2), std::string("\x08\x00", 2));
+        const auto *ip = reinterpret_cast<const std::byte *>(p.data()) + 22;
+        EXPECT_EQ(fold(sum(std::span(ip, 20), 0)), 0xFFFF);
+        EXPECT_EQ(p.substr(50), "abcd");
+    }
+    ASSERT_EQ(injections.inject(tagged(4)), STATUS_SUCCESS);
+    EXPECT_EQ(port->sent().back().packet.size(), 14u + 32u) << "another interface, another link";
+    const auto sent_as = [&](bool inbound, UCHAR last) {
+        BufferList *clone = clone_of(udp_packet(), {}, tags, inbound);
+        remote[3] = last;
+        EXPECT_EQ(injections.inject(sending(clone)), STATUS_SUCCESS);
+        const auto sent = port->sent().back();
+        EXPECT_EQ(sent.header.inject.ifindex, sent.packet.size() > 14u + 32u ? 3u : 0u);
+        return sent.packet.size();
+    };
+    EXPECT_EQ(sent_as(false, 2), 14u + 8u + 32u);
+    EXPECT_EQ(sent_as(false, 3), 14u + 32u) << "elsewhere it goes by the route";
+    EXPECT_EQ(sent_as(true, 2), 14u + 32u) << "and so does an answer";
+    Bytes large(DP_INJECT_BYTES);
+    large[0] = std::byte{0x45};
+    large[2] = static_cast<std::byte>(DP_INJECT_BYTES >> 8);
+    large[3] = static_cast<std::byte>(DP_INJECT_BYTES & 0xFF);
+    large[9] = std::byte{17};
+    for (const bool fits : {true, false}) {
+        BufferList *list = whole(large, fits ? Bytes{} : tags);
+        EXPECT_EQ(injections.inject(receiving(list)),
+                  fits ? STATUS_SUCCESS : STATUS_INVALID_PARAMETER);
+    }
+}
+
 TEST_F(InjectionTest, ControlDataSetsHopLimitAndTrafficClass) {
     struct {
         SLUICE_CMSGHDR head;
