@@ -13,8 +13,8 @@
 #
 #   metric             means
 #   packets_per_s      that arrive while more are sent than can
-#   cpu_us_per_packet  that all processors were busy, sender and receiver included, for each that arrived of RATE a second
-#                      (the part of a case is the difference from direct)
+#   cpu_us_per_packet  that all processors together were not to be had for others, for each that arrived of RATE a
+#                      second; sender and receiver included: the part of a case is the difference from direct
 #
 # Three namespaces: server 10.78.0.2 - nic0 client nic1 - guest 10.79.0.2. Three times in turn, the rows are medians.
 set -euo pipefail
@@ -53,6 +53,7 @@ ended() { # process
 # direction, case: both figures
 measure() {
     local from to at rates=("" "$rate") metrics=(count cost) i sender
+    local more=("" "$rounds")
     case $1 in
     inbound) from=server to=10.78.0.1 at=client ;;
     outbound) from=client to=10.78.0.2 at=server ;;
@@ -64,7 +65,8 @@ measure() {
         start flood "${sends[@]}" "$tree/bench/packets" flood "$to" 7778 ${rates[i]}
         sender=${processes[-1]}
         sleep 0.3
-        "${counts[@]}" "$tree/bench/packets" "${metrics[i]}" inject "$2" 7778 "$seconds" >>"$run/rows" ||
+        # shellcheck disable=SC2086
+        "${counts[@]}" "$tree/bench/packets" "${metrics[i]}" inject "$2" 7778 "$seconds" ${more[i]} >>"$run/rows" ||
             echo "inject: nothing arrived: $2" >&2
         ended "$sender"
         sleep 0.3
@@ -101,6 +103,7 @@ sluice_case() { # direction, layer, callout, option
     sluice filter delete "${filter##* }" >/dev/null
 }
 
+rounds=$("$tree/bench/packets" spare 2)
 start sluiced sluiced --socket "$SLUICE_SOCKET" --state "$run/state" --database "$run/policy.db" --pin-root "$pins"
 within "sluiced answers" sluice status
 
