@@ -74,58 +74,51 @@ void Sessions::edit(const Responder &to, Edit edit, std::function<void()> then) 
     });
 }
 
-void Sessions::add_provider(const protocol::Provider &message, const Responder &to) {
+// add: puts the object, which the session owns, into the policy.
+template <typename Message, typename Add>
+void Sessions::add(const Message &message, const Responder &to, Add add) {
     auto object = store::from_message(message);
     if (!object) return to.fail(object.error());
     change(message.session(), to,
-           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
+           [object = *object, add](policy::Policy &policy, const Session &s) -> Result<Reply> {
                auto added = object;
                added.owner = owner_of(s);
-               if (auto r = policy::add_provider(policy, std::move(added)); !r) return r.error();
-               return Reply();
+               return add(policy, std::move(added));
            });
+}
+
+void Sessions::add_provider(const protocol::Provider &message, const Responder &to) {
+    add(message, to, [](policy::Policy &policy, policy::Provider added) -> Result<Reply> {
+        if (auto r = policy::add_provider(policy, std::move(added)); !r) return r.error();
+        return Reply();
+    });
 }
 
 void Sessions::add_provider_context(const protocol::ProviderContext &message, const Responder &to) {
-    auto object = store::from_message(message);
-    if (!object) return to.fail(object.error());
-    change(message.session(), to,
-           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
-               auto added = object;
-               added.owner = owner_of(s);
-               auto id = policy::add_provider_context(policy, std::move(added));
-               if (!id) return id.error();
-               Reply reply;
-               reply.set_provider_context_id(*id);
-               return reply;
-           });
+    add(message, to, [](policy::Policy &policy, policy::ProviderContext added) -> Result<Reply> {
+        auto id = policy::add_provider_context(policy, std::move(added));
+        if (!id) return id.error();
+        Reply reply;
+        reply.set_provider_context_id(*id);
+        return reply;
+    });
 }
 
 void Sessions::add_sublayer(const protocol::SubLayer &message, const Responder &to) {
-    auto object = store::from_message(message);
-    if (!object) return to.fail(object.error());
-    change(message.session(), to,
-           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
-               auto added = object;
-               added.owner = owner_of(s);
-               if (auto r = policy::add_sublayer(policy, std::move(added)); !r) return r.error();
-               return Reply();
-           });
+    add(message, to, [](policy::Policy &policy, policy::SubLayer added) -> Result<Reply> {
+        if (auto r = policy::add_sublayer(policy, std::move(added)); !r) return r.error();
+        return Reply();
+    });
 }
 
 void Sessions::add_callout(const protocol::Callout &message, const Responder &to) {
-    auto object = store::from_message(message);
-    if (!object) return to.fail(object.error());
-    change(message.session(), to,
-           [object = *object](policy::Policy &policy, const Session &s) -> Result<Reply> {
-               auto added = object;
-               added.owner = owner_of(s);
-               auto id = policy::add_callout(policy, std::move(added));
-               if (!id) return id.error();
-               Reply reply;
-               reply.set_callout_id(*id);
-               return reply;
-           });
+    add(message, to, [](policy::Policy &policy, policy::Callout added) -> Result<Reply> {
+        auto id = policy::add_callout(policy, std::move(added));
+        if (!id) return id.error();
+        Reply reply;
+        reply.set_callout_id(*id);
+        return reply;
+    });
 }
 
 void Sessions::delete_filter(const protocol::FilterDelete &message, const Responder &to) {

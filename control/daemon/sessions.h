@@ -122,6 +122,8 @@ private:
     void open_transaction(Session &session, bool read_only, bool implicit);
     void abort_by_force(std::uint64_t id, std::uint64_t number);
     void change(std::uint64_t session, const Responder &to, Change change);
+    template <typename Message, typename Add>
+    void add(const Message &message, const Responder &to, Add add);
 
     // A filter whose callout has a host: the host is asked, and may refuse.
     using Answered = std::function<void(Session &, bool accepted)>; // not if the session ended
