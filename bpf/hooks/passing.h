@@ -118,23 +118,6 @@ __noinline int dp_passing_known(void)
     return dp_passing_begins(&o) ? DP_REDIRECTS : DP_PASS;
 }
 
-/* The layer's verdict on the flow's first packet, as dp_redirect_begin_out. */
-__noinline int dp_passing_begin(struct __sk_buff *skb)
-{
-    struct dp_scratch *s = dp_scratch();
-    struct dp_flow *f;
-    struct dp_out o;
-    int r;
-
-    if (!s) return DP_CLASSIFY_BLOCK;
-    o = dp_out_of(skb, s, 1);
-    f = dp_out_prepare(&o, DP_FLOW_PASSES, DP_DIRECTION_OUTBOUND);
-    dp_redirect_request_of(skb, s);
-    r = dp_redirect_first(&o);
-    f->redirect = s->redirecting.draft;
-    return r;
-}
-
 /* The layer has come to r. Who is refused hears nothing, as at IPFORWARD. */
 __noinline int dp_passing_judged(struct __sk_buff *skb, int r)
 {

@@ -41,8 +41,9 @@ DP_INLINE int dp_redirect_first(const struct dp_out *o)
     return dp_redirect_admit(s, o->packet->bytes);
 }
 
-/* Beside the other steps, for its stack. Scratch has the new flow. */
-__noinline int dp_redirect_begin_out(struct __sk_buff *skb)
+/* Beside the other steps, for its stack. Scratch has the new flow; passes: it only passes this
+   machine, and comes in. */
+__noinline int dp_redirect_begin_out(struct __sk_buff *skb, __u32 passes)
 {
     struct dp_scratch *s = dp_scratch();
     struct dp_flow *f;
@@ -50,8 +51,8 @@ __noinline int dp_redirect_begin_out(struct __sk_buff *skb)
     int r;
 
     if (!s) return DP_CLASSIFY_BLOCK;
-    o = dp_out_of(skb, s, 0);
-    f = dp_out_prepare(&o, 0, DP_DIRECTION_OUTBOUND);
+    o = dp_out_of(skb, s, passes != 0);
+    f = dp_out_prepare(&o, passes ? DP_FLOW_PASSES : 0, DP_DIRECTION_OUTBOUND);
     dp_redirect_request_of(skb, s);
     r = dp_redirect_first(&o);
     f->redirect = s->redirecting.draft;
@@ -97,7 +98,7 @@ static __noinline int dp_redirect_kept(struct dp_scratch *s, int action)
 
 DP_INLINE int dp_stage_redirect(struct __sk_buff *skb, struct dp_scratch *s)
 {
-    int r = dp_redirect_begin_out(skb), action;
+    int r = dp_redirect_begin_out(skb, 0), action;
 
     DP_FORGET(r);
     action = dp_redirect_on(skb, r);

@@ -103,7 +103,7 @@ DP_INLINE int dp_stage_passing(struct __sk_buff *skb, struct dp_scratch *s)
         DP_FORGET(action);
     }
     if (action == DP_REDIRECTS) {
-        r = dp_passing_begin(skb);
+        r = dp_redirect_begin_out(skb, 1);
         DP_FORGET(r);
         action = dp_passing_judged(skb, r);
         DP_FORGET(action);
