@@ -17,8 +17,10 @@ KINDS = {4: (socket.IP_TTL, socket.IP_TOS), 6: (socket.IPV6_HOPLIMIT, socket.IPV
 class Copies(SluiceTest):
     def copy(self, way):
         self.host(BUILD / "tests/netns/copier.so", callouts=("copy_v4", "copy_v6"), environment={"COPIER": way})
+        # not neighbour discovery: to a group no copy knows its interface
         for family in (4, 6):
-            self.daemon.filter(f"outbound_transport_v{family}", "callout", f"copy_v{family}")
+            for protocol in ("tcp", "udp"):
+                self.daemon.filter(f"outbound_transport_v{family}", "callout", f"copy_v{family}", protocol=protocol)
 
     def arrives(self, family, control=()):
         """Hop limit and traffic class with which a datagram reaches the server."""
