@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/injection_packet.h"
+#include "runtime/wire_bytes.h"
 
 namespace sluice::runtime {
 
@@ -13,12 +14,6 @@ constexpr unsigned dont_fragment = 0x4000, more_fragments = 0x2000, offset_mask 
 constexpr std::size_t least = 20, header_max = 60;
 constexpr unsigned option_end = 0, option_nothing = 1, option_copied = 0x80;
 
-unsigned octet(std::span<const std::byte> p, std::size_t at) {
-    return std::to_integer<unsigned>(p[at]);
-}
-unsigned word(std::span<const std::byte> p, std::size_t at) {
-    return octet(p, at) << 8 | octet(p, at + 1);
-}
 void put(std::span<std::byte> p, std::size_t at, std::size_t value) {
     p[at] = static_cast<std::byte>(value >> 8);
     p[at + 1] = static_cast<std::byte>(value);
@@ -50,7 +45,7 @@ std::vector<std::byte> later_header(std::span<const std::byte> header) {
 std::vector<std::vector<std::byte>> fragments(std::span<const std::byte> packet, std::size_t mtu) {
     const auto shape = ip_shape(packet);
     if (!shape || shape->v6 || mtu < header_max + 8) return {};
-    const unsigned place = word(packet, 6);
+    const unsigned place = be16(packet, 6);
     if (place & dont_fragment) return {};
     const auto payload = packet.subspan(shape->header, shape->total - shape->header);
     std::vector<std::byte> header(packet.begin(), packet.begin() + shape->header);

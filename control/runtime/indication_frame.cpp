@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "runtime/indication.h"
+#include "runtime/indication_value.h"
+#include "runtime/wire_bytes.h"
 
 namespace sluice::runtime {
 
@@ -11,11 +13,6 @@ namespace {
 
 constexpr std::size_t addresses_end = 12, untagged = 14;
 enum : UINT8 { unicast = 1, multicast = 3, broadcast = 4 }; // NL_ADDRESS_TYPE
-
-std::uint16_t tag_word(std::span<const std::byte> frame, std::size_t at) {
-    return static_cast<std::uint16_t>(std::to_integer<unsigned>(frame[at]) << 8 |
-                                      std::to_integer<unsigned>(frame[at + 1]));
-}
 
 UINT8 mac_type_of(std::span<const std::byte> mac) {
     if (std::all_of(mac.begin(), mac.end(), [](std::byte b) { return b == std::byte{0xFF}; }))
@@ -29,20 +26,6 @@ FWP_VALUE0 mac_value(std::span<const std::byte> mac, FWP_BYTE_ARRAY6 &storage) {
     FWP_VALUE0 out{};
     out.type = FWP_BYTE_ARRAY6_TYPE;
     out.byteArray6 = &storage;
-    return out;
-}
-
-FWP_VALUE0 octet_value(UINT8 v) {
-    FWP_VALUE0 out{};
-    out.type = FWP_UINT8;
-    out.uint8 = v;
-    return out;
-}
-
-FWP_VALUE0 word_value(UINT16 v) {
-    FWP_VALUE0 out{};
-    out.type = FWP_UINT16;
-    out.uint16 = v;
     return out;
 }
 
@@ -85,13 +68,13 @@ FWP_VALUE0 Indication::frame_value(Fact fact) {
     case Fact::RemoteMac:
         return mac_value(remote, remote_mac_);
     case Fact::LocalMacType:
-        return octet_value(mac_type_of(local));
+        return value8(mac_type_of(local));
     case Fact::RemoteMacType:
-        return octet_value(mac_type_of(remote));
+        return value8(mac_type_of(remote));
     case Fact::EtherType: // behind the tags
-        return word_value(tag_word(frame_, upcall_.header.ip_offset - 2u));
+        return value16(be16(frame_, upcall_.header.ip_offset - 2u));
     case Fact::VlanId: // the outermost
-        return upcall_.header.ip_offset > untagged ? word_value(tag_word(frame_, untagged) & 0x0FFF)
+        return upcall_.header.ip_offset > untagged ? value16(be16(frame_, untagged) & 0x0FFF)
                                                    : FWP_VALUE0{};
     default:
         return {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an ICMP error quotes of the packet that it is about.
 #include "runtime/indication.h"
+#include "runtime/indication_value.h"
+#include "runtime/wire_bytes.h"
 
 namespace sluice::runtime {
 
@@ -9,16 +11,9 @@ namespace {
 constexpr std::uint8_t tcp = 6, udp = 17;
 enum : UINT8 { unicast = 1, multicast = 3, broadcast = 4 }; // NL_ADDRESS_TYPE
 
-std::uint64_t number(std::span<const std::byte> bytes, std::size_t at, int count) {
-    std::uint64_t v = 0;
-    for (int k = 0; k < count; ++k)
-        v = v << 8 | std::to_integer<std::uint8_t>(bytes[at + static_cast<std::size_t>(k)]);
-    return v;
-}
-
 dp_addr address_at(std::span<const std::byte> ip, std::size_t at, bool v6) {
-    if (v6) return {number(ip, at, 8), number(ip, at + 8, 8)};
-    return {0, 0xFFFF00000000ull | number(ip, at, 4)};
+    if (v6) return {be(ip, at, 8), be(ip, at + 8, 8)};
+    return {0, 0xFFFF00000000ull | be(ip, at, 4)};
 }
 
 // As filters have it: what this machine sent is never unspecified.
@@ -33,40 +28,34 @@ UINT8 type_of(const dp_addr &a, bool v6) {
 // Local is the side of this machine: who sent what came back as an error.
 void Indication::read_quoted(std::span<const std::byte> ip) {
     const std::size_t least = v6_ ? 40 : 20;
-    if (ip.size() < least || number(ip, 0, 1) >> 4 != (v6_ ? 6u : 4u)) return;
-    const std::size_t header = v6_ ? least : (number(ip, 0, 1) & 0x0F) * 4;
+    if (ip.size() < least || octet(ip, 0) >> 4 != (v6_ ? 6u : 4u)) return;
+    const std::size_t header = v6_ ? least : (octet(ip, 0) & 0x0F) * 4;
     if (header < least) return;
     Quoted q;
-    q.protocol = static_cast<std::uint8_t>(number(ip, v6_ ? 6 : 9, 1));
+    q.protocol = octet(ip, v6_ ? 6 : 9);
     q.local = address_at(ip, v6_ ? 8 : 12, v6_);
     q.remote = address_at(ip, v6_ ? 24 : 16, v6_);
     q.has_ports = (q.protocol == tcp || q.protocol == udp) && ip.size() >= header + 4;
     if (q.has_ports) {
-        q.local_port = static_cast<std::uint16_t>(number(ip, header, 2));
-        q.remote_port = static_cast<std::uint16_t>(number(ip, header + 2, 2));
+        q.local_port = be16(ip, header);
+        q.remote_port = be16(ip, header + 2);
     }
     quoted_ = q;
 }
 
 FWP_VALUE0 Indication::quoted_value(Fact fact) {
-    FWP_VALUE0 out{};
-    if (!quoted_) return out;
+    if (!quoted_) return {};
     switch (fact) {
     case Fact::EmbeddedProtocol:
-        out.type = FWP_UINT8;
-        out.uint8 = quoted_->protocol;
-        return out;
+        return value8(quoted_->protocol);
     case Fact::EmbeddedRemoteAddress:
         return address(quoted_->remote, quoted_bytes_);
     case Fact::EmbeddedLocalAddressType:
-        out.type = FWP_UINT8;
-        out.uint8 = type_of(quoted_->local, v6_);
-        return out;
+        return value8(type_of(quoted_->local, v6_));
     default:
-        if (!quoted_->has_ports) return out;
-        out.type = FWP_UINT16;
-        out.uint16 = fact == Fact::EmbeddedLocalPort ? quoted_->local_port : quoted_->remote_port;
-        return out;
+        if (!quoted_->has_ports) return {};
+        return value16(fact == Fact::EmbeddedLocalPort ? quoted_->local_port
+                                                       : quoted_->remote_port);
     }
 }
 

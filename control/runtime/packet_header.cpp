@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "runtime/injection_control.h"
+#include "runtime/wire_bytes.h"
 
 namespace sluice::runtime {
 
@@ -13,10 +14,6 @@ namespace {
 using Bytes = std::vector<std::byte>;
 constexpr std::size_t packet_max = 65535;
 constexpr std::size_t sums_end = 18; // of a transport header: where the last checksum has ended
-
-std::uint8_t octet(const Bytes &b, std::size_t at) {
-    return std::to_integer<std::uint8_t>(b[at]);
-}
 
 // The whole data; nothing: fewer bytes than it claims, or too many for a packet with `more`.
 std::optional<Bytes> data_of(const NET_BUFFER &buffer, std::size_t more) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/checksum.h"
+#include "runtime/wire_bytes.h"
 
 namespace sluice::runtime {
 
@@ -15,12 +16,6 @@ constexpr std::size_t fragments_max = packet_max / 8 + 1;
 constexpr std::size_t headers_max = 1024; // of a fragment: more of them is nobody's traffic
 constexpr std::uint8_t hop_by_hop = 0, routing = 43, fragment_header = 44, options = 60;
 
-std::uint8_t octet(const Bytes &b, std::size_t at) {
-    return std::to_integer<std::uint8_t>(b[at]);
-}
-std::uint16_t word(const Bytes &b, std::size_t at) {
-    return static_cast<std::uint16_t>(octet(b, at) << 8 | octet(b, at + 1));
-}
 void put_word(Bytes &b, std::size_t at, std::size_t value) {
     b[at] = static_cast<std::byte>(value >> 8);
     b[at + 1] = static_cast<std::byte>(value);
@@ -39,9 +34,9 @@ struct Fragment {
 bool take_v4(const Bytes &b, std::size_t there, Fragment &out) {
     if (b.size() < 20 || octet(b, 0) >> 4 != 4) return false;
     out.skip = std::size_t(octet(b, 0) & 0x0F) * 4;
-    const std::size_t total = word(b, 2);
+    const std::size_t total = be16(b, 2);
     if (out.skip < 20 || out.skip > b.size() || out.skip > total || total > there) return false;
-    const std::uint16_t place = word(b, 6);
+    const std::uint16_t place = be16(b, 6);
     out.more = place & 0x2000;
     out.offset = std::size_t(place & 0x1FFF) * 8;
     out.payload = total - out.skip;
@@ -54,7 +49,7 @@ bool take_v4(const Bytes &b, std::size_t there, Fragment &out) {
 
 bool take_v6(const Bytes &b, std::size_t there, Fragment &out) {
     if (b.size() < 40 || octet(b, 0) >> 4 != 6) return false;
-    const std::size_t total = 40 + std::size_t(word(b, 4));
+    const std::size_t total = 40 + std::size_t(be16(b, 4));
     std::size_t next_at = 6, at = 40; // where the next header's kind stands, and where it begins
     while (octet(b, next_at) != fragment_header) {
         const std::uint8_t kind = octet(b, next_at);
@@ -64,7 +59,7 @@ bool take_v6(const Bytes &b, std::size_t there, Fragment &out) {
         at += (std::size_t(octet(b, at + 1)) + 1) * 8;
     }
     if (at + 8 > b.size() || at + 8 > total || total > there) return false;
-    const std::uint16_t place = word(b, at + 2);
+    const std::uint16_t place = be16(b, at + 2);
     out.more = place & 1;
     out.offset = place & 0xFFF8;
     out.skip = at + 8;
