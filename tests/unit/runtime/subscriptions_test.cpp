@@ -125,8 +125,9 @@ TEST_F(SubscriptionsTest, SurvivesARestartOfSluicedAndEndsWithItsSession) {
     sluiced = nullptr;
     ASSERT_TRUE(eventually([&] { return stopped == 1; }));
     sluiced = std::make_unique<FakeSluiced>(path);
-    ASSERT_TRUE(eventually([&] { return running >= 1; }));
-    ASSERT_EQ(sluiced->count(Request::kSubscribe), 1u);
+    // Running is said of the first connection too if its beginning was slow.
+    ASSERT_TRUE(eventually([&] { return sluiced->count(Request::kSubscribe) == 1; }));
+    EXPECT_TRUE(eventually([&] { return running >= 1; }));
     sluiced->notify(change(remote(), 5));
     EXPECT_TRUE(eventually([&] { return seen == 5; }));
     EXPECT_EQ(engine->subscriptions().list(Kind::filter).size(), 1u);
