@@ -163,7 +163,7 @@ xsk::Frame Dispatcher::in_its_place(const CalloutEntry &callout, const Question 
 
 void Dispatcher::take_notices(const std::shared_ptr<PortLink> &port) {
     std::byte room[DP_NOTICE_BYTES];
-    while (port->io->has_notice()) {
+    for (;;) {
         {
             Lock lock(port->mutex);
             if (port->notices.size() >= notices_max) return;

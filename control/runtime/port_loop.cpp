@@ -99,9 +99,8 @@ bool PortLoop::follow(Lock &lock) {
     if (followers_ >= followers_max) return false;
     ++followers_;
     while (!stop_ && leader_) {
-        if (changed_.wait_for(lock, watch) == std::cv_status::timeout)
-            link_->io->flush(); // what a leader sent before it went into user code that takes long
-        if (pushing_) push(lock);
+        changed_.wait_for(lock, watch);
+        link_->io->flush(); // what a leader sent before it went into user code that takes long
         if (leader_ && leader_->depose_if_slow()) {
             ++counters_.handoffs;
             leader_.reset();
@@ -120,23 +119,6 @@ void PortLoop::gives_way(const Leader &leader) {
     changed_.notify_all();
 }
 
-// By the leader. Without a follower that waits it comes to send itself.
-void PortLoop::share_sending() {
-    Lock lock(mutex_);
-    if (pushing_ || followers_ == 0) return;
-    pushing_ = true;
-    changed_.notify_one();
-}
-
-void PortLoop::push(Lock &lock) {
-    lock.unlock();
-    do
-        link_->io->push();
-    while (link_->io->has_batch());
-    lock.lock();
-    pushing_ = false;
-}
-
 void PortLoop::lead(Leader &leader) {
     auto &io = *link_->io;
     const xsk::PortIo::Batch batch(io);
@@ -149,7 +131,6 @@ void PortLoop::lead(Leader &leader) {
         if (!leader.leads()) return;
         auto frame = io.receive();
         if (frame) dispatcher_.handle(link_, *std::move(frame), leader);
-        if (io.has_batch()) share_sending();
         if (frame || notice) {
             if (busy_.count() > 0) spin_until = Clock::now() + busy_;
             continue;

@@ -2,8 +2,7 @@
 // The threads of one port. One leads: it takes a frame and deals with it. A follower watches; when
 // the leader has been in user code for longer than `patience` it takes the lead, and the slow
 // thread joins the followers when it returns. A leader can lose the port only inside user code, so
-// frames of a flow are never dealt with out of order. Where much goes down a follower makes the
-// system calls, in which the kernel delivers, while the leader goes on with what came up.
+// frames of a flow are never dealt with out of order.
 #pragma once
 
 #include <thread>
@@ -32,8 +31,6 @@ private:
     bool follow(Lock &lock) REQUIRES(mutex_); // true: this thread is to lead
     void lead(Leader &leader) EXCLUDES(mutex_);
     void gives_way(const Leader &leader) EXCLUDES(mutex_);
-    void share_sending() EXCLUDES(mutex_);
-    void push(Lock &lock) REQUIRES(mutex_);
 
     const std::shared_ptr<PortLink> link_;
     Dispatcher &dispatcher_;
@@ -44,7 +41,6 @@ private:
     Condition changed_;
     std::shared_ptr<Leader> leader_ GUARDED_BY(mutex_);
     std::size_t followers_ GUARDED_BY(mutex_) = 0;
-    bool pushing_ GUARDED_BY(mutex_) = false; // a follower was asked to, and has not ended
     std::size_t running_ GUARDED_BY(mutex_) = 0;
 };
 

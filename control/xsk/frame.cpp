@@ -67,7 +67,7 @@ void PortIo::flush() {
     Lock lock(later_mutex_);
     if (auto before = std::exchange(later_, std::nullopt)) transmit(*std::move(before));
     lock.unlock();
-    push();
+    transmit_now();
 }
 
 } // namespace sluice::xsk

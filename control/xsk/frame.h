@@ -63,17 +63,11 @@ public:
     std::optional<Frame> take_back() EXCLUDES(later_mutex_);
     // Hands over what a Batch of any thread has kept back.
     void flush() EXCLUDES(later_mutex_);
-    // Whether enough waits in the ring for another thread to call push(), which hands that over and
-    // leaves the Batch's thread the frame that it can have back.
-    [[nodiscard]] virtual bool has_batch() const { return false; }
-    virtual void push() {}
     virtual void close() = 0; // wakes wait(); later sends fail
     // What the kernel tells without a packet, in a ring of its own: the next record's length and
     // its bytes in the room given; 0: nothing is there. wait() wakes for these too. One thread at a
     // time.
     virtual std::size_t receive_notice(std::span<std::byte>) { return 0; }
-    // A quick look; a false one is no promise that none has come meanwhile.
-    [[nodiscard]] virtual bool has_notice() const { return true; }
     [[nodiscard]] virtual bool closed() const = 0;
     [[nodiscard]] virtual std::uint32_t frames() const = 0;
     // What sluiced needs to take the port over after its restart; -1 if there is none.
@@ -81,9 +75,8 @@ public:
     [[nodiscard]] virtual int namespace_fd() const = 0;
 
     // While it lives, what its thread sends by this port waits for more: one system call takes up
-    // to send_batch frames. Its thread calls flush() before it waits for anything. From send_batch
-    // on another thread may push(); past send_most the Batch's thread does so itself.
-    static constexpr std::uint32_t send_batch = 32, send_most = 4 * send_batch;
+    // to send_batch frames. Its thread calls flush() before it waits for anything.
+    static constexpr std::uint32_t send_batch = 32;
     class Batch {
     public:
         explicit Batch(PortIo &port) : port_(port) { batching_ = &port; }
@@ -104,6 +97,7 @@ protected:
     friend class Frame;
     virtual void give_back(std::byte *chunk) = 0;
     virtual bool transmit(Frame frame) = 0; // as send()
+    virtual void transmit_now() {}          // what transmit() keeps for a Batch
 
 private:
     Mutex later_mutex_; // held while the frame is sent, so that no other overtakes it

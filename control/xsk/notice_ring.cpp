@@ -33,12 +33,6 @@ NoticeRing::NoticeRing(Fd ring, Mapping read, Mapping written, std::uint32_t byt
     : ring_(std::move(ring)), read_(std::move(read)), written_(std::move(written)), bytes_(bytes),
       page_(read_.bytes().size()) {}
 
-bool NoticeRing::empty() const {
-    const auto *position = reinterpret_cast<const std::uint64_t *>(read_.bytes().data());
-    const auto *end = reinterpret_cast<const std::uint64_t *>(written_.bytes().data());
-    return __atomic_load_n(position, __ATOMIC_ACQUIRE) == __atomic_load_n(end, __ATOMIC_ACQUIRE);
-}
-
 std::size_t NoticeRing::receive(std::span<std::byte> room) {
     auto *position = reinterpret_cast<std::uint64_t *>(read_.bytes().data());
     const auto *end = reinterpret_cast<const std::uint64_t *>(written_.bytes().data());

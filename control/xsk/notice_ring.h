@@ -22,8 +22,6 @@ public:
     // more than `room` has: then it is gone and nothing was copied. 0: nothing is there, or what is
     // next is still being written, or the ring contradicts itself (broken()).
     std::size_t receive(std::span<std::byte> room);
-    // Any thread: whether nothing was there a moment ago.
-    [[nodiscard]] bool empty() const;
     // The kernel never makes such a ring. What was in it is skipped.
     [[nodiscard]] bool broken() const { return broken_; }
     [[nodiscard]] int fd() const { return ring_.get(); } // readable when there is a record

@@ -130,11 +130,10 @@ bool XskPort::receive_more() {
 std::optional<Frame> XskPort::allocate() {
     std::uint64_t address = 0;
     if (store_.take({&address, 1}, 0) == 0) {
-        push();
-        {
-            Lock lock(tx_mutex_);
-            collect_sent();
-        }
+        Lock lock(tx_mutex_);
+        if (unsent_ > 0) kick();
+        collect_sent();
+        lock.unlock();
         if (store_.take({&address, 1}, 0) == 0) return std::nullopt;
     }
     return Frame(shared_from_this(), memory_.bytes().data() + address, 0, 0);
@@ -148,9 +147,7 @@ bool XskPort::transmit(Frame frame) {
         for (int attempt = 0; xsk_ring_prod__reserve(&rings_.tx, 1, &index) == 0; ++attempt) {
             if (attempt == send_attempts || closed())
                 return false; // frame goes back after the lock, being older
-            lock.unlock();
             kick();
-            lock.lock();
             collect_sent();
         }
         const auto length = static_cast<__u32>(frame.bytes().size());
@@ -159,22 +156,19 @@ bool XskPort::transmit(Frame frame) {
         *xsk_ring_prod__tx_desc(&rings_.tx, index) = xdp_desc{offset, length, 0};
         frame.detach();
         xsk_ring_prod__submit(&rings_.tx, 1);
-        if (++unsent_ < send_most && batches()) return true;
+        if (++unsent_ < send_batch && batches()) return true;
+        kick();
+        collect_sent();
     }
-    push();
+    feed();
     return true;
 }
 
-// Outside the lock, so that the leader fills the ring while another thread is in the kernel with
-// what was in it. The kernel takes frames in the ring's order, whoever tells it.
-void XskPort::push() {
+void XskPort::transmit_now() {
     {
         Lock lock(tx_mutex_);
-        if (unsent_.exchange(0) == 0) return;
-    }
-    kick();
-    {
-        Lock lock(tx_mutex_);
+        if (unsent_ == 0) return;
+        kick();
         collect_sent();
     }
     feed();
@@ -228,7 +222,7 @@ void XskPort::refill_locked() {
         }
         if (n < wanted) break;
     }
-    if (rings_.fill.size - room >= rings_.fill.size / 8) hungry_.store(false);
+    if (rings_.fill.size - room >= rings_.fill.size / 2) hungry_.store(false);
     if (added == 0) return;
     xsk_ring_prod__submit(&rings_.fill, added);
     // Copy mode reads the fill ring at each packet; the flag is there for kernels that sleep on an
@@ -250,6 +244,7 @@ void XskPort::collect_sent() {
 }
 
 void XskPort::kick() {
+    unsent_ = 0;
     // Copy mode sends inside this call, a batch at a time: EAGAIN says that there is more.
     for (int attempt = 0; attempt < send_attempts; ++attempt) {
         if (::sendto(socket_.get(), nullptr, 0, MSG_DONTWAIT, nullptr, 0) >= 0) return;

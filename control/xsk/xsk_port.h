@@ -40,9 +40,6 @@ public:
     std::optional<Frame> receive() override EXCLUDES(rx_mutex_);
     std::optional<Frame> allocate() override EXCLUDES(tx_mutex_);
     std::size_t receive_notice(std::span<std::byte> room) override EXCLUDES(notices_mutex_);
-    [[nodiscard]] bool has_notice() const override { return !notices_.empty(); }
-    [[nodiscard]] bool has_batch() const override { return unsent_.load() >= send_batch; }
-    void push() override EXCLUDES(tx_mutex_);
     void close() override;
     [[nodiscard]] bool closed() const override { return closed_.load(std::memory_order_acquire); }
     [[nodiscard]] std::uint32_t frames() const override { return frames_; }
@@ -52,6 +49,7 @@ public:
 protected:
     void give_back(std::byte *chunk) override EXCLUDES(rx_mutex_);
     bool transmit(Frame frame) override EXCLUDES(tx_mutex_);
+    void transmit_now() override EXCLUDES(tx_mutex_);
 
 private:
     XskPort(Handover handover, Rings rings, Mapping memory, NoticeRing notices, Fd stop);
@@ -60,7 +58,7 @@ private:
     void refill() EXCLUDES(rx_mutex_);
     void refill_locked() REQUIRES(rx_mutex_);
     void collect_sent() REQUIRES(tx_mutex_);
-    void kick() EXCLUDES(tx_mutex_);
+    void kick() REQUIRES(tx_mutex_);
 
     const Fd socket_, memory_fd_, far_, stop_;
     const std::uint32_t frames_;
@@ -76,10 +74,9 @@ private:
     // The fill ring could not be filled: who gives a chunk back must feed it.
     std::atomic<bool> hungry_{false};
     Mutex tx_mutex_;
-    // In the ring, and nobody has begun to tell the kernel; written under tx_mutex_.
-    std::atomic<std::uint32_t> unsent_{0};
+    std::uint32_t unsent_ GUARDED_BY(tx_mutex_) = 0; // in the ring, and the kernel not told
     Mutex notices_mutex_;
-    NoticeRing notices_; // receives under notices_mutex_
+    NoticeRing notices_ GUARDED_BY(notices_mutex_);
     const int notices_fd_;
 };
 

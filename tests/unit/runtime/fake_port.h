@@ -6,7 +6,6 @@
 #include <cstring>
 #include <deque>
 #include <functional>
-#include <thread>
 #include <vector>
 
 #include "runtime/downcall.h"
@@ -70,10 +69,6 @@ public:
             if (changed_.wait_until(lock, until) == std::cv_status::timeout) break;
         return sent_;
     }
-    // As a ring that sends once somebody pushes: from so many on it has a batch.
-    std::atomic<std::size_t> batch{SIZE_MAX};
-    // By other threads than the one that sent first.
-    [[nodiscard]] std::size_t pushed_by_others() const { return pushed_by_others_; }
     // The ring takes so many more and is full then.
     void refuse_sends(std::size_t after) {
         Lock lock(mutex_);
@@ -112,7 +107,6 @@ public:
             return false;
         }
         --sends_left_;
-        if (unsent_++ == 0) sender_ = std::this_thread::get_id();
         Sent s;
         const auto bytes = frame.bytes();
         std::memcpy(&s.header, bytes.data(), sizeof s.header);
@@ -136,11 +130,6 @@ public:
             sent_.push_back(std::move(s));
         }
         return true;
-    }
-    [[nodiscard]] bool has_batch() const override { return unsent_ >= batch; }
-    void push() override {
-        Lock lock(mutex_);
-        if (unsent_.exchange(0) > 0 && sender_ != std::this_thread::get_id()) ++pushed_by_others_;
     }
     std::size_t receive_notice(std::span<std::byte> room) override {
         Lock lock(mutex_);
@@ -220,8 +209,6 @@ private:
     std::vector<Sent> sent_ GUARDED_BY(mutex_);
     std::size_t sends_left_ GUARDED_BY(mutex_) = SIZE_MAX;
     bool closed_ GUARDED_BY(mutex_) = false;
-    std::thread::id sender_ GUARDED_BY(mutex_);
-    std::atomic<std::size_t> unsent_{0}, pushed_by_others_{0};
 };
 
 } // namespace sluice::test

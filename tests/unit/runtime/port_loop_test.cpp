@@ -70,32 +70,6 @@ TEST_F(PortLoop, PacketsBehindASlowClassifyKeepTheirOrder) {
     EXPECT_EQ(all, "01234");
 }
 
-// The watch alone makes a follower push every 20 ms; three times as often it was asked to.
-TEST_F(PortLoop, AFollowerPushesWhileTheLeaderGoesOn) {
-    using Clock = std::chrono::steady_clock;
-    port->batch = 8;
-    std::atomic<std::uint64_t> flow{0};
-    const auto began = Clock::now();
-    const auto shared = [&] {
-        const auto watches = (Clock::now() - began) / std::chrono::milliseconds(20);
-        return port->pushed_by_others() > 10 + 3 * static_cast<std::size_t>(watches);
-    };
-    port->kernel = [](const Sent &) {}; // keeps nothing
-    std::atomic<bool> done{false};
-    script = [&](const Asked &a) {
-        if (shared() || Clock::now() - began > std::chrono::seconds(20))
-            done = true;
-        else
-            port->inject(upcall(++flow), "next");
-        a.answer(FWP_ACTION_PERMIT);
-    };
-    port->inject(upcall(++flow), "first");
-    while (!done)
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    EXPECT_GT(port->pushed_by_others(), 10u);
-    EXPECT_LT(Clock::now() - began, std::chrono::seconds(20));
-}
-
 TEST_F(PortLoop, WhatIsNoUpcallIsCountedAndDropped) {
     script = [](const Asked &a) { a.answer(FWP_ACTION_PERMIT); };
     dp_upcall bad = upcall(1);
